@@ -1,0 +1,90 @@
+"""The error tree, and the one place where a kind of error becomes an exit code.
+
+    ReconcilerError             failed                                        exit 1
+    ├── InvalidSpecs            specs or settings have errors (all of them)   exit 1
+    ├── ApiError                the API answered no, or did not answer        exit 1
+    ├── StateError              the state file cannot be read or written      exit 1
+    ├── InDoubt                 the outcome of a create is unknown            exit 3
+    ├── Refused                 a guard said no                               exit 4
+    │   ├── StateLocked         another apply holds this state                exit 4
+    │   └── StateUnusable       newer format, conflict, truncated, edited     exit 4
+    └── Usage                   the command line is wrong                     exit 64
+
+Every error says what happened; its cause chain says why; `hint` says what to type next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.model import Diagnostic
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means. Part of the interface: values never change."""
+
+    DONE = 0
+    FAILED = 1
+    CHANGES_PENDING = 2
+    """`plan --detailed-exitcode` only."""
+    UNKNOWN_OUTCOME = 3
+    REFUSED = 4
+    USAGE = 64
+
+
+class ReconcilerError(Exception):
+    """Something that stops a command, told to a person: what happened and what to type next."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidSpecs(ReconcilerError):  # noqa: N818 - named for what a person sees
+    """Specs or settings have errors; carries every one of them, not the first."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, hint: str = "") -> None:
+        count = len(diagnostics)
+        super().__init__(f"{count} error{'' if count == 1 else 's'} in the specs", hint=hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+class ApiError(ReconcilerError):
+    """A read or a lifecycle call failed: the API said no, or gave no usable answer."""
+
+
+class StateError(ReconcilerError):
+    """The state could not be read or written, for a reason outside its content (a full disk)."""
+
+
+class InDoubt(ReconcilerError):  # noqa: N818 - the vocabulary's word
+    """The outcome of a create is unknown and nobody may create again yet."""
+
+    exit_code = ExitCode.UNKNOWN_OUTCOME
+
+
+class Refused(ReconcilerError):  # noqa: N818 - the vocabulary's word
+    """A guard said no. Guards fail closed: what cannot be checked is refused."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class StateLocked(Refused):
+    """Another apply on this machine holds the state."""
+
+
+class StateUnusable(Refused):
+    """The state's content cannot be trusted, and so is neither used nor overwritten."""
+
+
+class Usage(ReconcilerError):  # noqa: N818 - the vocabulary's word
+    """The command line, environment or settings ask for something impossible."""
+
+    exit_code = ExitCode.USAGE

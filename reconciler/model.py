@@ -1,0 +1,146 @@
+"""What people wrote: specs, the requests they compile to, and what is wrong with them.
+
+Frozen values without behaviour that reaches outside. "Desired" in the vocabulary; what our state
+says is `reconciler.state`, what the API says is `reconciler.observed`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Lifecycle(StrEnum):
+    """What a spec wants its batch to be doing (`reconcile.lifecycle`)."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class OnChange(StrEnum):
+    """Whom a changed spec calls (`reconcile.on_change`)."""
+
+    REMAINING = "remaining"
+    EVERYONE = "everyone"
+    ADDED = "added"
+    FORBID = "forbid"
+
+
+class Severity(StrEnum):
+    """How bad a diagnostic is. Only an error keeps a command from going on."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong or odd, at the place where a person can mend it.
+
+    `file` is the path as the user would type it, empty when no file is concerned; `line` and
+    `column` count from 1, and 0 means "the whole file"; `field` is a dotted path such as
+    `contacts[17].phone_number`. Phone numbers in `message` and `hint` are masked.
+    """
+
+    severity: Severity
+    file: str
+    line: int
+    column: int
+    field: str
+    message: str
+    hint: str = ""
+
+
+class Contact(TypedDict):
+    """One person to call, as the API takes it. `phone_number` is E.164 (`+919876543210`)."""
+
+    phone_number: str
+    call_variables: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One `POST /batches/` body without `metadata.reconciler`: the unit created exactly once.
+
+    `fields` are the API's fields but `contacts`, absent ones left out (a null is an absence), and
+    `scheduled_start` as it will be sent. `contacts` keep the order of the file. `digest` is
+    `reconciler.digest.request_digest` of both. `part` counts from 1 within a spec.
+    """
+
+    part: int
+    fields: Mapping[str, Any]
+    contacts: Sequence[Contact] = field(repr=False)
+    digest: str
+
+    @property
+    def campaign_id(self) -> str:
+        """The campaign the batch belongs to."""
+        return str(self.fields["campaign_id"])
+
+    @property
+    def scheduled_start(self) -> str | None:
+        """ISO 8601: naive in the campaign's timezone, or ending in `Z`; None starts at once."""
+        value = self.fields.get("scheduled_start")
+        return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One YAML file, read and checked: the desired state of one batch.
+
+    `file` is the path as the user would type it, `path` the path below the batches root with
+    forward slashes (`renewals/2026-05.yaml`). `scheduled_start_at` is the (line, column) of the
+    field, (0, 0) when it is not in the file.
+    """
+
+    name: str
+    file: str
+    path: str
+    requests: tuple[Request, ...]
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    on_change: OnChange = OnChange.REMAINING
+    scheduled_start_at: tuple[int, int] = (0, 0)
+
+    @property
+    def campaign_id(self) -> str:
+        """The campaign of every request of this spec."""
+        return self.requests[0].campaign_id
+
+    @property
+    def contacts(self) -> int:
+        """How many people this spec calls."""
+        return sum(len(request.contacts) for request in self.requests)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecSet:
+    """Everything below one batches root: the specs that are sound, and all diagnostics.
+
+    `files` counts the spec files found, sound or not.
+    """
+
+    specs: tuple[Spec, ...]
+    diagnostics: tuple[Diagnostic, ...]
+    files: int
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """The diagnostics that keep a command from going on."""
+        return tuple(d for d in self.diagnostics if d.severity is Severity.ERROR)
+
+
+def masked(phone_number: str) -> str:
+    """Give a phone number that tells people which one is meant, and nobody else whose it is.
+
+    Keeps the first three and the last two characters: `+919876543210` → `+91********10`. Anything
+    shorter than eight characters is masked whole.
+    """
+    text = str(phone_number)
+    if len(text) < 8:  # noqa: PLR2004 - below this, the ends would be most of it
+        return "*" * len(text)
+    return f"{text[:3]}{'*' * (len(text) - 5)}{text[-2:]}"

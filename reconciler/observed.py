@@ -1,0 +1,125 @@
+"""What the API says: campaigns, batches, listings, and how a create ended.
+
+Frozen values, made by `reconciler.api` out of whatever the API really sent. Every field that the
+vendor's documentation does not promise may be None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+TERMINAL = frozenset({"completed", "cancelled", "expired"})
+"""Batch statuses that end a batch for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as `GET /campaigns/{id}` gives it. `timezone` is an IANA name."""
+
+    campaign_id: str
+    name: str | None = None
+    status: str | None = None
+    timezone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the list or `GET /batches/{id}` gives it.
+
+    `created_at` is aware; `created_at_is_naive` tells that the API gave no offset and UTC was
+    assumed. `metadata` is None where the answer had none (the documented rows of the list), and
+    empty where it said there is none. `counters` are as sent.
+    """
+
+    batch_id: str
+    campaign_id: str | None = None
+    status: str | None = None
+    total_contacts: int | None = None
+    created_at: datetime | None = None
+    created_at_is_naive: bool = False
+    metadata: Mapping[str, Any] | None = None
+    counters: Mapping[str, Any] | None = None
+
+    @property
+    def marker(self) -> Mapping[str, Any] | None:
+        """Our own `metadata.reconciler`, or None when the batch carries none."""
+        marker = (self.metadata or {}).get("reconciler")
+        return marker if isinstance(marker, dict) else None
+
+    @property
+    def key(self) -> str | None:
+        """The idempotency key the batch was created with, or None."""
+        key = (self.marker or {}).get("key")
+        return key if isinstance(key, str) else None
+
+    @property
+    def digest(self) -> str | None:
+        """The digest the batch was created with, or None."""
+        digest = (self.marker or {}).get("digest")
+        return digest if isinstance(digest, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All batches of one campaign that the list showed, each once.
+
+    `complete` is False when the paging could not be shown to have reached every row (a server that
+    ignores `skip`, rows that kept moving). An absence counts only in a complete listing.
+    """
+
+    campaign_id: str
+    rows: tuple[Batch, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One complaint of a 422: where in the request body, and what is wrong there.
+
+    `path` leaves out FastAPI's leading `body`: `("contacts", 17, "phone_number")`.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The API made the batch and said so: a 2xx with a valid id."""
+
+    batch_id: str
+    status: str | None = None
+    total_contacts: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Certainly not created: the request never left, or the answer says no.
+
+    `retry` tells that the same request may do better later (429, a refused connection), and
+    `retry_after` how many seconds the API asked to wait. `status` is None when nothing answered.
+    """
+
+    reason: str
+    status: int | None = None
+    retry: bool = False
+    retry_after: float | None = None
+    problems: tuple[FieldProblem, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can say whether the batch exists: anything that is neither of the other two."""
+
+    reason: str
+    status: int | None = None
+
+
+Outcome = Created | Rejected | Unknown
+"""How one POST ended."""

@@ -1,0 +1,51 @@
+"""The doors to the outside: time, ids and the API. Real ones are adapters, tests pass fakes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from reconciler.observed import Batch, Campaign, Listing, Outcome
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Give the wall-clock time, aware, in UTC. May jump either way between two calls."""
+
+    def elapsed(self) -> float:
+        """Give seconds since an arbitrary point: never goes back, runs on through suspension."""
+
+
+class Ids(Protocol):
+    """Where names that nobody else uses come from."""
+
+    def unique(self) -> str:
+        """Give a string of lower-case letters and digits that was never given before, anywhere."""
+
+
+class BatchApi(Protocol):
+    """The part of the batches API the reconciler needs.
+
+    `create` must send at most one POST and never raises for anything the network or the API does:
+    it answers with an outcome. The others may be sent again until they succeed or patience ends,
+    and then raise `reconciler.errors.ApiError`. All may be called from several threads at once.
+    """
+
+    def create(self, body: bytes, key: str) -> Outcome:
+        """POST one batch; `body` is the JSON request, `key` goes into `Idempotency-Key`."""
+
+    def listing(self, campaign_id: str) -> Listing:
+        """List every batch of a campaign, through all pages."""
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """Read one batch with its metadata; None when the API knows no such batch."""
+
+    def campaign(self, campaign_id: str) -> Campaign | None:
+        """Read one campaign; None when the API knows no such campaign."""
+
+    def cancel(self, batch_id: str) -> None:
+        """Cancel one batch. A batch that already ended counts as success."""
