@@ -1,0 +1,225 @@
+"""State as bytes: JSON, sorted and stable, one batch's lines apart from the next.
+
+Reading is strict, because a state that is believed wrongly calls people twice: a newer format,
+conflict markers, truncation, unknown fields and records that contradict each other are all
+refused, with the reason. Writing then reading gives back the same value, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import orjson
+
+from reconciler import __version__
+from reconciler.errors import StateUnusable
+from reconciler.state.document import STRICT, NameRecord, RequestRecord, State, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import TypeAdapter
+
+FORMAT_VERSION = 1
+_DIGEST = re.compile(r"v[0-9]+:[0-9a-f]{64}")
+_CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(\s|$)", re.MULTILINE)
+_RESTORE = (
+    "restore the last good version (git log -p -- state.json shows them); "
+    "the file was left as it is"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFile:
+    """The layout of `state.json`, version 1."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    version: int
+    tool_version: str
+    lineage: str
+    serial: int
+    batches: dict[str, NameRecord]
+
+
+def encode(state: State) -> bytes:
+    """Give the file's bytes. Ends in a newline; absent values are left out."""
+    document = StateFile(
+        version=FORMAT_VERSION,
+        tool_version=__version__,
+        lineage=state.lineage,
+        serial=state.serial,
+        batches=dict(state.batches),
+    )
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(_plain(document), option=options | orjson.OPT_UTC_Z)
+
+
+def decode(data: bytes, *, where: str) -> State:
+    """Read a file's bytes; `where` is how messages call the file.
+
+    Raises `StateUnusable` for anything that is not a sound state of a format we know.
+    """
+    marker = _CONFLICT.search(data)
+    if marker:
+        line = data.count(b"\n", 0, marker.start()) + 1
+        raise StateUnusable(
+            f"{where}:{line}: a merge conflict was left in the state",
+            hint="take either side whole (git checkout --ours/--theirs), never both; "
+            "then run: reconciler plan",
+        )
+    raw = _parse(data, where)
+    _require_known_version(raw, where)
+    document = _validate(data, where)
+    state = State(lineage=document.lineage, serial=document.serial, batches=document.batches)
+    if encode(state) != data:  # not as we wrote it: slow, and only then
+        _refuse_duplicate_names(data, where)
+    problems = list(_contradictions(state))
+    if problems:
+        shown = "\n  ".join(problems[:10])
+        raise StateUnusable(
+            f"{where}: the state contradicts itself; was it edited by hand?\n  {shown}",
+            hint=_RESTORE,
+        )
+    return state
+
+
+def _parse(data: bytes, where: str) -> dict[str, Any]:
+    try:
+        raw = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        what = "is empty" if not data.strip() else f"is not whole JSON ({error})"
+        raise StateUnusable(f"{where}: the state {what}", hint=_RESTORE) from error
+    if not isinstance(raw, dict):
+        raise StateUnusable(f"{where}: the state is not a JSON object", hint=_RESTORE)
+    return raw
+
+
+def _require_known_version(raw: dict[str, Any], where: str) -> None:
+    version = raw.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise StateUnusable(f"{where}: the state names no format version", hint=_RESTORE)
+    if version > FORMAT_VERSION:
+        raise StateUnusable(
+            f"{where}: the state has format {version}, written by version "
+            f"{raw.get('tool_version', '?')}; this is {__version__} and knows "
+            f"format {FORMAT_VERSION}",
+            hint="upgrade: pip install --upgrade call-batch-reconciler",
+        )
+
+
+@cache
+def adapter() -> TypeAdapter[StateFile]:
+    """Give pydantic's view of the file: its checks, and its JSON Schema."""
+    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import
+
+    return TypeAdapter(StateFile)
+
+
+def _validate(data: bytes, where: str) -> StateFile:
+    from pydantic import ValidationError  # noqa: PLC0415 - slow to import
+
+    try:
+        return adapter().validate_json(data, strict=True)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)[:10]
+        ]
+        raise StateUnusable(
+            f"{where}: the state does not have its own shape; was it edited by hand?\n  "
+            + "\n  ".join(problems),
+            hint=_RESTORE,
+        ) from None
+
+
+def _refuse_duplicate_names(data: bytes, where: str) -> None:
+    """Refuse JSON that says a name twice, as a merge by hand can leave it.
+
+    Every JSON reader keeps one of the two in silence, and the other's batch would be lost.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice = [name for name, n in Counter(name for name, _ in pairs).items() if n > 1]
+        if twice:
+            raise StateUnusable(
+                f"{where}: the state says {twice[0]!r} twice; was it merged by hand?",
+                hint=_RESTORE,
+            )
+        return dict(pairs)
+
+    json.loads(data, object_pairs_hook=unique)
+
+
+def _contradictions(state: State) -> Iterator[str]:
+    """Name what cannot be true of any state we wrote."""
+    if state.serial < 1 or not state.lineage:
+        yield "serial and lineage are missing or impossible"
+    for name, record in state.batches.items():
+        yield from _name_contradictions(name, record)
+    keys = Counter(request.key for _, _, request in state.requests())
+    yield from (f"the key {key} stands {n} times" for key, n in keys.items() if n > 1)
+    ids = Counter(
+        batch_id
+        for _, _, request in state.requests()
+        for batch_id in (request.batch_id, *request.duplicates)
+        if batch_id is not None
+    )
+    yield from (f"the batch {batch} stands {n} times" for batch, n in ids.items() if n > 1)
+
+
+def _name_contradictions(name: str, record: NameRecord) -> Iterator[str]:
+    numbers = [generation.generation for generation in record.generations]
+    if not name or not numbers:
+        yield f"{name!r} has no generation"
+        return
+    if numbers[0] < 1 or numbers != sorted(set(numbers)):
+        yield f"{name}: generations are {numbers}"
+    if any(generation.in_doubt for generation in record.generations[:-1]):
+        yield f"{name}: an earlier generation is still being created"
+    for generation in record.generations:
+        at = f"{name}, generation {generation.generation}"
+        parts = [request.part for request in generation.requests]
+        if not parts or parts[0] < 1 or parts != sorted(set(parts)):
+            yield f"{at}: parts are {parts}"
+        for request in generation.requests:
+            yield from (f"{at}: {problem}" for problem in _request_contradictions(request))
+
+
+def _request_contradictions(request: RequestRecord) -> Iterator[str]:
+    if not request.key:
+        yield "the key is empty"
+    if not _DIGEST.fullmatch(request.digest):
+        yield "the digest is malformed"
+    if request.contacts < 0 or request.attempt < 0:
+        yield "a count is negative"
+    if request.status is Status.CREATED and not (request.batch_id and request.recorded_at):
+        yield "created, but without a batch id and the time it was recorded"
+    if request.status is Status.CREATING and request.batch_id is not None:
+        yield "still being created, but with a batch id"
+    times = (
+        request.first_attempted_at,
+        request.attempted_at,
+        request.expires_at,
+        request.recorded_at,
+        request.watch_until,
+    )
+    if any(time is not None and time.tzinfo is None for time in times):
+        yield "a time has no offset"
+
+
+def _plain(value: Any) -> Any:
+    """Turn dataclasses into dicts, leaving out what is absent, empty or its default."""
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {name: each for name, each in plain.items() if each is not None and each != []}
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,213 @@
+"""Recorded state as a value: which batches exist or may exist, and under which key.
+
+Nothing here knows about bytes or disks. Every change gives a new `State`; only the store counts
+the serial. No phone number and no call variable has a place to go in these types.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime  # noqa: TC003 - pydantic resolves these annotations at run time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from reconciler.model import Lifecycle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+STRICT = {"extra": "forbid"}
+"""For pydantic: a field we do not know is a newer format or an edit, and is refused."""
+
+
+class Status(StrEnum):
+    """What is known of a request."""
+
+    CREATING = "creating"
+    """An intent is recorded and no outcome: the batch may exist (it is in doubt)."""
+    CREATED = "created"
+    """The batch exists, and `batch_id` is its id."""
+
+
+class RecordedBy(StrEnum):
+    """How an id came into state."""
+
+    CREATED = "created"
+    """The API answered the create with it."""
+    FOUND = "found"
+    """The create's answer was lost; looking through the campaign found the key."""
+    ADOPTED = "adopted"
+    """The batch existed without a record of ours."""
+    RESOLVED = "resolved"
+    """A person said so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """One request of a generation: the intent to create it, and what came of it.
+
+    Times are aware and in UTC. `first_attempted_at` and `attempted_at` are when the intents of the
+    first and of the latest attempt were recorded, so before their POSTs. `expires_at` is until when
+    the intent is its run's alone; None where a lock plays that part. `unknown` says why the outcome
+    is not known, None while the run is still at it (or died there). Until `watch_until` every run
+    looks for second batches of this key. `duplicates` are ids of such batches, cancelled by us.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    part: int
+    key: str
+    status: Status
+    digest: str
+    contacts: int
+    attempt: int
+    first_attempted_at: datetime
+    attempted_at: datetime
+    run: str
+    expires_at: datetime | None = None
+    unknown: str | None = None
+    batch_id: str | None = None
+    recorded_at: datetime | None = None
+    recorded_by: RecordedBy | None = None
+    watch_until: datetime | None = None
+    duplicates: tuple[str, ...] = ()
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody can say yet if the batch exists."""
+        return self.status is Status.CREATING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a generation's spec came from: path below the root, commit and git blob if known."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    path: str
+    commit: str | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The n-th set of requests created for a name. `fields` are the spec's but its contacts."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    generation: int
+    campaign_id: str
+    fields: Mapping[str, Any]
+    source: Source
+    requests: tuple[RequestRecord, ...]
+
+    def request(self, part: int) -> RequestRecord | None:
+        """Give the record of a part, None when it was never attempted."""
+        return next((r for r in self.requests if r.part == part), None)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether any request of this generation is in doubt."""
+        return any(r.in_doubt for r in self.requests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameRecord:
+    """Everything recorded under one name, oldest generation first."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    generations: tuple[Generation, ...]
+    lifecycle: Lifecycle = Lifecycle.ACTIVE
+
+    @property
+    def current(self) -> Generation:
+        """The latest generation: what a spec is compared with."""
+        return self.generations[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that is recorded for one batches root.
+
+    `lineage` names this state among all others, `serial` counts how often it was stored (0: never).
+    """
+
+    lineage: str
+    serial: int = 0
+    batches: Mapping[str, NameRecord] = field(default_factory=dict)
+
+    def record(self, name: str) -> NameRecord | None:
+        """Give what is recorded under a name, or None."""
+        return self.batches.get(name)
+
+    def requests(self) -> Iterator[tuple[str, Generation, RequestRecord]]:
+        """Walk all requests of all generations."""
+        for name, record in self.batches.items():
+            for generation in record.generations:
+                for request in generation.requests:
+                    yield name, generation, request
+
+    def batch_ids(self) -> dict[str, str]:
+        """Map every recorded batch id, cancelled duplicates included, to its name."""
+        ids: dict[str, str] = {}
+        for name, _, request in self.requests():
+            if request.batch_id is not None:
+                ids[request.batch_id] = name
+            ids.update(dict.fromkeys(request.duplicates, name))
+        return ids
+
+    def with_record(self, name: str, record: NameRecord | None) -> State:
+        """Give this state with a name's record replaced, or dropped for None."""
+        batches = dict(self.batches)
+        if record is None:
+            batches.pop(name, None)
+        else:
+            batches[name] = record
+        return replace(self, batches=batches)
+
+    def with_request(self, name: str, generation: Generation, request: RequestRecord) -> State:
+        """Give this state with one request's record put in place.
+
+        `generation` says which generation it belongs to; it is added when it is not recorded yet.
+        """
+        record = self.batches.get(name) or NameRecord(generations=())
+        kept = [g for g in record.generations if g.generation != generation.generation]
+        mine = next(
+            (g for g in record.generations if g.generation == generation.generation),
+            replace(generation, requests=()),
+        )
+        others = tuple(r for r in mine.requests if r.part != request.part)
+        merged = replace(mine, requests=tuple(sorted((*others, request), key=lambda r: r.part)))
+        ordered = tuple(sorted((*kept, merged), key=lambda g: g.generation))
+        return self.with_record(name, replace(record, generations=ordered))
+
+    def without_request(self, name: str, generation: int, part: int) -> State:
+        """Give this state without one request's record; what becomes empty by that goes too."""
+        record = self.batches.get(name)
+        if record is None:
+            return self
+        generations = []
+        for each in record.generations:
+            if each.generation != generation:
+                generations.append(each)
+                continue
+            left = tuple(r for r in each.requests if r.part != part)
+            if left:
+                generations.append(replace(each, requests=left))
+        if not generations:
+            return self.with_record(name, None)
+        return self.with_record(name, replace(record, generations=tuple(generations)))
+
+
+def lay_onto(base: State, ours: State, names: frozenset[str]) -> State:
+    """Lay our records of some names onto another version of the state.
+
+    Outcomes are facts: when somebody else stored a state meanwhile, what this run learned goes on
+    top of theirs name by name, and nothing of theirs under other names is touched.
+    """
+    merged = base
+    for name in sorted(names):
+        merged = merged.with_record(name, ours.record(name))
+    return merged

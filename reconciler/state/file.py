@@ -1,0 +1,129 @@
+"""State in a file beside the specs: atomic, durable, and one apply at a time.
+
+A save writes a temporary file in the same directory, syncs it, puts it in the place of the old one
+and syncs the directory; a crash leaves the old state or the new one, whole. A lock that the
+operating system drops with the process keeps two applies on one machine apart.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from reconciler.errors import StateError, StateLocked, StateUnusable
+from reconciler.state import codec
+from reconciler.state.document import State, lay_onto
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.ports import Ids
+
+STATE_NAME = "state.json"
+
+
+class FileStore:
+    """A `StateStore` in one file, whose temporary file and lock lie beside it."""
+
+    def __init__(self, path: Path, *, ids: Ids) -> None:
+        self._shown = path
+        # Through a symbolic link the file itself is replaced, not the link.
+        self._path = Path(os.path.realpath(path))
+        self._ids = ids
+        self._on_disk: bytes | None = None
+
+    @property
+    def where(self) -> str:
+        """The path as the user would type it."""
+        return str(self._shown)
+
+    def load(self) -> State:
+        """Read the file; no file is an empty state of a new lineage."""
+        self._on_disk = self._read()
+        if self._on_disk is None:
+            return State(lineage=self._ids.unique())
+        return codec.decode(self._on_disk, where=self.where)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock beside the file. Raises `StateLocked` at once when another run has it."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415 - only who stores needs it
+
+        lock = FileLock(self._path.with_name(f".{self._path.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StateLocked(
+                f"another apply on this machine is working on {self.where}",
+                hint="wait until it ends and run this again; it goes on where the other stopped",
+            ) from None
+        except OSError as error:
+            raise StateError(
+                f"cannot lock {self.where}: {error.strerror}",
+                hint=f"check that {self._path.parent} exists and can be written",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def save(self, state: State, *, touched: frozenset[str], why: str) -> State:  # noqa: ARG002 - a file keeps no history
+        """Put the state in the place of the old one, durably.
+
+        A file that changed since this run read it (a `git pull` beside a running apply) keeps what
+        it says; our touched names are laid onto it. One that became unusable is not overwritten:
+        ours is kept beside it, and `StateUnusable` says where.
+        """
+        current = self._read()
+        if current != self._on_disk and current is not None:
+            state = self._laid_onto(current, state, touched)
+        stored = replace(state, serial=state.serial + 1)
+        data = codec.encode(stored)
+        self._replace(self._path, data)
+        self._on_disk = data
+        return stored
+
+    def _laid_onto(self, current: bytes, state: State, touched: frozenset[str]) -> State:
+        try:
+            theirs = codec.decode(current, where=self.where)
+        except StateUnusable as error:
+            rescued = self._path.with_name(f"state.rescued-{self._ids.unique()[:8]}.json")
+            self._replace(rescued, codec.encode(replace(state, serial=state.serial + 1)))
+            raise StateUnusable(
+                f"{self.where} became unusable while this run was at work: {error.message}",
+                hint=f"nothing is lost: all that this run knows is in {rescued}; look at both, "
+                f"then: mv {rescued} {self.where}",
+            ) from error
+        return lay_onto(theirs, state, touched)
+
+    def _read(self) -> bytes | None:
+        try:
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(f"cannot read {self.where}: {error.strerror}") from error
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(f".{path.name}.tmp")
+        try:
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+            with temporary.open("wb") as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise StateError(
+                f"cannot write {self.where}: {error.strerror}",
+                hint="free some space or mend the permissions, then run: reconciler apply",
+            ) from error

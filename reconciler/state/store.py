@@ -1,0 +1,42 @@
+"""What a store of state promises, whatever keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from reconciler.state.document import State
+
+
+class StateStore(Protocol):
+    """Keeps one state durably."""
+
+    @property
+    def where(self) -> str:
+        """How messages call the place, as the user would type it."""
+
+    def load(self) -> State:
+        """Read the state; one that was never stored is empty, with serial 0.
+
+        Raises `StateUnusable` for content that cannot be trusted, `StateError` for a place that
+        cannot be read.
+        """
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Keep every other run from storing until the context ends.
+
+        Raises `StateLocked`, soon, when another run holds it. The hold ends with the process,
+        however that ends.
+        """
+
+    def save(self, state: State, *, touched: frozenset[str], why: str) -> State:
+        """Store the state durably and give it back as stored, with its new serial.
+
+        When this returns, the state must survive the power going out. When it raises
+        (`StateError`, `StateUnusable`), the caller must not begin anything that relies on it.
+        `touched` are the names whose records this run changed since its `load`: should somebody
+        else have stored a state meanwhile, these are laid onto theirs. `why` is a short line for
+        a history, if the store keeps one, without personal data. Only inside `exclusive`.
+        """
