@@ -12,7 +12,8 @@ VENV ?= .venv
 WORKERS ?= auto
 ARGS ?=
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Twice quiet: warnings about the machine's own pip settings would drown the rest; errors are shown.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
