@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 _DIGEST = re.compile(r"v[0-9]+:[0-9a-f]{64}")
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(\s|$)", re.MULTILINE)
+_STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 _RESTORE = (
     "restore the last good version (git log -p -- state.json shows them); "
     "the file was left as it is"
@@ -47,17 +48,44 @@ class StateFile:
     batches: dict[str, NameRecord]
 
 
+class Encoder:
+    """Gives states as bytes, remembering what it encoded.
+
+    A run stores the same state many times with one record changed; records are immutable, so the
+    text of all others is kept.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[str, tuple[NameRecord, bytes]] = {}
+
+    def encode(self, state: State) -> bytes:
+        """Give the file's bytes. Ends in a newline; absent values are left out."""
+        head = {
+            "batches": {},
+            "lineage": state.lineage,
+            "serial": state.serial,
+            "tool_version": __version__,
+            "version": FORMAT_VERSION,
+        }
+        around = orjson.dumps(head, option=_STABLE | orjson.OPT_APPEND_NEWLINE)
+        if not state.batches:
+            return around
+        texts = b",\n".join(self._text(name, state.batches[name]) for name in sorted(state.batches))
+        return around.replace(b'"batches": {}', b'"batches": {\n' + texts + b"\n  }", 1)
+
+    def _text(self, name: str, record: NameRecord) -> bytes:
+        known = self._texts.get(name)
+        if known and known[0] is record:
+            return known[1]
+        nested = orjson.dumps({"batches": {name: _plain(record)}}, option=_STABLE)
+        text = nested[len(b'{\n  "batches": {\n') : -len(b"\n  }\n}")]
+        self._texts[name] = (record, text)
+        return text
+
+
 def encode(state: State) -> bytes:
-    """Give the file's bytes. Ends in a newline; absent values are left out."""
-    document = StateFile(
-        version=FORMAT_VERSION,
-        tool_version=__version__,
-        lineage=state.lineage,
-        serial=state.serial,
-        batches=dict(state.batches),
-    )
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(_plain(document), option=options | orjson.OPT_UTC_Z)
+    """Give the file's bytes, once. See `Encoder`."""
+    return Encoder().encode(state)
 
 
 def decode(data: bytes, *, where: str) -> State:

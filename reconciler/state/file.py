@@ -34,6 +34,7 @@ class FileStore:
         self._path = Path(os.path.realpath(path))
         self._ids = ids
         self._on_disk: bytes | None = None
+        self._encoder = codec.Encoder()
 
     @property
     def where(self) -> str:
@@ -81,7 +82,7 @@ class FileStore:
         if current != self._on_disk and current is not None:
             state = self._laid_onto(current, state, touched)
         stored = replace(state, serial=state.serial + 1)
-        data = codec.encode(stored)
+        data = self._encoder.encode(stored)
         self._replace(self._path, data)
         self._on_disk = data
         return stored

@@ -1,0 +1,169 @@
+"""The plan as data: ordered actions, each with why, whom it calls and when.
+
+Every renderer and the engine consume this same value, so the preview cannot tell another story
+than the run. `Reason` explains and is never used to decide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from reconciler.model import Diagnostic, Request, Spec
+    from reconciler.observed import Batch, Campaign
+    from reconciler.state.document import RequestRecord
+
+
+class ActionKind(StrEnum):
+    """What is done about one name. Closed: code that decides matches on it exhaustively."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    MOVE = "move"
+    ADOPT = "adopt"
+    FORGET = "forget"
+    NONE = "none"
+    BLOCKED = "blocked"
+
+
+class Reason(StrEnum):
+    """Why, for people and for programs that sort what they show."""
+
+    NEW = "new"
+    INCOMPLETE = "incomplete"
+    NOT_CREATED = "not_created"
+    CHANGED = "changed"
+    RENAMED = "renamed"
+    FOUND = "found"
+    ALREADY_EXISTS = "already_exists"
+    DUPLICATE = "duplicate"
+    LIFECYCLE = "lifecycle"
+    UNCHANGED = "unchanged"
+    NOT_WANTED = "not_wanted"
+    IN_DOUBT = "in_doubt"
+    HELD = "held"
+    KEY_CONFLICT = "key_conflict"
+    NAME_IN_USE = "name_in_use"
+    OTHER_ORGANIZATION = "other_organization"
+    STARTS_IN_THE_PAST = "starts_in_the_past"
+    ON_CHANGE_FORBIDS = "on_change_forbids"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One request to be created: what is sent, under which key, after which earlier attempt.
+
+    `previous` is the record of an attempt that was in doubt and is now taken for not created.
+    """
+
+    request: Request
+    key: str
+    previous: RequestRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """A batch that exists and is to be recorded for one part of a generation."""
+
+    part: int
+    batch: Batch
+    key: str
+    digest: str
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs between what is recorded and what the spec says."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What is done about one name, and all that a person needs to agree to it.
+
+    `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
+    out, aware in UTC: None for at once, or when the campaign's timezone is not known.
+    """
+
+    kind: ActionKind
+    name: str
+    reason: Reason
+    campaign_id: str
+    contacts: int
+    generation: int = 1
+    spec: Spec | None = None
+    creations: tuple[Creation, ...] = ()
+    adoptions: tuple[Adoption, ...] = ()
+    batch_id: str | None = None
+    moved_from: str | None = None
+    changes: tuple[FieldChange, ...] = ()
+    scheduled_start: str | None = None
+    starts_at: datetime | None = None
+    message: str = ""
+    hint: str = ""
+
+    @property
+    def people(self) -> int:
+        """How many people are called because of this action."""
+        return sum(len(creation.request.contacts) for creation in self.creations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Ordered actions over one version of the state.
+
+    `actions` holds those of kind none too. `offline` tells that nothing was asked of the API.
+    """
+
+    actions: tuple[Action, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    lineage: str
+    serial: int
+    offline: bool = False
+    campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> tuple[Action, ...]:
+        """What there is to do or to tell: everything but none."""
+        return tuple(a for a in self.actions if a.kind is not ActionKind.NONE)
+
+    @property
+    def people(self) -> int:
+        """How many people are called because of this plan."""
+        return sum(action.people for action in self.actions)
+
+    def summary(self) -> dict[str, int]:
+        """Count the actions of every kind, zeros included. The one place that counts."""
+        counts = Counter(action.kind for action in self.actions)
+        return {kind.value: counts[kind] for kind in ActionKind}
+
+    def essence(self) -> list[dict[str, Any]]:
+        """Give what a reviewer agrees to: what is created for whom; nothing that drifts by itself.
+
+        Two plans with the same essence do the same things to the same people.
+        """
+        return [
+            {
+                "action": action.kind.value,
+                "name": action.name,
+                "campaign_id": action.campaign_id,
+                "generation": action.generation,
+                "batch_id": action.batch_id,
+                "digests": [c.request.digest for c in action.creations]
+                or [a.digest for a in action.adoptions],
+            }
+            for action in self.pending
+        ]

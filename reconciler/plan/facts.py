@@ -1,0 +1,50 @@
+"""What was asked of the API before planning, and the rules planning goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.model import Diagnostic
+    from reconciler.observed import Batch, Campaign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Answers of the API, as far as the plan needs them.
+
+    `found` maps a key to the batches that carry it. `absent` holds the keys that a complete listing
+    was shown not to contain. `suspects` maps a key to ids of batches that may be the one in doubt
+    but whose metadata the API does not show. `existing` maps a name to batches that carry it and
+    that no record of ours knows.
+    """
+
+    offline: bool = False
+    campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+    found: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    existing: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def timezone(self, campaign_id: str) -> str | None:
+        """Give the campaign's IANA timezone, None when it is not known."""
+        campaign = self.campaigns.get(campaign_id)
+        return campaign.timezone if campaign else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the command line, the environment and `reconciler.yaml` say about planning.
+
+    `settle` is how old an attempt must be before its absence counts as "not created"; with `hold`
+    it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`.
+    """
+
+    settle: timedelta = timedelta(seconds=600)
+    hold: bool = False
+    organization_id: str | None = None

@@ -1,0 +1,209 @@
+"""From specs, recorded state and the API's answers to a plan. Pure, and the only planner.
+
+Order of the actions: what is in doubt first, then by name. The same inputs always give the same
+plan; after everything in it was done, planning again gives nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from reconciler.model import Diagnostic, Severity, Spec
+from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason
+from reconciler.plan.one_spec import SpecPlanner
+from reconciler.plan.settling import Settled, StillInDoubt, oldest, settle, with_adoption
+from reconciler.spec.schedule import dst_diagnostic, past_diagnostic
+from reconciler.state.document import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from reconciler.model import SpecSet
+    from reconciler.observed import Batch
+    from reconciler.plan.facts import Facts, Rules
+    from reconciler.state.document import Generation, RequestRecord, State
+
+
+def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: datetime) -> Plan:
+    """Plan what makes the API's batches be what the specs say.
+
+    `specs` must have no errors. `now` is aware, in UTC.
+    """
+    by_name = {spec.name: spec for spec in specs.specs}
+    settled = {each.name: each for each in settle(state, facts, rules, now)}
+    actions = [
+        *(a for each in settled.values() for a in _settling(each, by_name.get(each.name))),
+        *_duplicates(state, facts),
+    ]
+    stuck = {action.name for action in actions if action.kind is ActionKind.BLOCKED}
+    known = _with_adoptions(state, settled.values(), now)
+    movable = _movable(known, by_name)
+    planner = SpecPlanner(known, facts, rules, now, movable)
+    diagnostics = [*specs.diagnostics, *facts.diagnostics]
+    for name in sorted(set(by_name) - stuck):
+        again = {r.part: r for r in settled[name].again} if name in settled else {}
+        action = planner.action(by_name[name], again)
+        actions.append(action)
+        diagnostics.extend(_time_diagnostics(action, facts, now))
+    gone = set(known.batches) - set(by_name) - set(movable.values()) - stuck
+    diagnostics.extend(_orphan(name, known) for name in sorted(gone))
+    return Plan(
+        actions=tuple(actions),
+        diagnostics=tuple(diagnostics),
+        lineage=state.lineage,
+        serial=state.serial,
+        offline=facts.offline,
+        campaigns=facts.campaigns,
+    )
+
+
+def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
+    """Tell what becomes of a name in doubt: adopted, blocked, or left to its spec's action."""
+    if settled.adoptions:
+        yield Action(
+            kind=ActionKind.ADOPT,
+            name=settled.name,
+            reason=Reason.FOUND,
+            campaign_id=settled.generation.campaign_id,
+            contacts=sum(adoption.contacts for adoption in settled.adoptions),
+            generation=settled.generation.generation,
+            spec=spec,
+            adoptions=settled.adoptions,
+            batch_id=settled.adoptions[0].batch.batch_id,
+            message="an earlier create went through although its answer was lost; "
+            "its id is recorded and nothing is created",
+        )
+    for batch in settled.extra:
+        yield _cancel_duplicate(settled.name, settled.generation, batch.batch_id)
+    doubt = next(iter(settled.in_doubt), None) or _unrepeatable(settled, spec)
+    if doubt:
+        yield Action(
+            kind=ActionKind.BLOCKED,
+            name=settled.name,
+            reason=doubt.reason,
+            campaign_id=settled.generation.campaign_id,
+            contacts=sum(request.contacts for request in settled.generation.requests),
+            generation=settled.generation.generation,
+            spec=spec,
+            message=doubt.message,
+            hint=doubt.hint,
+        )
+
+
+def _unrepeatable(settled: Settled, spec: Spec | None) -> StillInDoubt | None:
+    """Say when a request may be created again but its contents are gone: state has no contacts."""
+    contents = {request.part: request.digest for request in spec.requests} if spec else {}
+    if all(contents.get(record.part) == record.digest for record in settled.again):
+        return None
+    what = "its spec was removed" if spec is None else "its spec was changed"
+    return StillInDoubt(
+        Reason.IN_DOUBT,
+        f"a create was begun and no batch of it is listed; meanwhile {what}, so it cannot be "
+        "created again as it was",
+        f"look into the vendor's console, then: reconciler resolve {settled.name} --not-created",
+    )
+
+
+def _duplicates(state: State, facts: Facts) -> Iterator[Action]:
+    """Find second batches of keys that are known to be created and are still watched."""
+    for name, generation, record in state.requests():
+        found = [
+            batch
+            for batch in facts.found.get(record.key, ())
+            if batch.digest in {None, record.digest}
+        ]
+        if record.status is not Status.CREATED or not found:
+            continue
+        keep, extra = oldest(found)
+        if keep.batch_id != record.batch_id:
+            yield _adopt_older(name, generation, record, keep)
+        for batch in extra:
+            yield _cancel_duplicate(name, generation, batch.batch_id)
+
+
+def _adopt_older(name: str, generation: Generation, record: RequestRecord, keep: Batch) -> Action:
+    adoption = Adoption(record.part, keep, record.key, record.digest, record.contacts)
+    return Action(
+        kind=ActionKind.ADOPT,
+        name=name,
+        reason=Reason.DUPLICATE,
+        campaign_id=generation.campaign_id,
+        contacts=record.contacts,
+        generation=generation.generation,
+        adoptions=(adoption,),
+        batch_id=keep.batch_id,
+        message=f"an older batch of the same key came to light; it is kept instead of "
+        f"{record.batch_id}",
+    )
+
+
+def _with_adoptions(state: State, settled: Iterable[Settled], now: datetime) -> State:
+    for each in settled:
+        for adoption in each.adoptions:
+            state = with_adoption(state, each.name, each.generation, adoption, now=now)
+    return state
+
+
+def _time_diagnostics(action: Action, facts: Facts, now: datetime) -> Iterator[Diagnostic]:
+    """Tell of start times that are over, or that the clocks of the campaign's place lack."""
+    if action.spec is None:
+        return
+    timezone = facts.timezone(action.campaign_id)
+    request = action.spec.requests[0]
+    if action.reason is Reason.STARTS_IN_THE_PAST:
+        late = past_diagnostic(action.spec, request, now, timezone)
+        if late:
+            yield late
+    elif action.creations:
+        odd = dst_diagnostic(action.spec, request, timezone)
+        if odd:
+            yield odd
+
+
+def _movable(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
+    """Pair new names with recorded ones that have the same contents and no spec any more.
+
+    Several of the same contents give no certain pair. They are paired in the order of their names,
+    which is right whichever it was: the same people, called once.
+    """
+    gone: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name in sorted(set(state.batches) - set(by_name)):
+        current = state.batches[name].current
+        if not current.in_doubt:
+            gone[tuple(request.digest for request in current.requests)].append(name)
+    pairs: dict[str, str] = {}
+    for name in sorted(set(by_name) - set(state.batches)):
+        candidates = gone.get(tuple(request.digest for request in by_name[name].requests))
+        if candidates:
+            pairs[name] = candidates.pop(0)
+    return pairs
+
+
+def _cancel_duplicate(name: str, generation: Generation, batch_id: str) -> Action:
+    return Action(
+        kind=ActionKind.CANCEL,
+        name=name,
+        reason=Reason.DUPLICATE,
+        campaign_id=generation.campaign_id,
+        contacts=0,
+        generation=generation.generation,
+        batch_id=batch_id,
+        message="a second batch of the same key: a request that was given up arrived after all; "
+        "it is cancelled at once",
+    )
+
+
+def _orphan(name: str, state: State) -> Diagnostic:
+    current = state.batches[name].current
+    ids = ", ".join(r.batch_id for r in current.requests if r.batch_id)
+    return Diagnostic(
+        Severity.WARNING,
+        "",
+        0,
+        0,
+        name,
+        f"no spec any more; its batch {ids} is left alone",
+        "put the spec back, or cancel the batch in the vendor's console",
+    )

@@ -1,0 +1,204 @@
+"""What to believe about a request in doubt. The heart of "no batch is created twice".
+
+An intent without an outcome means that a batch may exist. These functions look at what the API
+shows and decide: it is there (adopt it), it is certainly too late for it to appear (create again,
+under the same key), or nobody can know yet (leave it alone). They err on the side of not calling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.plan.actions import Adoption, Reason
+from reconciler.state.document import RecordedBy, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.observed import Batch
+    from reconciler.plan.facts import Facts, Rules
+    from reconciler.state.document import Generation, RequestRecord, State
+
+WATCH = timedelta(days=1)
+"""How long later runs look for a second batch of a key: a given-up request can still arrive."""
+
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The batch exists. `extra` are more batches of the same key, to be cancelled."""
+
+    keep: Batch
+    extra: tuple[Batch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAgain:
+    """The batch is certainly not there and will not appear: create it, under the same key."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillInDoubt:
+    """Nobody can know yet; `message` says why and `hint` what to do."""
+
+    reason: Reason
+    message: str
+    hint: str
+
+
+Verdict = Found | CreateAgain | StillInDoubt
+
+
+def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: datetime) -> Verdict:
+    """Decide what to believe about one request in doubt."""
+    found = facts.found.get(record.key, ())
+    foreign = [batch for batch in found if batch.digest not in {None, record.digest}]
+    if foreign:
+        return StillInDoubt(
+            Reason.KEY_CONFLICT,
+            f"batch {foreign[0].batch_id} carries this key with other contents "
+            f"({foreign[0].digest}); it is neither adopted nor created again",
+            f"look at it, then: reconciler resolve {name} --created {foreign[0].batch_id} "
+            f"or --not-created",
+        )
+    if found:
+        keep, extra = oldest(found)
+        return Found(keep, extra)
+    if facts.offline:
+        return StillInDoubt(
+            Reason.IN_DOUBT,
+            "a create was begun and its outcome is not recorded; offline nobody can tell",
+            "run without --offline, or: reconciler apply",
+        )
+    if rules.hold:
+        return StillInDoubt(
+            Reason.HELD,
+            "a create was begun, its outcome is unknown, and `unknown: hold` leaves it to a person",
+            f"look into the vendor's console, then: reconciler resolve {name} "
+            f"--created BATCH_ID or --not-created",
+        )
+    return _absence(name, record, facts, rules, now)
+
+
+def _absence(
+    name: str, record: RequestRecord, facts: Facts, rules: Rules, now: datetime
+) -> Verdict:
+    """Decide what it means that no batch with the key was seen."""
+    suspects = facts.suspects.get(record.key, ())
+    if suspects:
+        return StillInDoubt(
+            Reason.IN_DOUBT,
+            f"the API does not show the metadata of batch {', '.join(suspects)}, which may be it",
+            f"look into the vendor's console, then: reconciler resolve {name} "
+            f"--created {suspects[0]} or --not-created",
+        )
+    if record.key not in facts.absent:
+        return StillInDoubt(
+            Reason.IN_DOUBT,
+            "a create was begun, its outcome is unknown, and the list of batches could not be "
+            "read to its end",
+            "run again when the API answers: reconciler apply",
+        )
+    # A clock that was set back makes ages negative, which is never old enough.
+    not_before = max(record.attempted_at + rules.settle, record.expires_at or record.attempted_at)
+    if now >= not_before:
+        return CreateAgain()
+    return StillInDoubt(
+        Reason.IN_DOUBT,
+        f"a create was begun at {_clock(record.attempted_at)} and no batch of it is listed; it "
+        f"may still appear, so nothing is created before {_clock(not_before)}",
+        f"run again after {_clock(not_before)}: reconciler apply",
+    )
+
+
+def oldest(batches: Iterable[Batch]) -> tuple[Batch, tuple[Batch, ...]]:
+    """Choose which of several batches of one key is kept: the oldest, whatever its status.
+
+    The oldest has called the most people, and one that a person cancelled was not wanted, so its
+    twin is not either. Every run chooses the same one. Gives the kept one and the others that
+    still have to be cancelled.
+    """
+    keep, *rest = sorted(
+        batches, key=lambda batch: (batch.created_at or _END_OF_TIME, batch.batch_id)
+    )
+    return keep, tuple(batch for batch in rest if batch.status != "cancelled")
+
+
+def as_created(
+    record: RequestRecord, batch_id: str, *, by: RecordedBy, now: datetime
+) -> RequestRecord:
+    """Give the record of a request whose batch is known.
+
+    A key whose outcome was ever in doubt stays watched for a day.
+    """
+    was_in_doubt = record.unknown is not None or record.attempt > 1 or by is not RecordedBy.CREATED
+    return replace(
+        record,
+        status=Status.CREATED,
+        batch_id=batch_id,
+        recorded_at=now,
+        recorded_by=by,
+        unknown=None,
+        expires_at=None,
+        watch_until=now + WATCH if was_in_doubt else record.watch_until,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One name's requests in doubt, sorted by what is believed of them."""
+
+    name: str
+    generation: Generation
+    adoptions: tuple[Adoption, ...]
+    extra: tuple[Batch, ...]
+    again: tuple[RequestRecord, ...]
+    in_doubt: tuple[StillInDoubt, ...]
+
+
+def settle(state: State, facts: Facts, rules: Rules, now: datetime) -> tuple[Settled, ...]:
+    """Decide about every request in doubt, grouped by name."""
+    return tuple(
+        _settle_generation(name, record.current, facts, rules, now)
+        for name, record in state.batches.items()
+        if record.current.in_doubt
+    )
+
+
+def _settle_generation(
+    name: str, generation: Generation, facts: Facts, rules: Rules, now: datetime
+) -> Settled:
+    adoptions: list[Adoption] = []
+    extra: list[Batch] = []
+    again: list[RequestRecord] = []
+    in_doubt: list[StillInDoubt] = []
+    for record in (r for r in generation.requests if r.in_doubt):
+        match verdict(name, record, facts, rules, now):
+            case Found(keep, more):
+                adoptions.append(
+                    Adoption(record.part, keep, record.key, record.digest, record.contacts)
+                )
+                extra.extend(more)
+            case CreateAgain():
+                again.append(record)
+            case StillInDoubt() as doubt:
+                in_doubt.append(doubt)
+    return Settled(name, generation, tuple(adoptions), tuple(extra), tuple(again), tuple(in_doubt))
+
+
+def with_adoption(
+    state: State, name: str, generation: Generation, adoption: Adoption, *, now: datetime
+) -> State:
+    """Record an adopted batch in place of its intent."""
+    record = generation.request(adoption.part)
+    if record is None:
+        return state
+    created = as_created(record, adoption.batch.batch_id, by=RecordedBy.FOUND, now=now)
+    return state.with_request(name, generation, created)
+
+
+def _clock(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
