@@ -1,0 +1,92 @@
+"""Many creates at once, against what the API's latency allows.
+
+With a latency of 50 ms and ten requests under way, a thousand creates cannot end before five
+seconds. The create phase is timed by the server (first POST in, last answer out); the whole command
+from its start to its exit. A client of bare sockets in ten threads takes turns with the command: it
+shows how near to the ideal this server and this machine let anybody come.
+"""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import statistics
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bench.corpus import write_specs
+from bench.measure import RECONCILER, Ratio, Report, Scale, Unmeasurable, environment, seconds
+from bench.server import serving, summary
+
+LATENCY = 0.05
+PARALLELISM = 10
+BODY = b'{"campaign_id": "cmp_000000", "contacts": [{"phone_number": "+917000000000"}]}'
+
+
+def run(scale: Scale) -> Report:
+    """Measure."""
+    ideal = scale.creates / PARALLELISM * LATENCY
+    bare: list[float] = []
+    phase: list[float] = []
+    whole: list[float] = []
+    with tempfile.TemporaryDirectory() as directory, serving(LATENCY) as url:
+        specs = Path(directory, "specs")
+        write_specs(specs, specs=scale.creates, contacts=1)
+        for turn in range(scale.turns):
+            post_bare(url, scale.creates)
+            bare.append(_phase(url, scale.creates))
+            batches = Path(directory, f"batches-{turn}")
+            shutil.copytree(specs, batches)
+            command = [RECONCILER, "--batches", str(batches), "apply", "--yes"]
+            whole.append(seconds([*command, "--parallelism", str(PARALLELISM)], environment(url)))
+            phase.append(_phase(url, scale.creates))
+    what = f"{scale.creates:,} creates"
+    limit = f"ideal at {LATENCY * 1000:.0f} ms, {PARALLELISM} at once"
+    return Report(
+        "Creates",
+        [
+            Ratio(f"{what}: bare sockets", limit, tuple(value / ideal for value in bare)),
+            Ratio(f"{what}: create phase", limit, tuple(value / ideal for value in phase)),
+            Ratio(f"{what}: whole command", limit, tuple(value / ideal for value in whole)),
+        ],
+        [
+            f"ideal: {ideal:.2f} s",
+            f"bare sockets: {ideal / statistics.median(bare):.0%} of the ideal rate",
+            f"create phase: {ideal / statistics.median(phase):.0%} of the ideal rate",
+        ],
+    )
+
+
+def post_bare(url: str, count: int) -> None:
+    """Send the same body `count` times over as many connections as may be under way."""
+    address = urlsplit(url)
+    left = deque(range(count))
+
+    def work() -> None:
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        while left:
+            try:
+                left.pop()
+            except IndexError:  # another thread took the last one
+                break
+            connection.request("POST", f"{address.path}/batches/", BODY)
+            connection.getresponse().read()
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(PARALLELISM)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _phase(url: str, expected: int) -> float:
+    """Give how long the server saw creates, having checked that it saw each exactly once."""
+    seen = summary(url)
+    if seen["created"] != expected or seen["most_at_once"] > PARALLELISM:
+        what = f"{seen['created']} creates of {expected}, {seen['most_at_once']} at once"
+        raise Unmeasurable(f"the server saw {what}")
+    return float(seen["seconds"])

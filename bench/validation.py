@@ -1,0 +1,108 @@
+"""Reading and checking many specs, against ruamel.yaml's bare C event stream over the same bytes.
+
+The event stream is what every reader on top of it must pay; what comes above 1 is ours: building
+values with their places, checking each field, digests. Each measurement is taken inside a fresh
+process, from before the first file is opened to after the last is done, imports left out.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.corpus import write_specs
+from bench.measure import PYTHON, Ratio, Report, Scale, Unmeasurable, peak_memory
+
+CONTACTS = 20
+EVENTS = "bare C event stream"
+LOAD = "load_specs"
+
+
+def read_events(root: Path) -> int:
+    """Pull every event out of every file, keeping none; give the number of files."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - not part of what is measured elsewhere
+
+    parser_class = YAML(typ="safe").Parser
+    files = 0
+    for path in sorted(root.rglob("*.yaml")):
+        parser = parser_class(path.read_bytes())
+        while parser.get_event() is not None:
+            pass
+        files += 1
+    return files
+
+
+def load(root: Path) -> int:
+    """Read and check every spec as the commands do; give the number of sound ones."""
+    from reconciler.spec.load import load_specs  # noqa: PLC0415 - likewise
+
+    return len(load_specs(root).specs)
+
+
+def run(scale: Scale) -> Report:
+    """Measure."""
+    subjects = (EVENTS, LOAD)
+    took: dict[str, list[float]] = {name: [] for name in subjects}
+    memory: dict[str, list[float]] = {name: [] for name in subjects}
+    with tempfile.TemporaryDirectory() as directory:
+        size = write_specs(Path(directory), specs=scale.specs, contacts=CONTACTS)
+        for turn in range(scale.turns + 1):
+            for name in subjects:
+                answer = _in_a_fresh_process(name, directory, expected=scale.specs)
+                if turn:  # the first turn filled the disk's cache
+                    took[name].append(answer["seconds"])
+                    memory[name].append(answer["peak_mb"])
+    what = f"validating {scale.specs:,} specs of {CONTACTS} contacts"
+    pairs = zip(took[LOAD], took[EVENTS], strict=True)
+    peaks = zip(memory[LOAD], memory[EVENTS], strict=True)
+    megabytes = size / 1e6
+    return Report(
+        "Validation",
+        [
+            Ratio(f"{what}: time", EVENTS, tuple(mine / bare for mine, bare in pairs)),
+            Ratio(f"{what}: peak memory", EVENTS, tuple(mine / bare for mine, bare in peaks)),
+        ],
+        [
+            f"{megabytes:.1f} MB of YAML",
+            *(
+                f"{name}: {statistics.median(took[name]):.2f} s,"
+                f" {megabytes / statistics.median(took[name]):.1f} MB/s,"
+                f" {statistics.median(memory[name]):.0f} MB at its peak"
+                for name in subjects
+            ),
+        ],
+    )
+
+
+def _in_a_fresh_process(name: str, directory: str, *, expected: int) -> dict[str, float]:
+    done = subprocess.run(
+        [PYTHON, "-m", "bench.validation", name, directory],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise Unmeasurable(f"{name} ended with {done.returncode}")
+    answer: dict[str, float] = json.loads(done.stdout)
+    if answer["specs"] != expected:
+        raise Unmeasurable(f"{name} found {answer['specs']} sound specs of {expected}")
+    return answer
+
+
+def _measure_here(name: str, directory: str) -> None:
+    subject = {EVENTS: read_events, LOAD: load}[name]
+    empty = Path(directory, "none")
+    subject(empty)  # imports what it needs
+    start = time.perf_counter()
+    specs = subject(Path(directory))
+    took = time.perf_counter() - start
+    print(json.dumps({"specs": specs, "seconds": took, "peak_mb": peak_memory()}))
+
+
+if __name__ == "__main__":
+    _measure_here(*sys.argv[1:])
