@@ -39,7 +39,6 @@ def write_specs(root: Path, *, specs: int, contacts: int) -> int:
                 f"      current_plan: {chance.choice(_PLANS)}",
                 f"      renewal_date: 2036-{chance.randrange(1, 13):02d}-15",
                 f'      premium: "{chance.randrange(5_000, 90_000)}.00"',
-                f"      policy_number: HL-{chance.randrange(10**9):09d}",
             ]
         content = ("\n".join(lines) + "\n").encode()
         path = root / f"{index // 100:04d}" / f"{index % 100:02d}.yaml"
