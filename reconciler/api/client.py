@@ -1,0 +1,254 @@
+"""The API over HTTP: the one module that knows httpx. Importing it costs a tenth of a second.
+
+Promises: a create is one POST at most, and its end is told, never raised. Reads and lifecycle
+calls are sent again a few times and then raise `ApiError`. No request takes longer than the
+configured timeout, and none follows a redirect, because the token would go along. Proxies and
+certificates come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR) as
+httpx reads them, but a server on this machine reached by http:// is never reached through a
+proxy: the token would leave the machine in clear.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from reconciler import __version__
+from reconciler.api.exchange import Exchange
+from reconciler.api.outcome import classify_response, is_rejection
+from reconciler.api.privacy import Scrubber
+from reconciler.api.reads import Answer, Failure, Reads
+from reconciler.api.retry import Patience
+from reconciler.observed import Outcome, Rejected, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.api.config import ApiConfig
+    from reconciler.ports import Clock
+
+_LONGEST_OUTCOME = 4 * 2**20  # bytes; a 422 about 10,000 contacts fits
+_LONGEST_READ = 32 * 2**20  # bytes of one page
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_NEVER_COULD = (httpx.UnsupportedProtocol, httpx.InvalidURL)
+_DEPTH = 20  # links followed in a chain of exceptions
+
+_CHECK_PROXY = "Check HTTPS_PROXY and NO_PROXY."
+_CHECK_TLS = (
+    "If a proxy or a private authority signs certificates here, set SSL_CERT_FILE to a file that "
+    "holds its certificate."
+)
+_CHECK_SETUP = "Check SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY and NO_PROXY."
+_STOPPED = Failure("stopped", retry=False, hint="Run the command again.")
+
+
+class HttpBatchApi(Reads):
+    """`reconciler.ports.BatchApi` over HTTP; a context manager, for many threads at once.
+
+    `parallelism` is how many connections are kept open for reuse. Once `stop` is set, no create
+    is sent any more (`Rejected`), reads fail with `ApiError`, also those under way, and lifecycle
+    calls get one try. A create that was sent is waited for all the same.
+    """
+
+    def __init__(
+        self,
+        config: ApiConfig,
+        *,
+        parallelism: int = 4,
+        clock: Clock,
+        stop: threading.Event | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        super().__init__(
+            organization_id=config.organization_id,
+            clock=clock,
+            stop=stop or threading.Event(),
+            patience=patience or Patience(),
+            scrub=Scrubber(config.token),
+        )
+        self._config = config
+        self._parallelism = parallelism
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def create(self, body: bytes, key: str) -> Outcome:
+        """POST one batch, once; see `BatchApi.create`. What cannot be told is `Unknown`."""
+        if self._stop.is_set():
+            return Rejected("stopped before it was sent", retry=True)
+        if not (key.isascii() and key.isprintable()):
+            return Rejected("the key cannot stand in a header")
+        try:
+            return self._create(body, key)
+        except Exception as error:  # noqa: BLE001 - the port promises an outcome, whatever happens
+            return Unknown(f"the client failed: {type(error).__name__}")
+
+    def _create(self, body: bytes, key: str) -> Outcome:
+        scrub = Scrubber(self._config.token, body)
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        made = self._request("POST", self._config.create_path, headers=headers, content=body)
+        if isinstance(made, Failure):
+            return Rejected(made.reason, hint=made.hint)
+        exchange = self._exchange(made, _LONGEST_OUTCOME)
+        status = exchange.status
+        if status is not None and (exchange.complete or is_rejection(status)):
+            # A rejection counts even when its explanation broke off: the status line says it all.
+            return classify_response(
+                status, exchange.headers, exchange.body, now=self._clock.now(), scrub=scrub
+            )
+        failure = self._failure(exchange, scrub)
+        if status is not None or failure.left:
+            return Unknown(failure.reason, status)
+        return Rejected(failure.reason, retry=failure.retry, hint=failure.hint)
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], *, stoppable: bool
+    ) -> Answer | Failure:
+        if stoppable and self._stop.is_set():
+            return _STOPPED
+        made = self._request(method, path, params=dict(query))
+        if isinstance(made, Failure):
+            return made
+        stop = self._stop if stoppable else None
+        exchange = self._exchange(made, _LONGEST_READ, stop)
+        if exchange.complete and exchange.status is not None:
+            return Answer(exchange.status, exchange.headers, exchange.body)
+        return self._failure(exchange, self._scrub)
+
+    def _request(self, method: str, path: str, **parts: Any) -> httpx.Request | Failure:
+        """Build a request; nothing is sent while it is being built, so a failure stays here."""
+        try:
+            url = self._config.url + path
+            return self._http().build_request(method, url, **parts)
+        except Exception as error:  # noqa: BLE001 - certificates, proxies and headers each raise their own
+            # The error's own text may hold a proxy's password or a header's value.
+            reason = f"the request cannot be made: {type(error).__name__}"
+            return Failure(reason, left=False, retry=False, hint=_CHECK_SETUP)
+
+    def _http(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.Client(
+                    headers={
+                        "Authorization": f"Bearer {self._config.token}",
+                        "User-Agent": f"call-batch-reconciler/{__version__}",
+                        "Accept": "application/json",
+                        # What is read is bounded; a compressed answer would grow after that.
+                        "Accept-Encoding": "identity",
+                    },
+                    timeout=self._config.timeout,
+                    # Callers bound how many requests run at once. A bound here would let an
+                    # exchange that was given up take a place away from a live one.
+                    limits=httpx.Limits(
+                        max_connections=None, max_keepalive_connections=self._parallelism
+                    ),
+                    follow_redirects=False,
+                    trust_env=self._config.url.startswith("https://"),
+                )
+            return self._client
+
+    def _exchange(
+        self,
+        request: httpx.Request,
+        limit: int,
+        stop: threading.Event | None = None,
+    ) -> Exchange:
+        """Send a request once, and give what came of it by the deadline."""
+        exchange = Exchange(limit)
+        request.extensions["trace"] = exchange.trace
+        client = self._http()
+
+        def perform() -> None:
+            response = client.send(request, stream=True)
+            try:
+                exchange.answered(response.status_code, dict(response.headers))
+                for chunk in response.iter_bytes():
+                    if not exchange.take(chunk):
+                        break
+            finally:
+                response.close()
+
+        exchange.run(perform, self._config.timeout, stop)
+        return exchange
+
+    def _failure(self, exchange: Exchange, scrub: Scrubber) -> Failure:
+        """Say why an exchange gave no whole answer, and whether the request stayed here for sure.
+
+        Two witnesses must agree on that: the kind of error, and the steps the library reported.
+        """
+        error = exchange.error
+        if error is None:
+            return self._unfinished(exchange)
+        reason = f"{type(error).__name__}: {scrub.clean(str(error))}".removesuffix(": ")
+        if exchange.sent:
+            if isinstance(error, httpx.LocalProtocolError):
+                # Its text may quote a header.
+                return Failure(type(error).__name__)
+            return Failure(reason)
+        untrusted = _certificate_error(error)
+        if untrusted is not None:
+            reason = f"the certificate is not trusted: {scrub.clean(untrusted)}"
+            return Failure(reason, left=False, retry=False, hint=_CHECK_TLS)
+        if isinstance(error, httpx.ProxyError):
+            # The proxy would not open the way; a login or a ban does not pass by itself.
+            passing = str(error)[:1] == "5"
+            return Failure(
+                f"the proxy refused: {scrub.clean(str(error))}",
+                left=False,
+                retry=passing,
+                hint=_CHECK_PROXY,
+            )
+        if isinstance(error, _NEVER_LEFT):
+            return Failure(reason, left=False)
+        if isinstance(error, _NEVER_COULD):
+            return Failure(type(error).__name__, left=False, retry=False)
+        return Failure(reason)
+
+    def _unfinished(self, exchange: Exchange) -> Failure:
+        """Say why an exchange without an error is not whole: too long, stopped, or too slow."""
+        if exchange.too_long:
+            return Failure("the answer is too long to be one", retry=False)
+        if exchange.stopped:
+            return _STOPPED
+        seconds = f"{self._config.timeout:g} s"
+        if exchange.connecting:
+            return Failure(f"no connection within {seconds}", left=False)
+        return Failure(f"no whole answer within {seconds}")
+
+
+def _certificate_error(error: BaseException) -> str | None:
+    """Find a failed certificate check below an error: httpx keeps only its text."""
+    for link in _chain(error):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return link.verify_message or "certificate verify failed"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Follow an error to its origins: wrappers keep them as cause, context or argument."""
+    waiting = [error]
+    for _ in range(_DEPTH):
+        if not waiting:
+            return
+        link = waiting.pop(0)
+        yield link
+        waiting.extend(
+            origin
+            for origin in (link.__cause__, link.__context__, *link.args)
+            if isinstance(origin, BaseException)
+        )

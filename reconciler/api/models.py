@@ -1,0 +1,137 @@
+"""Turns what the API sent into `reconciler.observed` values, believing as little as possible.
+
+Unknown fields are ignored, missing ones become None, and a field of the wrong type becomes None
+too: an odd `total_contacts` must not hide a batch that exists. Only the id is strict, because
+everything else hangs on it. Nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from reconciler.observed import Batch, Campaign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# At least one letter or digit, so that an id can never be a `..` in a path.
+_ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,200}")
+_WRAPPERS = ("batches", "contacts", "items", "data", "results")
+_LONGEST_TEXT = 200
+_LARGEST_COUNT = 2**53
+_MILLISECONDS_FROM = 1e11  # seconds would be the year 5138
+_MICROSECONDS_FROM = 1e14
+
+
+def as_json(body: bytes) -> Any:
+    """Parse a body; None for what is not JSON (and for `null`, which says as little)."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return None
+
+
+def as_id(value: object) -> str | None:
+    """Give an id: short text of letters, digits and `._:-`, or a positive integer as text."""
+    if isinstance(value, str):
+        return value if _ID.fullmatch(value) else None
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    return None
+
+
+def as_count(value: object) -> int | None:
+    """Give a number of contacts: an integer from 0 on."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST_COUNT:
+        return value
+    return None
+
+
+def as_text(value: object) -> str | None:
+    """Give a short printable text, such as a status or a name."""
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and value.isprintable():
+        return value
+    return None
+
+
+def as_timestamp(value: object) -> tuple[datetime | None, bool]:
+    """Give an aware UTC time, and whether the API left the offset out (UTC is assumed then).
+
+    ISO 8601 with a time of day, or seconds, milliseconds or microseconds since 1970. A date alone
+    is no time: midnight would be a guess, and candidates are narrowed by this value.
+    """
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return _from_epoch(float(value)), False
+        if not isinstance(value, str) or not re.search(r"\d[Tt ]\d", value):
+            return None, False
+        moment = datetime.fromisoformat(value.strip())
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC), True
+        return moment.astimezone(UTC), False
+    except (ValueError, OverflowError, OSError):
+        return None, False
+
+
+def as_rows(payload: object) -> list[Any] | None:
+    """Give the rows of a list answer: an array, or an object that wraps one; None otherwise."""
+    if isinstance(payload, list):
+        return payload
+    if isinstance(payload, dict):
+        for wrapper in _WRAPPERS:
+            if isinstance(payload.get(wrapper), list):
+                return list(payload[wrapper])
+    return None
+
+
+def as_batch(row: object) -> Batch | None:
+    """Give a batch out of a list row or a `GET /batches/{id}`; None when it has no valid id."""
+    if not isinstance(row, dict):
+        return None
+    batch_id = as_id(row.get("batch_id"))
+    if batch_id is None:
+        return None
+    created_at, is_naive = as_timestamp(row.get("created_at"))
+    return Batch(
+        batch_id=batch_id,
+        campaign_id=as_id(row.get("campaign_id")),
+        status=as_text(row.get("status")),
+        total_contacts=as_count(row.get("total_contacts")),
+        created_at=created_at,
+        created_at_is_naive=is_naive,
+        metadata=_as_mapping(row.get("metadata")),
+        counters=_as_mapping(row.get("counters")),
+    )
+
+
+def as_campaign(row: object, asked: str) -> Campaign | None:
+    """Give a campaign; its id is the one that was asked for. None when the row is no object."""
+    if not isinstance(row, dict):
+        return None
+    return Campaign(
+        campaign_id=asked,
+        name=as_text(row.get("name")),
+        status=as_text(row.get("status")),
+        timezone=as_text(row.get("timezone")),
+    )
+
+
+def _from_epoch(value: float) -> datetime | None:
+    if value <= 0:
+        return None
+    if value >= _MICROSECONDS_FROM:
+        value /= 1e6
+    elif value >= _MILLISECONDS_FROM:
+        value /= 1e3
+    return datetime.fromtimestamp(value, tz=UTC)
+
+
+def _as_mapping(value: object) -> Mapping[str, Any] | None:
+    """Give an object; some stores hand JSON columns out as text, so that is parsed once more."""
+    if isinstance(value, str):
+        value = as_json(value.encode(errors="replace"))
+    return value if isinstance(value, dict) else None

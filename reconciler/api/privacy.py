@@ -1,0 +1,104 @@
+"""Keeps people and the token out of messages, whatever an answer echoes.
+
+An API that complains likes to repeat what it was sent. So every text that came over the wire goes
+through a `Scrubber` before a person or a log sees it: phone numbers are masked, call variables of
+the request and the token are blotted out, and the rest becomes one short printable line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from reconciler.model import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST = 300
+"""How many characters of a foreign text a message may hold."""
+
+_READ = 16_384
+"""How many characters are looked at: enough that what is shown never ends at this cut."""
+
+_BLOT = "***"
+_SHORTEST_SECRET = 3
+"""Shorter variables (an age, a "no") would blot out half of every sentence, and name nobody."""
+
+_PHONE = re.compile(r"\+?\d[\d\s().-]{5,}\d")
+_FEWEST_DIGITS = 7
+
+
+class Scrubber:
+    """Makes foreign text fit to be shown.
+
+    `token` is the API token, `sent` the JSON body of the request that is being answered: neither
+    the token nor any call variable of the body survives `clean`.
+    """
+
+    def __init__(self, token: str = "", sent: bytes = b"") -> None:
+        self._token = token
+        self._sent = sent
+
+    def clean(self, text: str, limit: int = LONGEST) -> str:
+        """Give one line of at most `limit` characters, without what nobody may see."""
+        # The cut to `limit` comes last: half a number or half a name would not be recognised.
+        line = " ".join("".join(map(_printable, text[:_READ])).split())
+        for secret in self._secrets:
+            if secret in line:
+                line = line.replace(secret, _BLOT)
+        line = _PHONE.sub(_mask, line)
+        return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+    @cached_property
+    def _secrets(self) -> tuple[str, ...]:
+        """Longest first, so that a short one never leaves the tail of a longer one standing."""
+        found = {" ".join(value.split()) for value in _variables(self._sent)}
+        found = {value for value in found if len(value) >= _SHORTEST_SECRET}
+        if self._token:
+            found.add(self._token)
+        return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+def _printable(character: str) -> str:
+    """Turn control, format and line-breaking characters into a space: no terminal obeys those."""
+    return " " if unicodedata.category(character)[0] in "CZ" else character
+
+
+def _mask(match: re.Match[str]) -> str:
+    text = match.group()
+    digits = sum(character.isdigit() for character in text)
+    return masked(text) if digits >= _FEWEST_DIGITS else text
+
+
+def _variables(body: bytes) -> Iterator[str]:
+    """Give every call variable of a request body, as the texts an answer could echo."""
+    if not body:
+        return
+    try:
+        request = orjson.loads(body)
+    except ValueError:
+        return
+    contacts = request.get("contacts") if isinstance(request, dict) else None
+    for contact in contacts if isinstance(contacts, list) else ():
+        if isinstance(contact, dict):
+            yield from _texts(contact.get("call_variables"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Give the texts and numbers in a JSON value, without recursion: depth is not ours to trust."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, str):
+            yield item
+        elif isinstance(item, int | float) and not isinstance(item, bool):
+            yield str(item)

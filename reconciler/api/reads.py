@@ -1,0 +1,278 @@
+"""Everything that may be sent again: reads, and the lifecycle calls that repeat without harm.
+
+Knows paths and answers, not HTTP: a subclass sends. What goes wrong ends as `ApiError` with what
+to type next; an answer that could hide a batch (a 404 by a stranger, a foreign or empty object)
+is an error too, never an absence.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from reconciler.api.models import as_batch, as_campaign, as_id, as_json, as_rows
+from reconciler.api.outcome import retry_after, spoken
+from reconciler.api.paging import PAGE, Walk
+from reconciler.api.retry import Patience, Turn
+from reconciler.errors import ApiError
+from reconciler.observed import TERMINAL, Batch, Campaign, Listing
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.api.privacy import Scrubber
+    from reconciler.ports import Clock
+
+CHECK_URL = "Check GRAINE_API_URL and the network, then run: reconciler doctor"
+_CHECK_TOKEN = "Check GRAINE_API_KEY and GRAINE_ORG_ID, then run: reconciler doctor"  # noqa: S105 - a hint
+_OK = range(200, 300)
+_REDIRECT = range(300, 400)
+_RETRIED = frozenset({408, 425, 429, *range(500, 600)})
+_DENIED = frozenset({401, 403})
+_NOT_FOUND = 404
+_ONCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no whole answer, fit to be shown.
+
+    `left` is False only where the request provably never left; `retry` tells whether the same
+    request may do better later.
+    """
+
+    reason: str
+    left: bool = True
+    retry: bool = True
+    hint: str = CHECK_URL
+
+
+class DeniedError(ApiError):
+    """The API does not accept the token, or not for this (401, 403)."""
+
+
+class Reads(ABC):
+    """The repeatable half of the client."""
+
+    def __init__(
+        self,
+        *,
+        organization_id: str | None,
+        clock: Clock,
+        stop: threading.Event,
+        patience: Patience,
+        scrub: Scrubber,
+    ) -> None:
+        self._query = {"organization_id": organization_id} if organization_id else {}
+        self._clock = clock
+        self._stop = stop
+        self._patience = patience
+        self._scrub = scrub
+
+    @abstractmethod
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], *, stoppable: bool
+    ) -> Answer | Failure:
+        """Send once; `stoppable` lets the stop event cut it short. Must not raise."""
+
+    def listing(self, campaign_id: str) -> Listing:
+        """List every batch of a campaign; `reconciler.api.paging` says what `complete` proves.
+
+        Passes are repeated until one shows nothing new, at most four.
+        """
+        query = {"campaign_id": campaign_id, **self._query}
+        walk = Walk(lambda skip: self._page("/batches/", query, skip), _batch_id)
+        known: dict[str, Batch] = {}
+        proved = settled = False
+        for number in walk.passes():
+            before = len(known)
+            for batch_id, row in walk.one_pass():
+                batch = as_batch(row)
+                if batch is not None:
+                    known[batch_id] = _merged(known.get(batch_id), batch)
+            proved = proved or walk.clean
+            settled = number > 1 and len(known) == before
+            if proved and settled:
+                break
+        rows = tuple(batch for batch in known.values() if batch.campaign_id in {None, campaign_id})
+        complete = proved and settled and not (walk.nameless or walk.stuck)
+        return Listing(campaign_id, rows, complete)
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """Read one batch with its metadata; None when the API says that it has none such."""
+        return self._batch(batch_id, stoppable=True)
+
+    def _batch(self, batch_id: str, *, stoppable: bool) -> Batch | None:
+        path = f"/batches/{_segment(batch_id)}"
+        answer = self._repeat("GET", path, {}, or_none=True, stoppable=stoppable)
+        if answer is None:
+            return None
+        batch = as_batch(as_json(answer.body))
+        if batch is None or batch.batch_id != batch_id:
+            raise ApiError(f"the answer is not the batch {batch_id}", hint=CHECK_URL)
+        return batch
+
+    def campaign(self, campaign_id: str) -> Campaign | None:
+        """Read one campaign; None when the API says that it has none such."""
+        answer = self._repeat("GET", f"/campaigns/{_segment(campaign_id)}", {}, or_none=True)
+        if answer is None:
+            return None
+        campaign = as_campaign(as_json(answer.body), campaign_id)
+        if campaign is None:
+            raise ApiError(f"the answer is not the campaign {campaign_id}", hint=CHECK_URL)
+        return campaign
+
+    def contacts(
+        self, batch_id: str, *, include_calls: bool = False, status: str | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Give a batch's contacts as the API sends them, each once, page by page.
+
+        They hold phone numbers: data, not for messages. Raises `ApiError` at the end when the
+        pages could not be shown to have held everyone, so that a gap never looks whole. With
+        `status`, a contact that leaves that status meanwhile can hide another.
+        """
+        query = {"include_calls": "true"} if include_calls else {}
+        if status:
+            query["status"] = status
+        path = f"/batches/{_segment(batch_id)}/contacts"
+        walk = Walk(lambda skip: self._page(path, query, skip), _contact_id)
+        given: set[str] = set()
+        for _ in walk.passes():
+            for contact_id, row in walk.one_pass():
+                if contact_id not in given:
+                    given.add(contact_id)
+                    yield row
+            if walk.clean:
+                return
+        raise ApiError(
+            f"the contacts of {batch_id} moved while they were read: some may be missing",
+            hint="Run the command again.",
+        )
+
+    def validate_token(self) -> bool | None:
+        """Ask whether the token is good; None when the API has no such question (404)."""
+        try:
+            answer = self._repeat("GET", "/api-tokens/validate-token", {}, or_none=True)
+        except DeniedError:
+            return False
+        return None if answer is None else True
+
+    def cancel(self, batch_id: str) -> None:
+        """Cancel a batch; one that ended already, or is found ended after an error, is success."""
+        self._control(batch_id, "cancel", TERMINAL, self._patience)
+
+    def pause(self, batch_id: str) -> None:
+        """Pause a batch; one found paused or ended after an error is success."""
+        self._control(batch_id, "pause", TERMINAL | {"paused"}, self._patience)
+
+    def resume(self, batch_id: str) -> None:
+        """Resume a batch. Sent once only: a second could undo a pause an operator made since."""
+        once = replace(self._patience, tries=_ONCE)
+        self._control(batch_id, "resume", frozenset({"in_progress", "pending"}), once)
+
+    def _control(
+        self, batch_id: str, verb: str, wanted: frozenset[str], patience: Patience
+    ) -> None:
+        path = f"/batches/{_segment(batch_id)}/{verb}"
+        try:
+            self._repeat("POST", path, {}, patience=patience, stoppable=False)
+        except ApiError:
+            # An error may follow a deed (a lost answer, a second try). What counts is where the
+            # batch is now; when even that cannot be read, the first error is the one to tell.
+            try:
+                found = self._batch(batch_id, stoppable=False)
+            except ApiError:
+                found = None
+            if found is None or found.status not in wanted:
+                raise
+
+    def _page(self, path: str, query: Mapping[str, str], skip: int) -> list[Any]:
+        numbers = {"skip": str(skip), "limit": str(PAGE)}
+        answer = self._repeat("GET", path, {**query, **numbers})
+        rows = as_rows(as_json(answer.body)) if answer is not None else None
+        if rows is None:
+            raise ApiError(f"the answer to GET {path} is not a list", hint=CHECK_URL)
+        return rows
+
+    def _repeat(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        or_none: bool = False,
+        patience: Patience | None = None,
+        stoppable: bool = True,
+    ) -> Answer | None:
+        """Send until an answer counts; `ApiError` when patience ends or repeating is no use.
+
+        `or_none` gives None for a 404 in JSON: another 404 is not the API's, but a gateway's.
+        What is not `stoppable` is sent even while stopping, but then only once.
+        """
+        turn = Turn(patience or self._patience, self._clock, self._stop)
+        while True:
+            got = self._send(method, path, query, stoppable=stoppable)
+            asked = None
+            denied = False
+            if isinstance(got, Answer):
+                if got.status in _OK:
+                    return got
+                if or_none and got.status == _NOT_FOUND and isinstance(as_json(got.body), dict):
+                    return None
+                asked = retry_after(got.headers, self._clock.now())
+                denied = got.status in _DENIED
+                got = self._refusal(got)
+            if not (got.retry and turn.again(asked)):
+                kind = DeniedError if denied else ApiError
+                raise kind(f"{method} {path} failed: {got.reason}", hint=got.hint)
+
+    def _refusal(self, answer: Answer) -> Failure:
+        """Say what an answer other than a success means for a call that may be repeated."""
+        status = answer.status
+        if status in _REDIRECT:
+            reason = f"HTTP {status}, a redirect: not followed, so that the token stays here"
+            return Failure(
+                reason, retry=False, hint="Set GRAINE_API_URL to where the API really is."
+            )
+        text = spoken(answer.body, self._scrub).text
+        return Failure(
+            f"HTTP {status}: {text}" if text else f"HTTP {status}",
+            retry=status in _RETRIED,
+            hint=_CHECK_TOKEN if status in _DENIED else CHECK_URL,
+        )
+
+
+def _segment(text: str) -> str:
+    """Quote one part of a path; dots alone would walk up it, so they are no id at all."""
+    if not text.strip("."):
+        raise ApiError(f"{text!r} is not an id", hint="Copy the id from the vendor's console.")
+    return quote(text, safe="")
+
+
+def _batch_id(row: Any) -> str | None:
+    return as_id(row.get("batch_id")) if isinstance(row, dict) else None
+
+
+def _contact_id(row: Any) -> str | None:
+    if not isinstance(row, dict):
+        return None
+    return as_id(row.get("contact_id")) or as_id(row.get("id"))
+
+
+def _merged(old: Batch | None, new: Batch) -> Batch:
+    """Let the later row win, but keep metadata that any row had: lists may leave it out."""
+    if old is None or new.metadata:
+        return new
+    return replace(new, metadata=old.metadata if old.metadata is not None else new.metadata)
