@@ -116,7 +116,7 @@ def _duplicates(state: State, facts: Facts) -> Iterator[Action]:
         ]
         if record.status is not Status.CREATED or not found:
             continue
-        keep, extra = oldest(found)
+        keep, extra = oldest(found, recorded=record.batch_id)
         if keep.batch_id != record.batch_id:
             yield _adopt_older(name, generation, record, keep)
         for batch in extra:

@@ -15,7 +15,7 @@ from reconciler.plan.actions import Adoption, Reason
 from reconciler.state.document import RecordedBy, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from reconciler.observed import Batch
     from reconciler.plan.facts import Facts, Rules
@@ -114,15 +114,23 @@ def _absence(
     )
 
 
-def oldest(batches: Iterable[Batch]) -> tuple[Batch, tuple[Batch, ...]]:
+def oldest(
+    batches: Sequence[Batch], *, recorded: str | None = None
+) -> tuple[Batch, tuple[Batch, ...]]:
     """Choose which of several batches of one key is kept: the oldest, whatever its status.
 
     The oldest has called the most people, and one that a person cancelled was not wanted, so its
-    twin is not either. Every run chooses the same one. Gives the kept one and the others that
-    still have to be cancelled.
+    twin is not either. Every run chooses the same one; where an age is not told, the `recorded`
+    one stays. Gives the kept one and the others that still have to be cancelled.
     """
+    undated = any(batch.created_at is None for batch in batches)
     keep, *rest = sorted(
-        batches, key=lambda batch: (batch.created_at or _END_OF_TIME, batch.batch_id)
+        batches,
+        key=lambda batch: (
+            undated and batch.batch_id != recorded,
+            batch.created_at or _END_OF_TIME,
+            batch.batch_id,
+        ),
     )
     return keep, tuple(batch for batch in rest if batch.status != "cancelled")
 

@@ -1,0 +1,158 @@
+"""Asking the API what the plan needs to know, and nothing more.
+
+An unchanged root asks nothing. A read that fails never stops the plan: it becomes a warning, and
+what could not be learned is planned for as unknown.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from reconciler.apply.lookup import Lookup, Sighting, Wanted
+from reconciler.errors import ApiError
+from reconciler.model import Diagnostic, Severity
+from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.facts import Facts
+from reconciler.plan.planner import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reconciler.model import SpecSet
+    from reconciler.observed import Batch, Campaign
+    from reconciler.plan.actions import Plan
+    from reconciler.plan.facts import Rules
+    from reconciler.ports import BatchApi
+    from reconciler.state.document import State
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+MOST_STRANGERS = 200
+"""How many unknown batches of a campaign are read to find out whether the state forgot them."""
+
+
+def known_keys(state: State) -> dict[str, str]:
+    """Map every recorded batch id to its key; cancelled duplicates count for none, so to ""."""
+    known = {}
+    for _, _, request in state.requests():
+        if request.batch_id:
+            known[request.batch_id] = request.key
+        known.update(dict.fromkeys(request.duplicates, ""))
+    return known
+
+
+def wanted_keys(state: State, now: datetime) -> list[Wanted]:
+    """List the keys to look for: in doubt, or watched for a batch that arrives late."""
+    return [
+        Wanted(request.key, generation.campaign_id, request.contacts, request.first_attempted_at)
+        for _, generation, request in state.requests()
+        if request.in_doubt or (request.watch_until is not None and request.watch_until > now)
+    ]
+
+
+def gather(
+    specs: SpecSet, state: State, api: BatchApi, rules: Rules, now: datetime, *, parallelism: int
+) -> Facts:
+    """Ask the API for the campaigns and batches that bear on what there is to do."""
+    draft = make_plan(specs, state, Facts(offline=True), rules, now)
+    gatherer = _Gatherer(api, Lookup(api, known_keys(state), parallelism=parallelism), parallelism)
+    campaigns = gatherer.campaigns({action.campaign_id for action in draft.pending})
+    sightings = gatherer.look(wanted_keys(state, now))
+    existing = gatherer.strangers(draft)
+    return Facts(
+        campaigns=campaigns,
+        found={key: found for s in sightings for key, found in s.found.items()},
+        absent=frozenset(key for s in sightings for key in s.absent),
+        suspects={key: ids for s in sightings for key, ids in s.suspects.items()},
+        existing=existing,
+        diagnostics=tuple(gatherer.warnings),
+    )
+
+
+class _Gatherer:
+    def __init__(self, api: BatchApi, lookup: Lookup, parallelism: int) -> None:
+        self._api = api
+        self._lookup = lookup
+        self._parallelism = parallelism
+        self.warnings: list[Diagnostic] = []
+
+    def campaigns(self, ids: Iterable[str]) -> dict[str, Campaign]:
+        ordered = sorted(ids)
+        with ThreadPoolExecutor(self._parallelism) as pool:
+            answers = list(pool.map(self._campaign, ordered))
+        campaigns = {}
+        for campaign_id, answer in zip(ordered, answers, strict=True):
+            if isinstance(answer, ApiError):
+                self._warn(f"campaign {campaign_id}: {answer.message}", answer.hint)
+            elif answer is None:
+                self._warn(
+                    f"the API knows no campaign {campaign_id}; creating a batch in it will be "
+                    "rejected",
+                    "check campaign_id in the spec, and whose token GRAINE_API_KEY is",
+                )
+            else:
+                campaigns[campaign_id] = answer
+        return campaigns
+
+    def _campaign(self, campaign_id: str) -> Campaign | ApiError | None:
+        try:
+            return self._api.campaign(campaign_id)
+        except ApiError as error:
+            return error
+
+    def look(self, wanted: list[Wanted]) -> list[Sighting]:
+        by_campaign: dict[str, list[Wanted]] = defaultdict(list)
+        for each in wanted:
+            by_campaign[each.campaign_id].append(each)
+        sightings = []
+        for campaign_id, keys in sorted(by_campaign.items()):
+            sighting = self._lookup.look(campaign_id, keys)
+            if sighting.problem:
+                self._warn(f"campaign {campaign_id}: {sighting.problem}", "")
+            sightings.append(sighting)
+        return sightings
+
+    def strangers(self, draft: Plan) -> dict[str, tuple[Batch, ...]]:
+        """Find batches of names that are about to be created and that the state does not know.
+
+        This is the net below a lost state: it is looked for, not relied on, so a list that cannot
+        be read is a warning. Only batches with as many contacts as a new spec has are read.
+        """
+        names: dict[str, set[str]] = defaultdict(set)
+        counts: dict[str, set[int | None]] = defaultdict(set)
+        for action in draft.actions:
+            if action.kind is ActionKind.CREATE and action.reason is Reason.NEW:
+                names[action.campaign_id].add(action.name)
+                counts[action.campaign_id].update(len(c.request.contacts) for c in action.creations)
+        existing: dict[str, list[Batch]] = defaultdict(list)
+        for campaign_id in sorted(names):
+            for batch in self._strangers_of(campaign_id, {*counts[campaign_id], None}):
+                name = (batch.marker or {}).get("name")
+                if name in names[campaign_id]:
+                    existing[str(name)].append(batch)
+        return {name: tuple(batches) for name, batches in existing.items()}
+
+    def _strangers_of(self, campaign_id: str, counts: set[int | None]) -> list[Batch]:
+        try:
+            rows = self._lookup.unknown(self._api.listing(campaign_id).rows)
+            same = [row for row in rows if row.total_contacts in counts]
+            same.sort(key=lambda row: row.created_at or LONG_AGO, reverse=True)
+            if len(same) > MOST_STRANGERS:
+                self._warn(
+                    f"campaign {campaign_id} has {len(same)} batches the state does not know; only "
+                    f"{MOST_STRANGERS} were checked for having been created from these specs",
+                    "",
+                )
+            return self._lookup.read(same[:MOST_STRANGERS])[0]
+        except ApiError as error:
+            self._warn(
+                f"campaign {campaign_id}: could not check whether a batch of a new spec exists "
+                f"already: {error.message}",
+                error.hint,
+            )
+            return []
+
+    def _warn(self, message: str, hint: str) -> None:
+        self.warnings.append(Diagnostic(Severity.WARNING, "", 0, 0, "", message, hint))

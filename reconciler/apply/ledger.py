@@ -1,0 +1,168 @@
+"""The records of one run: intents before, outcomes after, and the one place that stores them.
+
+Changes gather in memory and go to the store together: the outcomes of some requests ride with the
+intents of the next. The rule that everything rests on is the caller's: nothing is POSTed before
+`store` has returned with its intent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.plan.settling import as_created
+from reconciler.state.document import (
+    Generation,
+    RecordedBy,
+    RequestRecord,
+    Source,
+    State,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from reconciler.model import Spec
+    from reconciler.plan.actions import Action, Adoption, Creation
+    from reconciler.ports import Clock
+    from reconciler.state.store import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request's record stands: name, generation and part."""
+
+    name: str
+    generation: Generation
+    part: int
+
+
+def place_of(action: Action, spec: Spec, part: int) -> Place:
+    """Say where the record of one of an action's requests belongs."""
+    generation = Generation(
+        generation=action.generation,
+        campaign_id=spec.campaign_id,
+        fields=spec.requests[0].fields,
+        source=Source(path=spec.path),
+        requests=(),
+    )
+    return Place(action.name, generation, part)
+
+
+class Ledger:
+    """The state of a run, its changes since the last store, and the store."""
+
+    def __init__(self, store: StateStore, state: State, *, clock: Clock, run: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._run = run
+        self._touched: set[str] = set()
+        self._owner = state.batch_ids()
+        self.state = state
+        self.dirty = False
+
+    def store(self, why: str) -> None:
+        """Make everything recorded so far durable. Raises what the store raises."""
+        if self.dirty:
+            self.state = self._store.save(self.state, touched=frozenset(self._touched), why=why)
+            self.dirty = False
+
+    def owner(self, batch_id: str) -> str | None:
+        """Give the name a batch id is recorded under, None when it is not recorded."""
+        return self._owner.get(batch_id)
+
+    def intend(self, place: Place, creation: Creation) -> None:
+        """Record that a request is about to be created."""
+        now = self._clock.now()
+        earlier = self.record(place) or creation.previous
+        intent = RequestRecord(
+            part=place.part,
+            key=creation.key,
+            status=Status.CREATING,
+            digest=creation.request.digest,
+            contacts=len(creation.request.contacts),
+            attempt=earlier.attempt + 1 if earlier else 1,
+            first_attempted_at=earlier.first_attempted_at if earlier else now,
+            attempted_at=now,
+            run=self._run,
+        )
+        self._put(place, intent)
+
+    def withdraw(self, place: Place, previous: RequestRecord | None) -> None:
+        """Take back an intent that certainly made no batch: put back what was there before."""
+        if previous is not None:
+            self._put(place, previous)
+            return
+        self._changed(
+            place.name,
+            self.state.without_request(place.name, place.generation.generation, place.part),
+        )
+
+    def doubt(self, place: Place, reason: str) -> None:
+        """Record why nobody can say what became of a request."""
+        record = self.record(place)
+        if record is not None and record.in_doubt:
+            self._put(place, replace(record, unknown=reason))
+
+    def created(self, place: Place, batch_id: str, by: RecordedBy) -> None:
+        """Record the batch of a request. One recorded before it becomes a known duplicate."""
+        record = self.record(place)
+        if record is None or record.batch_id == batch_id:
+            return
+        if record.batch_id is not None:
+            record = replace(record, duplicates=(*record.duplicates, record.batch_id))
+        record = replace(record, duplicates=tuple(d for d in record.duplicates if d != batch_id))
+        self._put(place, as_created(record, batch_id, by=by, now=self._clock.now()))
+        self._owner[batch_id] = place.name
+
+    def duplicate(self, place: Place, batch_id: str) -> None:
+        """Record a second batch of a key, so that its id is known like every other."""
+        record = self.record(place)
+        if record is None or batch_id in {record.batch_id, *record.duplicates}:
+            return
+        self._put(place, replace(record, duplicates=(*record.duplicates, batch_id)))
+        self._owner[batch_id] = place.name
+
+    def adopt(self, place: Place, adoption: Adoption, by: RecordedBy) -> None:
+        """Record a batch that exists: in place of its intent, or where nothing was recorded."""
+        if self.record(place) is None:
+            now = self._clock.now()
+            self._put(
+                place,
+                RequestRecord(
+                    part=place.part,
+                    key=adoption.key,
+                    status=Status.CREATING,
+                    digest=adoption.digest,
+                    contacts=adoption.contacts,
+                    attempt=0,
+                    first_attempted_at=now,
+                    attempted_at=now,
+                    run=self._run,
+                ),
+            )
+        self.created(place, adoption.batch.batch_id, by)
+
+    def move(self, old: str, new: str, spec: Spec) -> None:
+        """Carry everything recorded under one name to another."""
+        record = self.state.batches[old]
+        current = replace(record.current, source=replace(record.current.source, path=spec.path))
+        moved = replace(record, generations=(*record.generations[:-1], current))
+        self._changed(old, self.state.with_record(old, None))
+        self._changed(new, self.state.with_record(new, moved))
+
+    def record(self, place: Place) -> RequestRecord | None:
+        """Give what is recorded at a place, None for nothing."""
+        name = self.state.record(place.name)
+        number = place.generation.generation
+        for generation in name.generations if name else ():
+            if generation.generation == number:
+                return generation.request(place.part)
+        return None
+
+    def _put(self, place: Place, record: RequestRecord) -> None:
+        self._changed(place.name, self.state.with_request(place.name, place.generation, record))
+
+    def _changed(self, name: str, state: State) -> None:
+        self.state = state
+        self._touched.add(name)
+        self.dirty = True

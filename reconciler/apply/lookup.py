@@ -1,0 +1,157 @@
+"""Looking through a campaign for the batches of certain keys.
+
+The list shows no metadata, so the key is read from each batch that may be the one: not yet known
+to be another's, and not made before the key was first used. What is learned of a batch never
+changes, so each is read once a run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from reconciler.observed import Batch, Listing
+    from reconciler.ports import BatchApi
+
+CLOCK_SKEW = timedelta(minutes=15)
+"""How far the API's clock may be off ours."""
+ZONE_SKEW = timedelta(hours=15)
+"""How far a time without an offset may be off UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A key to look for. `since` is when it was first used, aware; None looks at every age."""
+
+    key: str
+    campaign_id: str
+    contacts: int
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one look showed: see the fields of the same names in `reconciler.plan.facts.Facts`."""
+
+    found: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
+    suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problem: str = ""
+
+
+def may_be(batch: Batch, wanted: Wanted) -> bool:
+    """Whether a batch can be the one that was made under a key, as far as its time tells.
+
+    The count of contacts does not decide: an API that drops numbers says another count.
+    """
+    if wanted.since is None or batch.created_at is None:
+        return True
+    skew = ZONE_SKEW if batch.created_at_is_naive else CLOCK_SKEW
+    return batch.created_at >= wanted.since - skew
+
+
+class Lookup:
+    """Finds batches by key. `known` maps recorded batch ids to their keys (not read again)."""
+
+    def __init__(self, api: BatchApi, known: Mapping[str, str], *, parallelism: int = 4) -> None:
+        self._api = api
+        self._known = dict(known)
+        self._parallelism = parallelism
+        self._read: dict[str, Batch] = {}
+
+    def look(self, campaign_id: str, wanted: Sequence[Wanted]) -> Sighting:
+        """Look once through one campaign for all keys wanted there. Does not raise for the API."""
+        try:
+            listing = self._api.listing(campaign_id)
+            candidates = [
+                row
+                for row in self.unknown(listing.rows)
+                if any(may_be(row, each) for each in wanted)
+            ]
+            read, unreadable = self.read(candidates)
+        except ApiError as error:
+            return Sighting(problem=error.message)
+        return self._sighting(listing, read, unreadable, wanted)
+
+    def learn(self, batch_id: str, key: str) -> None:
+        """Take note of a batch that this run came to know, so that it is not read again."""
+        self._known[batch_id] = key
+
+    def unknown(self, rows: Iterable[Batch]) -> list[Batch]:
+        """Leave out the rows of batches that are recorded."""
+        return [row for row in rows if row.batch_id not in self._known]
+
+    def read(self, rows: Iterable[Batch]) -> tuple[list[Batch], bool]:
+        """Read the metadata of listed batches; the flag tells that one could not be read.
+
+        Raises `ApiError`.
+        """
+        todo = []
+        result = []
+        for row in rows:
+            if row.key is not None:
+                result.append(row)
+            elif row.batch_id in self._read:
+                result.append(self._read[row.batch_id])
+            else:
+                todo.append(row)
+        unreadable = False
+        for row, batch in zip(todo, self._fetch(todo), strict=True):
+            if batch is None:
+                unreadable = True
+                continue
+            if batch.metadata is not None:
+                self._read[row.batch_id] = batch
+            result.append(batch)
+        return result, unreadable
+
+    def _fetch(self, rows: Sequence[Batch]) -> list[Batch | None]:
+        if len(rows) <= 1:
+            return [self._api.batch(row.batch_id) for row in rows]
+        with ThreadPoolExecutor(self._parallelism) as pool:
+            return list(pool.map(lambda row: self._api.batch(row.batch_id), rows))
+
+    def _sighting(
+        self,
+        listing: Listing,
+        read: Sequence[Batch],
+        unreadable: bool,  # noqa: FBT001 - private, and named at its one call
+        wanted: Sequence[Wanted],
+    ) -> Sighting:
+        by_key: dict[str, list[Batch]] = defaultdict(list)
+        mute = []
+        for batch in read:
+            if batch.key is not None:
+                by_key[batch.key].append(batch)
+            elif batch.metadata is None:
+                mute.append(batch)
+        for row in listing.rows:
+            key = self._known.get(row.batch_id)
+            if key:
+                by_key[key].append(row)
+        suspects = {
+            each.key: ids
+            for each in wanted
+            if (ids := tuple(b.batch_id for b in mute if _is_suspect(b, each)))
+        }
+        whole = listing.complete and not unreadable
+        absent = {each.key for each in wanted if whole and each.key not in by_key}
+        return Sighting(
+            found={each.key: tuple(by_key[each.key]) for each in wanted if each.key in by_key},
+            absent=frozenset(absent - set(suspects)),
+            suspects=suspects,
+            problem="" if whole else "the list of batches could not be read to its end",
+        )
+
+
+def _is_suspect(batch: Batch, wanted: Wanted) -> bool:
+    """Whether a batch that shows no metadata at all may be the one in doubt."""
+    return may_be(batch, wanted) and batch.total_contacts in {None, wanted.contacts}

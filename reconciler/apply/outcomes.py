@@ -1,0 +1,158 @@
+"""Collecting how each request ended into how each action ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.apply.report import Ending, Result
+from reconciler.plan.actions import ActionKind, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.observed import FieldProblem
+    from reconciler.plan.actions import Action, Plan
+
+# The ending of an action with several requests is the first of these that any of them has.
+_WORST_FIRST = (
+    Ending.UNKNOWN,
+    Ending.BLOCKED,
+    Ending.REJECTED,
+    Ending.FAILED,
+    Ending.SKIPPED,
+    Ending.CREATED,
+    Ending.DONE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _PartEnding:
+    ending: Ending
+    batch_id: str | None = None
+    message: str = ""
+    hint: str = ""
+    warnings: tuple[str, ...] = ()
+    problems: tuple[FieldProblem, ...] = ()
+
+
+class Outcomes:
+    """Keeps the latest word on every request of every action."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, dict[int, _PartEnding]] = {}
+        self._names: dict[int, str] = {}
+        self._cancelled: dict[tuple[str, str], str] = {}
+
+    def end(
+        self,
+        action: Action,
+        part: int,
+        ending: Ending,
+        *,
+        batch_id: str | None = None,
+        message: str = "",
+        hint: str = "",
+        warnings: Sequence[str] = (),
+        problems: Sequence[FieldProblem] = (),
+    ) -> None:
+        """Say how one request of an action ended; a later word replaces an earlier one."""
+        self._names[id(action)] = action.name
+        parts = self._parts.setdefault(id(action), {})
+        parts[part] = _PartEnding(ending, batch_id, message, hint, tuple(warnings), tuple(problems))
+
+    def block(self, action: Action, message: str, hint: str) -> None:
+        """Say that an action as a whole was refused."""
+        self._parts[id(action)] = {0: _PartEnding(Ending.BLOCKED, None, message, hint)}
+
+    def add_reason(self, action: Action, part: int, reason: str) -> None:
+        """Say more about a request that stays in doubt."""
+        parts = self._parts.get(id(action), {})
+        known = parts.get(part)
+        if known is not None and reason not in known.message:
+            parts[part] = replace(known, message=f"{known.message}; {reason}")
+
+    def cancelled(self, name: str, batch_id: str, problem: str) -> None:
+        """Say how cancelling a duplicate ended; no problem means it is cancelled."""
+        self._cancelled[name, batch_id] = problem
+
+    def created_ids(self) -> list[tuple[str, str]]:
+        """List the name and id of everything that is created, for the worst case."""
+        return [
+            (self._names[action], part.batch_id)
+            for action, parts in self._parts.items()
+            for part in parts.values()
+            if part.ending is Ending.CREATED and part.batch_id
+        ]
+
+    def results(self, plan: Plan) -> tuple[Result, ...]:
+        """Give one result an action, in the plan's order, and one a duplicate found on the way."""
+        planned = tuple(self._result(action) for action in plan.pending)
+        shown = {(a.name, a.batch_id) for a in plan.pending if a.reason is Reason.DUPLICATE}
+        return (*planned, *self._found_duplicates(plan, shown))
+
+    def _result(self, action: Action) -> Result:
+        if action.kind is ActionKind.CANCEL and action.reason is Reason.DUPLICATE:
+            return self._duplicate(
+                action, self._cancelled.get((action.name, action.batch_id or ""))
+            )
+        parts = [part for _, part in sorted(self._parts.get(id(action), {}).items())]
+        ending = next(
+            (e for e in _WORST_FIRST if any(p.ending is e for p in parts)), Ending.SKIPPED
+        )
+        telling = next((p for p in parts if p.ending is ending), _PartEnding(ending))
+        return Result(
+            action=action,
+            ending=ending,
+            batch_ids=tuple(p.batch_id for p in parts if p.batch_id),
+            message=telling.message,
+            hint=telling.hint or _next_step(action, ending),
+            warnings=tuple(w for p in parts for w in p.warnings),
+            problems=tuple(x for p in parts for x in p.problems),
+        )
+
+    def _found_duplicates(self, plan: Plan, shown: set[tuple[str, str | None]]) -> Iterator[Result]:
+        actions = {action.name: action for action in plan.pending}
+        for (name, batch_id), problem in self._cancelled.items():
+            if (name, batch_id) not in shown:
+                action = replace(
+                    actions[name],
+                    kind=ActionKind.CANCEL,
+                    reason=Reason.DUPLICATE,
+                    batch_id=batch_id,
+                    contacts=0,
+                    creations=(),
+                    adoptions=(),
+                )
+                yield self._duplicate(action, problem)
+
+    @staticmethod
+    def _duplicate(action: Action, problem: str | None) -> Result:
+        if problem == "":
+            return Result(
+                action=action,
+                ending=Ending.DONE,
+                batch_ids=(action.batch_id,) if action.batch_id else (),
+                message="a second batch of the same key was found and is cancelled",
+            )
+        return Result(
+            action=action,
+            ending=Ending.FAILED,
+            batch_ids=(action.batch_id,) if action.batch_id else (),
+            message=f"a second batch of the same key is still there: {problem or 'not reached'}",
+            hint=f"cancel batch {action.batch_id} in the vendor's console now, or run: "
+            "reconciler apply",
+        )
+
+
+def _next_step(action: Action, ending: Ending) -> str:
+    match ending:
+        case Ending.UNKNOWN:
+            return (
+                "run again in a while: reconciler apply (it looks for the batch, and creates it "
+                f"only once it certainly does not exist); or: reconciler resolve {action.name}"
+            )
+        case Ending.SKIPPED:
+            return "nothing was sent for it; go on with: reconciler apply"
+        case _:
+            return ""

@@ -1,0 +1,95 @@
+"""What an apply did, action by action, and what that means for its exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
+
+from reconciler.errors import ExitCode
+from reconciler.plan.actions import Reason
+
+if TYPE_CHECKING:
+    from reconciler.observed import FieldProblem
+    from reconciler.plan.actions import Action, Plan
+
+
+class Ending(StrEnum):
+    """How an action, or one request of it, ended."""
+
+    CREATED = "created"
+    """The batch exists and its id is recorded: made now, or found."""
+    REJECTED = "rejected"
+    """Certainly not created."""
+    UNKNOWN = "unknown"
+    """In doubt: the batch may exist. Nothing is created under this name until it is settled."""
+    BLOCKED = "blocked"
+    """Refused by a guard; nothing was sent."""
+    SKIPPED = "skipped"
+    """Not begun: the run was stopped first."""
+    DONE = "done"
+    """Carried out, and nothing was created by it (a move, a cancelled duplicate)."""
+    FAILED = "failed"
+    """Not carried out, and nothing was created by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one action ended. `problems` point into the request (`contacts[17].phone_number`).
+
+    `batch_ids` are those of the action's requests that are created, in the order of their parts.
+    """
+
+    action: Action
+    ending: Ending
+    batch_ids: tuple[str, ...] = ()
+    message: str = ""
+    hint: str = ""
+    warnings: tuple[str, ...] = ()
+    problems: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All results of one apply. `interrupted` tells that a signal ended it early."""
+
+    plan: Plan
+    results: tuple[Result, ...]
+    interrupted: bool = False
+    seconds: float = 0.0
+
+    def counts(self) -> dict[str, int]:
+        """Count the endings, zeros included. The one place that counts."""
+        counts = Counter(result.ending for result in self.results)
+        return {ending.value: counts[ending] for ending in Ending}
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The command's exit status: an unknown outcome first, then failures, then refusals."""
+        codes = {_code(result) for result in self.results}
+        for code in (ExitCode.UNKNOWN_OUTCOME, ExitCode.FAILED, ExitCode.REFUSED):
+            if code in codes:
+                return code
+        return ExitCode.FAILED if self.interrupted else ExitCode.DONE
+
+
+def _code(result: Result) -> ExitCode:
+    match result.ending:
+        case Ending.CREATED | Ending.DONE:
+            return ExitCode.DONE
+        case Ending.UNKNOWN:
+            return ExitCode.UNKNOWN_OUTCOME
+        case Ending.REJECTED | Ending.SKIPPED | Ending.FAILED:
+            return ExitCode.FAILED
+        case Ending.BLOCKED:
+            return _refusal(result.action.reason)
+        case _:
+            assert_never(result.ending)
+
+
+def _refusal(reason: Reason) -> ExitCode:
+    if reason in {Reason.IN_DOUBT, Reason.HELD}:
+        return ExitCode.UNKNOWN_OUTCOME
+    # A start that is over is a mistake in the spec, like any other that validation finds.
+    return ExitCode.FAILED if reason is Reason.STARTS_IN_THE_PAST else ExitCode.REFUSED

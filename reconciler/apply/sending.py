@@ -1,0 +1,149 @@
+"""Requests on worker threads: each POST at most once, each outcome back through one queue.
+
+The threads are daemons: a request that hangs past all patience never keeps the process alive, and
+its intent stays in doubt, which is the truth.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from reconciler.errors import ApiError
+from reconciler.observed import Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.apply.ledger import Place
+    from reconciler.observed import Batch, Outcome
+    from reconciler.plan.actions import Action, Creation
+    from reconciler.ports import BatchApi, Clock
+
+
+@dataclass(slots=True)
+class Job:
+    """One request on its way: what to create, and where this run stands with it.
+
+    `intended_at` is `Clock.elapsed` just before its intent was stored.
+    """
+
+    action: Action
+    creation: Creation
+    place: Place
+    intended_at: float = 0.0
+    first_tried_at: float | None = None
+    tries: int = 0
+
+    def body(self) -> bytes:
+        """Build the request's JSON, with the marker by which the batch is found again."""
+        request = self.creation.request
+        marker = {
+            "key": self.creation.key,
+            "digest": request.digest,
+            "name": self.action.name,
+            "generation": self.action.generation,
+            "part": request.part,
+        }
+        body: dict[str, Any] = dict(request.fields)
+        body["metadata"] = {**(body.get("metadata") or {}), "reconciler": marker}
+        body["contacts"] = list(request.contacts)
+        return orjson.dumps(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A POST ended."""
+
+    job: Job
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """A POST was not begun: the run is stopping, or the intent had become too old."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A cancel of a second batch ended; `problem` is empty when the batch is cancelled."""
+
+    place: Place
+    batch_id: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The verifier saw batches of a request's key; `batches` is empty when it gave up."""
+
+    place: Place
+    key: str
+    batches: tuple[Batch, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """Something outside changed (a signal); look at it."""
+
+
+Event = Posted | NotSent | Cancelled | Seen | Wakeup
+
+
+@dataclass
+class Workers:
+    """A bounded set of threads that send. `events` is where everything comes back."""
+
+    api: BatchApi
+    clock: Clock
+    stop: threading.Event
+    lease: float
+    events: queue.SimpleQueue[Event]
+    parallelism: int
+    _tasks: queue.SimpleQueue[Callable[[], Event]] = field(default_factory=queue.SimpleQueue)
+    _threads: int = 0
+
+    def post(self, job: Job) -> None:
+        """Send a job whose intent is stored."""
+        self._hand_out(lambda: self._post(job))
+
+    def cancel(self, place: Place, batch_id: str) -> None:
+        """Cancel a second batch of a key."""
+        self._hand_out(lambda: self._cancel(place, batch_id))
+
+    def _hand_out(self, task: Callable[[], Event]) -> None:
+        self._tasks.put(task)
+        if self._threads < self.parallelism:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"send-{self._threads}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            self.events.put(self._tasks.get()())
+
+    def _post(self, job: Job) -> Event:
+        try:
+            body = job.body()
+            # The last look before phones ring: a process that was suspended here for longer than
+            # its intent is good for must record a new one first.
+            if self.stop.is_set() or self.clock.elapsed() - job.intended_at > self.lease:
+                return NotSent(job)
+            return Posted(job, self.api.create(body, job.creation.key))
+        except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
+            return Posted(job, Unknown(f"internal error: {type(error).__name__}"))
+
+    def _cancel(self, place: Place, batch_id: str) -> Event:
+        try:
+            self.api.cancel(batch_id)
+        except ApiError as error:
+            return Cancelled(place, batch_id, error.message)
+        except Exception as error:  # noqa: BLE001 - told as a failed cancel, and tried next run
+            return Cancelled(place, batch_id, f"internal error: {type(error).__name__}")
+        return Cancelled(place, batch_id)
