@@ -1,0 +1,356 @@
+"""Contact lists in CSV: a fast pass that takes sound lists, and an exact one that explains.
+
+The format: UTF-8 (a BOM is fine), a header line, `,` `;` or tab between the cells, quotes as in
+RFC 4180. Surrounding spaces and tabs of a cell do not count, as in YAML; nor do lines without any
+content. An empty cell is an absent call variable, so that the campaign's default applies. Line
+breaks within a cell count as `\\n`, whatever git made of them on this machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
+from reconciler.spec.source import text_problem
+from reconciler.spec.yaml import Odd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contact
+    from reconciler.spec.models import ContactsFile
+
+_BLANKS = " \t"
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
+_SEP_LINE = re.compile(r'"?sep=(.)"?\Z', re.IGNORECASE)
+_PHONE_LIKE = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
+_NUMBER = "phone_number"
+_NAME = "callee_name"
+_PHONE_HEADERS = ("phone", "mobile", "number", "telephone", "tel", "msisdn", "cell")
+_NAME_HEADERS = ("name", "fullname", "full_name", "customer", "customer_name", "first_name")
+
+
+class Unusable(Exception):  # noqa: N818 - says what the list is
+    """A list whose rows cannot be read; carries why, with the place."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which cell of a row is what: `variables` are pairs of our name and the cell's index."""
+
+    delimiter: str
+    width: int
+    number: int
+    variables: tuple[tuple[str, int], ...]
+
+    def index(self, name: str) -> int | None:
+        """Give the cell of `phone_number` or of a call variable; None when there is none."""
+        return self.number if name == _NUMBER else dict(self.variables).get(name)
+
+
+def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
+    """Read a list in which everything is as it should be; contacts are not checked here.
+
+    `data` comes without a BOM. Raises `Odd` when `examine_list` should say what is wrong.
+    """
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        raise Odd
+    contacts: list[Contact] = []
+    try:
+        rows = _Rows(data.decode("utf-8"))
+        layout = _layout(rows, file)
+        number, variables, width = layout.number, layout.variables, layout.width
+        for row in csv.reader(rows.lines, delimiter=layout.delimiter, strict=True):
+            if len(row) != width:
+                if any(cell.strip(_BLANKS) for cell in row):
+                    raise Odd
+                continue
+            said = {name: cell for name, i in variables if (cell := row[i].strip(_BLANKS))}
+            phone = row[number].strip(_BLANKS)
+            if phone or said:
+                contacts.append({"phone_number": phone, "call_variables": said})
+            elif any(cell.strip(_BLANKS) for cell in row):
+                raise Odd
+    except (UnicodeDecodeError, csv.Error, Unusable) as error:
+        raise Odd from error
+    return contacts
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an exact reading found: contacts, the row problems, and where each row begins.
+
+    `cells` gives the (line, column) of the asked-for cells.
+    """
+
+    contacts: list[Any]
+    problems: list[Problem]
+    cells: dict[Path, tuple[int, int]]
+
+
+def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+    """Read a list row by row, telling what is wrong with rows, and where the wanted paths stand.
+
+    Paths are as in the YAML form: `("contacts", 17, "phone_number")`, and
+    `("contacts", 17, "call_variables", "callee_name")`. A row that cannot be read is no contact.
+    """
+    problem = text_problem(data)
+    if problem is not None:
+        return Examined([], [problem], {})
+    rows = _Rows(data.decode("utf-8"))
+    try:
+        layout = _layout(rows, file)
+    except Unusable as error:
+        return Examined([], [error.problem], {})
+    examined = Examined([], [], {})
+    rows_wanted = {path[1] for path in wanted if len(path) > 1}
+    try:
+        for line, raw, row in rows.records(layout.delimiter):
+            _examine_row(examined, layout, line, row)
+            index = len(examined.contacts) - 1
+            if index in rows_wanted and ("contacts", index) not in examined.cells:
+                _note_cells(examined, layout, index, (line, raw))
+    except Unusable as error:
+        examined.problems.append(error.problem)
+    return examined
+
+
+def _examine_row(examined: Examined, layout: Layout, line: int, row: list[str]) -> None:
+    """Take one record in, as a contact or as a problem."""
+    cells = [cell.strip(_BLANKS) for cell in row]
+    if not any(cells):
+        return
+    if len(row) != layout.width:
+        more = len(row) > layout.width
+        kind = f"has too {'many' if more else 'few'} cells"
+        mark = _DELIMITERS[layout.delimiter]
+        examined.problems.append(
+            Problem(
+                ("contacts",),
+                f"the row {kind}: {len(row)}, the header has {layout.width}",
+                f"a cell with {mark} in it needs double quotes" if more else "add the missing ones",
+                kind,
+                place=(line, 1),
+            )
+        )
+        return
+    said = {name: cells[i] for name, i in layout.variables if cells[i]}
+    examined.contacts.append({"phone_number": cells[layout.number], "call_variables": said})
+
+
+def _note_cells(examined: Examined, layout: Layout, index: int, record: tuple[int, str]) -> None:
+    """Remember where the cells of one contact stand."""
+    line, raw = record
+    starts = list(_cell_starts(raw, layout.delimiter))
+    path: Path = ("contacts", index)
+    examined.cells[path] = (line, 1)
+
+    def place(cell: int) -> tuple[int, int]:
+        down, column = starts[cell] if cell < len(starts) else (0, 1)
+        return (line + down, column)
+
+    examined.cells[(*path, _NUMBER)] = place(layout.number)
+    for name, cell in layout.variables:
+        examined.cells[(*path, "call_variables", name)] = place(cell)
+
+
+def _cell_starts(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
+    """Give where each cell of a record begins: (lines further down, column from 1)."""
+    down, line_start, in_quotes, at_start = 0, 0, False, True
+    yield (0, 1)
+    for offset, char in enumerate(raw):
+        if char == '"' and (in_quotes or at_start):
+            in_quotes = not in_quotes
+        elif char == "\n":
+            down, line_start = down + 1, offset + 1
+        elif char == delimiter and not in_quotes:
+            yield (down, offset + 2 - line_start)
+            at_start = True
+            continue
+        # A doubled quote closes and opens again; only what follows a delimiter opens anew.
+        at_start = char == '"' and not in_quotes
+
+
+class _Rows:
+    """The lines of a list, and the record that is being read, for its place."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = io.StringIO(text, newline=None)
+        self.line = 0
+        """How many lines were read before the records (the header, `sep=`, blank lines)."""
+
+    def records(self, delimiter: str) -> Iterator[tuple[int, str, list[str]]]:
+        """Give each record: its first line, its raw text, its cells. Raises `Unusable`."""
+        raw: list[str] = []
+
+        def remembered() -> Iterator[str]:
+            for line in self.lines:
+                raw.append(line)
+                yield line
+
+        reader = csv.reader(remembered(), delimiter=delimiter, strict=True)
+        line = self.line + 1
+        while True:
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                raise Unusable(_broken(error, line, delimiter)) from error
+            if row is None:
+                return
+            yield line, "".join(raw), row
+            line = self.line + reader.line_num + 1
+            raw.clear()
+
+
+def _broken(error: csv.Error, line: int, delimiter: str) -> Problem:
+    """Say what the CSV reader stumbled over."""
+    said = str(error)
+    if "expected after" in said:
+        message = "text follows a closing quote"
+        hint = 'a quote within a quoted cell is written twice (`"the ""big"" one"`)'
+    elif "limit" in said:
+        message = f"a cell has more than {csv.field_size_limit():,} characters"
+        hint = "look for a double quote that is never closed"
+    else:
+        message = "a double quote in this row is never closed"
+        hint = f"close it, before the next {_DELIMITERS[delimiter][2:]} or line end"
+    return Problem(("contacts",), message, hint, place=(line, 1))
+
+
+def _layout(rows: _Rows, file: ContactsFile) -> Layout:
+    """Read the header: delimiter, columns, which of them is what. Raises `Unusable`."""
+    delimiter = None
+    first = ""
+    for first in rows.lines:
+        rows.line += 1
+        declared = _SEP_LINE.match(first.strip()) if rows.line == 1 else None
+        if declared:
+            delimiter = declared[1]
+            if delimiter not in _DELIMITERS:
+                raise _unusable(
+                    f"`sep=` declares {quoted(delimiter)}; a comma, a semicolon or"
+                    " a tab can stand between cells",
+                    "delete the line",
+                    1,
+                )
+            first = ""  # noqa: PLW2901 - the header is still to come
+        elif first.strip():
+            break
+    if not first.strip():
+        raise _unusable(
+            "the list is empty",
+            "its first line holds the headers, such as `phone_number,callee_name`",
+            1,
+        )
+    line = rows.line
+    # A quoted header may hold a line break.
+    while first.count('"') % 2 and (more := rows.lines.readline()):
+        first += more
+        rows.line += 1
+    if delimiter is None:
+        delimiter = _delimiter(first, line)
+    try:
+        cells = next(csv.reader(io.StringIO(first), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise Unusable(_broken(error, line, delimiter)) from error
+    headers = [cell.strip() for cell in cells]
+    _check_headers(headers, line)
+    return _columns(headers, delimiter, file, line)
+
+
+def _delimiter(header: str, line: int) -> str:
+    """Find what stands between the headers, outside of quotes."""
+    outside = re.sub(r'"[^"]*"', "", header)
+    found = [char for char in _DELIMITERS if char in outside]
+    if len(found) > 1:
+        names = " and ".join(_DELIMITERS[char] for char in found)
+        raise _unusable(
+            f"the header contains {names}: which of them stands between cells is unclear",
+            "put headers that contain one of them in double quotes",
+            line,
+        )
+    return found[0] if found else ","
+
+
+def _check_headers(headers: list[str], line: int) -> None:
+    """Refuse headers that are no names: data, blanks, duplicates."""
+    if any(_PHONE_LIKE.fullmatch(header) for header in headers):
+        raise _unusable(
+            "the first line looks like a contact; it must hold the headers",
+            "put a line such as `phone_number,callee_name` above it",
+            line,
+        )
+    for index, header in enumerate(headers):
+        if not header:
+            raise _unusable(
+                f"column {index + 1} has no header",
+                "name it, or delete the column (spreadsheets leave empty ones at the end)",
+                line,
+            )
+        if header in headers[:index]:
+            raise _unusable(
+                f"two columns have the header {quoted(header)}", "rename or delete one", line
+            )
+
+
+def _columns(headers: list[str], delimiter: str, file: ContactsFile, line: int) -> Layout:
+    """Match our names with the file's headers."""
+    known = ", ".join(quoted(header) for header in headers[:30])
+    indexes: dict[str, int] = {}
+    for name, header in file.columns.items():
+        if header not in headers:
+            meant = did_you_mean(header, headers) or next(
+                (other for other in headers if other.lower() == header.lower()), None
+            )
+            asked = f"did you mean {quoted(meant)}? " if meant else ""
+            raise _unusable(
+                f"no column has the header {quoted(header)}, which"
+                f" `{dotted(('contacts', 'columns', name))}` names",
+                f"{asked}The headers are {known}",
+                line,
+            )
+        indexes[name] = headers.index(header)
+    renamed = set(indexes.values())
+    for index, header in enumerate(headers):
+        wanted = file.other_columns == "keep" or header in {_NUMBER, _NAME}
+        if index in renamed or not wanted:
+            continue
+        if header in indexes:
+            raise _unusable(
+                f"the column {quoted(header)} has the name that `columns` gives to"
+                f" {quoted(file.columns[header])}",
+                "rename one of the two, or write `other_columns: drop`",
+                line,
+            )
+        indexes[header] = index
+    for name, usual in ((_NUMBER, _PHONE_HEADERS), (_NAME, _NAME_HEADERS)):
+        if name not in indexes:
+            meant = next(
+                (h for h in headers if did_you_mean(h, [name]) or _plain(h) in usual),
+                next((h for h in headers if set(_plain(h).split("_")) & set(usual)), None),
+            )
+            header = meant if meant is not None else "ITS HEADER"
+            raise _unusable(
+                f"no column is called `{name}`; the headers are {known}",
+                f"rename one, or write `columns: {{{name}: {header}}}` in the spec",
+                line,
+            )
+    number = indexes.pop(_NUMBER)
+    return Layout(delimiter, len(headers), number, tuple(indexes.items()))
+
+
+def _plain(header: str) -> str:
+    return re.sub(r"[\s-]+", "_", header.strip().lower())
+
+
+def _unusable(message: str, hint: str, line: int) -> Unusable:
+    return Unusable(Problem(("contacts",), message, hint, place=(line, 1)))

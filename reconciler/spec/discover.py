@@ -1,0 +1,132 @@
+"""Which files below a batches root are specs, and what stands there that was probably meant as one.
+
+Promises: directory symlinks are not followed, nothing outside the root is a spec, and what looks
+like a spec but is not read is said rather than passed over in silence.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.model import Severity
+from reconciler.spec.problems import Problem
+from reconciler.spec.source import not_a_file
+
+SETTINGS = "reconciler.yaml"
+STATE = "state.json"
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One spec file, or one thing that is not read and why. `path` is below the root, with `/`."""
+
+    path: str
+    problem: Problem | None = None
+
+
+def discover(root: Path) -> list[Found]:
+    """Walk a root. Sorted by path; raises OSError only when the root itself cannot be listed."""
+    real_root = os.path.realpath(root)
+    found: list[Found] = []
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        try:
+            with os.scandir(os.path.join(root, below)) as scan:  # noqa: PTH118 - hot
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            if not below:
+                raise
+            problem = Problem((), f"the directory cannot be read: {error.strerror}".lower())
+            found.append(Found(below, problem))
+            continue
+        if below and (nested := _nested_root(below, entries)):
+            found.append(nested)
+            continue
+        for entry in entries:
+            if entry.name.startswith(("_", ".")):
+                continue
+            path = f"{below}/{entry.name}" if below else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            found.extend(_entry(path, entry, real_root))
+    return sorted(found, key=lambda one: one.path)
+
+
+def _nested_root(below: str, entries: list[os.DirEntry[str]]) -> Found | None:
+    """Refuse a root within the root: its specs would get other names, and be created again."""
+    for entry in entries:
+        if entry.name in {SETTINGS, STATE} and not entry.is_dir():
+            return Found(
+                f"{below}/{entry.name}",
+                Problem(
+                    (),
+                    f"`{below}` is a batches root of its own, because it holds `{entry.name}`",
+                    f"name it with `--batches`, or move `{entry.name}` away",
+                ),
+            )
+    return None
+
+
+def _entry(path: str, entry: os.DirEntry[str], real_root: str) -> list[Found]:
+    """Classify one directory entry."""
+    name = entry.name
+    lower = name.lower()
+    if not lower.endswith(SUFFIXES):
+        if entry.is_symlink() and entry.is_dir():
+            return [
+                Found(
+                    path,
+                    _warn(
+                        "a symlink to a directory is not followed",
+                        "move the specs here, or begin its name with `_`",
+                    ),
+                )
+            ]
+        return []
+    if entry.is_dir():
+        what = "a symlink to a directory" if entry.is_symlink() else "a directory"
+        return [Found(path, _warn(f"this is {what}, not a spec", "give it another name"))]
+    if path.lower() in {SETTINGS, "reconciler.yml"}:
+        if path == SETTINGS:
+            return []
+        hint = f"rename it to `{SETTINGS}`"
+        return [Found(path, Problem((), f"settings are read from `{SETTINGS}` only", hint))]
+    if not name.endswith(SUFFIXES):
+        message = "the suffix of a spec is `.yaml` or `.yml`, in lower case"
+        return [Found(path, Problem((), message, "rename the file"))]
+    if not entry.is_file(follow_symlinks=False):
+        problem = _special(entry, real_root)
+        return [Found(path, problem)]
+    return [Found(path)]
+
+
+def _special(entry: os.DirEntry[str], real_root: str) -> Problem | None:
+    """Say why a symlink or a special file is no spec; None when it is one after all."""
+    if not entry.is_symlink():
+        return not_a_file(entry.stat(follow_symlinks=False).st_mode)
+    try:
+        mode = os.stat(entry.path).st_mode  # noqa: PTH116 - follows the link, as meant
+    except OSError:
+        hint = "correct or delete the symlink"
+        return Problem((), "this symlink points at nothing", hint)
+    if not stat.S_ISREG(mode):
+        return not_a_file(mode)
+    if not is_within(entry.path, real_root):
+        message = "this symlink points out of the batches root"
+        return Problem((), message, "copy the spec here in place of the symlink")
+    return None
+
+
+def is_within(path: str | Path, real_root: str) -> bool:
+    """Tell whether a path, all symlinks followed, lies below an already resolved root."""
+    real = os.path.realpath(path)
+    return os.path.commonpath([real, real_root]) == real_root
+
+
+def _warn(message: str, hint: str) -> Problem:
+    return Problem((), message, hint, severity=Severity.WARNING)

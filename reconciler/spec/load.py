@@ -1,0 +1,277 @@
+"""Specs from a directory: every one read and checked, every problem reported in one go.
+
+The common case is fast because it does nothing for the others: a sound file is parsed once and
+keeps no positions. Only a file with a problem is read again, for lines and columns.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from reconciler.digest import request_digest
+from reconciler.errors import Usage
+from reconciler.model import Diagnostic, Request, Severity, Spec, SpecSet
+from reconciler.spec.contacts import all_sound, contact_problems
+from reconciler.spec.csv_list import examine_list
+from reconciler.spec.discover import Found, discover
+from reconciler.spec.documents import Reading, diagnose, read_document
+from reconciler.spec.lists import cell_place, list_bytes, read_contacts_file
+from reconciler.spec.model_errors import model_problems
+from reconciler.spec.models import BatchSpec, ContactsFile
+from reconciler.spec.names import name_problem, normalised
+from reconciler.spec.positions import nearest, positions
+from reconciler.spec.problems import Collector, Problem, printable, quoted
+from reconciler.spec.scalars import core
+from reconciler.spec.source import MAX_YAML, Unreadable, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from reconciler.model import Contact
+
+_NAME = ("reconcile", "name")
+_LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """One spec file, as far as it could be read. `name` is empty when it is not known."""
+
+    path: str
+    file: str
+    name: str = ""
+    named: bool = False
+    spec: Spec | None = None
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
+    """Read and check every spec below `root`, which messages call `shown` (as the user typed it).
+
+    Never raises for what stands in a file: everything wrong is a diagnostic, sorted by file and
+    line. A spec with an error is not among `specs`; neither is one whose name another has too.
+    Raises `Usage` when there is no such directory.
+    """
+    shown = str(root) if shown is None else shown
+    try:
+        found = discover(root)
+    except OSError as error:
+        what = "is not a directory" if root.exists() else "does not exist"
+        if isinstance(error, PermissionError):
+            what = "cannot be read: permission denied"
+        hint = (
+            "name the directory that holds the specs with `--batches DIR`, or run `reconciler init`"
+        )
+        raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
+    with _without_gc():
+        loaded = [_load(root, shown, one) for one in found]
+    clashes = list(_name_clashes(root, loaded))
+    doubled = {id(one) for one, diagnostic in clashes if diagnostic.severity is Severity.ERROR}
+    diagnostics = [diagnostic for one in loaded for diagnostic in one.diagnostics]
+    diagnostics += [diagnostic for _, diagnostic in clashes]
+    diagnostics.sort(key=lambda one: (one.file, one.line, one.column))
+    return SpecSet(
+        specs=tuple(one.spec for one in loaded if one.spec is not None and id(one) not in doubled),
+        diagnostics=tuple(diagnostics),
+        files=sum(one.problem is None for one in found),
+    )
+
+
+def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, int, int]:
+    """Find where a part of a spec's request stands: file as the user types it, line, column.
+
+    `path` is a path in the request, such as `("contacts", 17, "phone_number")`; where it does not
+    exist, the nearest part above it counts. A contact list in a file of its own is looked up
+    there. Line and column are 0 when the files cannot be read any more.
+    """
+    try:
+        data = read_bytes(root / spec.path, limit=MAX_YAML, hint="")
+        document = read_document(data).document
+        contacts = document.value.get("contacts") if document is not None else None
+        if path[:1] == ("contacts",) and len(path) > 1 and isinstance(contacts, dict):
+            file = ContactsFile.model_validate(contacts)
+            examined = examine_list(list_bytes(root, file), file, {path})
+            shown = spec.file.removesuffix(spec.path)
+            return (shown + file.file, *cell_place(examined, path))
+    except (Unreadable, ValidationError):
+        return (spec.file, 0, 0)
+    return (spec.file, *nearest(positions(data, {path}), path, key=False))
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Keep the garbage collector from walking a million fresh contacts again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(root: Path, shown: str, found: Found) -> _Loaded:
+    """Read and check one file."""
+    loaded = _Loaded(found.path, printable(os.path.join(shown, found.path)))  # noqa: PTH118 - hot
+    if found.problem is not None:
+        loaded.diagnostics = diagnose([found.problem], b"", loaded.file)
+        return loaded
+    try:
+        data = read_bytes(f"{root}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
+    except Unreadable as error:
+        loaded.diagnostics = diagnose([error.problem], b"", loaded.file)
+        return loaded
+    reading = read_document(data)
+    collector = Collector(reading.problems)
+    if reading.document is not None:
+        _check(root, shown, loaded, reading, collector)
+    if collector:
+        loaded.diagnostics += diagnose(collector, data, loaded.file)
+    if any(one.severity is Severity.ERROR for one in loaded.diagnostics):
+        loaded.spec = None
+    return loaded
+
+
+def _check(root: Path, shown: str, loaded: _Loaded, reading: Reading, collector: Collector) -> None:
+    """Check a document and compile it, unless something is wrong."""
+    document = reading.document
+    if document is None:
+        return
+    try:
+        batch = BatchSpec.model_validate(document.value)
+    except ValidationError as error:
+        collector.extend(model_problems(error, BatchSpec))
+        batch = None
+    fields = _free_fields(document.value, collector)
+    loaded.name, loaded.named = _name_of(loaded.path, document.value, batch, collector)
+    contacts = _contacts(root, shown, loaded, reading, collector)
+    if batch is None or collector or loaded.diagnostics:
+        return
+    for name in (
+        "campaign_id",
+        "organization_id",
+        "scheduled_start",
+        "concurrency_limit",
+        "max_retries_override",
+    ):
+        value = getattr(batch, name)
+        if value is not None:
+            fields[name] = value
+    request = Request(1, fields, contacts, request_digest(fields, contacts))
+    loaded.spec = Spec(
+        name=loaded.name,
+        file=loaded.file,
+        path=loaded.path,
+        requests=(request,),
+        lifecycle=batch.reconcile.lifecycle,
+        on_change=batch.reconcile.on_change,
+        scheduled_start_at=document.scheduled_start_at,
+    )
+
+
+def _free_fields(document: dict[str, Any], collector: Collector) -> dict[str, Any]:
+    """Resolve the two fields whose content is the user's own; empty ones are left out."""
+    fields = {}
+    for name in ("call_context", "metadata"):
+        value = document.get(name)
+        if isinstance(value, dict) and value:
+            problems: list[Problem] = []
+            fields[name] = core(value, (name,), problems)
+            collector.extend(problems)
+    return fields
+
+
+def _name_of(
+    path: str, document: dict[str, Any], batch: BatchSpec | None, collector: Collector
+) -> tuple[str, bool]:
+    """Give a spec's name ("" when it has none that is allowed), and whether it is set in the file.
+
+    Also for a spec with errors elsewhere: its name still must not be another's.
+    """
+    own = batch.reconcile.name if batch is not None else None
+    if batch is None:
+        section = document.get("reconcile")
+        written = section.get("name") if isinstance(section, dict) else None
+        if isinstance(written, str) and written.strip():
+            own = normalised(str(written))
+            if name_problem(own) is not None:
+                return "", True
+    if own is not None:
+        return own, True
+    derived = normalised(path.rpartition(".")[0])
+    problem = name_problem(derived)
+    if problem is not None:
+        hint = "rename the file, or give the spec a name: `reconcile: {name: …}`"
+        collector.add(Problem((), f"the name that follows from the path {problem}", hint))
+        return "", False
+    return derived, False
+
+
+def _contacts(
+    root: Path, shown: str, loaded: _Loaded, reading: Reading, collector: Collector
+) -> list[Contact]:
+    """Give the contacts of a document, or add to the problems why there are none."""
+    written = reading.document.value.get("contacts") if reading.document is not None else None
+    if isinstance(written, list):
+        if reading.surveyed or not all_sound(written):
+            collector.extend(contact_problems(written))
+        return written
+    if isinstance(written, dict):
+        try:
+            file = ContactsFile.model_validate(written)
+        except ValidationError:
+            return []
+        read = read_contacts_file(root, loaded.path, file, shown)
+        collector.extend(read.problems)
+        loaded.diagnostics += read.diagnostics
+        return read.contacts
+    return []
+
+
+def _name_clashes(root: Path, loaded: Iterable[_Loaded]) -> Iterator[tuple[_Loaded, Diagnostic]]:
+    """Find names that two specs share: an error; and such as differ in capitals only: a warning."""
+    first: dict[str, _Loaded] = {}
+    folded: dict[str, _Loaded] = {}
+    for one in loaded:
+        if not one.name:
+            continue
+        other = first.setdefault(one.name, one)
+        if other is not one:
+            for this, that in ((one, other), (other, one)):
+                yield this, _clash(root, this, that, Severity.ERROR)
+            continue
+        other = folded.setdefault(one.name.casefold(), one)
+        if other is not one:
+            yield one, _clash(root, one, other, Severity.WARNING)
+
+
+def _clash(root: Path, one: _Loaded, other: _Loaded, severity: Severity) -> Diagnostic:
+    line, column = _name_place(root, one)
+    other_line, _ = _name_place(root, other)
+    where = f"{other.file}:{other_line}" if other_line else other.file
+    if severity is Severity.ERROR:
+        message = f"the name {quoted(one.name)} belongs to {where} too"
+        hint = "give each spec a name of its own: `reconcile: {name: …}`, or rename a file"
+    else:
+        message = f"the name {quoted(one.name)} differs from {quoted(other.name)} of {where} only"
+        message += " in capitals"
+        hint = "give one of them a clearer name"
+    return Diagnostic(severity, one.file, line, column, "reconcile.name", message, hint)
+
+
+def _name_place(root: Path, one: _Loaded) -> tuple[int, int]:
+    """Find where a spec says its name; (0, 0) when its path says it."""
+    if not one.named:
+        return (0, 0)
+    try:
+        data = read_bytes(root / one.path, limit=MAX_YAML, hint="")
+    except Unreadable:
+        return (0, 0)
+    return nearest(positions(data, {_NAME}), _NAME, key=False)

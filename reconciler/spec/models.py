@@ -1,0 +1,242 @@
+"""The shape of a spec: the API's fields at the top, the tool's own below `reconcile`.
+
+These models validate what the YAML pass built (see `reconciler.spec.yaml` for `Plain`), and the
+JSON Schema for editors is generated from them. Contacts are described here and checked in
+`reconciler.spec.contacts`, where a million of them do not cost a million model instances.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
+
+from reconciler.model import Lifecycle, OnChange
+from reconciler.spec.names import MAX_NAME, name_problem, normalised
+from reconciler.spec.problems import did_you_mean, quoted
+from reconciler.spec.scalars import fail, is_null, kind_of, text, whole_number
+from reconciler.spec.schedule import BadSchedule, normalise
+
+E164 = r"^\+[1-9][0-9]{6,14}$"
+"""A phone number as the API takes it: `+`, country code, number; 7 to 15 digits in all."""
+
+_PHRASE_SCHEMA = {"type": ["string", "number", "boolean", "null"]}
+
+
+def _campaign_id(value: Any) -> str:
+    written = text(value)
+    if not written.isprintable() or any(char.isspace() for char in written):
+        fail(f"is {quoted(written)}, with a space or an invisible character in it")
+    return written
+
+
+def _scheduled_start(value: Any) -> str:
+    try:
+        return normalise(text(value))
+    except BadSchedule as error:
+        fail(error.message, error.hint)
+
+
+def _positive(value: Any) -> int:
+    number = whole_number(value)
+    if number < 1:
+        fail(f"is {number}; at least 1 is needed", "delete the field to use the campaign's limit")
+    return number
+
+
+def _not_negative(value: Any) -> int:
+    number = whole_number(value)
+    if number < 0:
+        fail(f"is {number}; it cannot be negative", "write 0 for no retries")
+    return number
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        fail(f"is {kind_of(value)} where a mapping is needed", "write `name: value` lines below it")
+    return value
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if "reconciler" in _mapping(value):
+        fail("has a key `reconciler`, which is reserved for this tool", "choose another name")
+    return _mapping(value)
+
+
+def _name(value: Any) -> str:
+    name = normalised(text(value))
+    problem = name_problem(name)
+    if problem is not None:
+        fail(problem, "a name looks like `renewals/2026-05`")
+    return name
+
+
+def choice(value: Any, allowed: list[str]) -> str:
+    """Take one of a few words."""
+    written = text(value)
+    if written not in allowed:
+        meant = did_you_mean(written, allowed)
+        listed = ", ".join(f"`{word}`" for word in allowed)
+        fail(
+            f"is {quoted(written)}; it can be {listed}",
+            f"did you mean `{meant}`?" if meant else "",
+        )
+    return written
+
+
+def _lifecycle(value: Any) -> str:
+    return choice(value, [str(word) for word in Lifecycle])
+
+
+def _on_change(value: Any) -> str:
+    return choice(value, [str(word) for word in OnChange])
+
+
+def _other_columns(value: Any) -> str:
+    return choice(value, ["keep", "drop"])
+
+
+def _columns(value: Any) -> dict[str, str]:
+    columns = {}
+    for name, header in _mapping(value).items():
+        if not name.strip():
+            fail("has an empty name on the left side", "write `phone_number: Mobile`")
+        if not isinstance(header, str) or not header.strip():
+            fail(
+                f"gives {quoted(name)} {kind_of(header)} where a column's header is needed",
+                f"write `{name}: Header`" if name.isidentifier() else "",
+            )
+        columns[str(name)] = str(header).strip()
+    return columns
+
+
+class Model(BaseModel):
+    """What all models of files share: frozen, no unknown fields, a null is an absence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            fail(f"is {kind_of(value)} where a mapping is needed", "write `field: value` lines")
+        return {
+            name: inner
+            for name, inner in value.items()
+            if not is_null(inner) or name not in cls.model_fields or cls._needs(name)
+        }
+
+    @classmethod
+    def _needs(cls, name: str) -> bool:
+        return cls.model_fields[name].is_required()
+
+
+class ContactModel(Model):
+    """One person to call."""
+
+    phone_number: Annotated[str, Field(pattern=E164, examples=["+919876543210"])]
+    """The number in E.164: `+`, country code, number, without spaces. Best written in quotes."""
+    call_variables: Annotated[
+        dict[str, Any],
+        Field(
+            json_schema_extra={
+                "required": ["callee_name"],
+                "properties": {
+                    "callee_name": {
+                        **_PHRASE_SCHEMA,
+                        "minLength": 1,
+                        "pattern": r"\S",
+                        "description": "Whom the agent greets. Text exactly as written.",
+                    }
+                },
+                "additionalProperties": _PHRASE_SCHEMA,
+            },
+            examples=[{"callee_name": "Rajesh Sharma"}],
+        ),
+    ]
+    """What the agent may say to this person. Every value is text exactly as written."""
+
+
+class ContactsFile(Model):
+    """A contact list in a file of its own."""
+
+    file: Annotated[str, BeforeValidator(text), Field(examples=["contacts/2026-05.csv"])]
+    """Path of a CSV file, relative to the batches root, with forward slashes."""
+    columns: Annotated[
+        dict[str, str], BeforeValidator(_columns), Field(examples=[{"phone_number": "Mobile"}])
+    ] = {}
+    """Our name for a column → its header in the file. Columns not named here keep their header."""
+    other_columns: Annotated[Literal["keep", "drop"], BeforeValidator(_other_columns)] = "keep"
+    """Whether columns that `columns` does not name become call variables (`keep`) or not."""
+
+
+def _contacts(value: Any) -> list[Any] | ContactsFile:
+    if isinstance(value, list):
+        return value
+    if isinstance(value, dict):
+        return ContactsFile.model_validate(value)
+    fail(
+        f"is {kind_of(value)} where a list of contacts is needed",
+        "write `- phone_number: …` lines, or `file: contacts/….csv`",
+    )
+
+
+class Reconcile(Model):
+    """What is for this tool alone; nothing of it is sent."""
+
+    name: Annotated[
+        str | None,
+        BeforeValidator(_name),
+        Field(min_length=1, max_length=MAX_NAME, examples=["renewals/2026-05"]),
+    ] = None
+    """The spec's identity. Default: its path below the batches root without the suffix."""
+    lifecycle: Annotated[Lifecycle, BeforeValidator(_lifecycle)] = Lifecycle.ACTIVE
+    """What the batch should be doing. Acted upon only when it changes here."""
+    on_change: Annotated[OnChange, BeforeValidator(_on_change)] = OnChange.REMAINING
+    """Whom a changed spec calls: those who still have to be called (`remaining`), all of them
+    again (`everyone`), only new ones (`added`), or nobody: the plan fails (`forbid`)."""
+
+
+class BatchSpec(Model):
+    """One outbound call batch: the fields of the API's create call, and `reconcile`."""
+
+    campaign_id: Annotated[
+        str, BeforeValidator(_campaign_id), Field(min_length=1, examples=["cmp_abc123"])
+    ]
+    """The campaign the batch belongs to."""
+    contacts: Annotated[
+        list[Any] | ContactsFile,
+        PlainValidator(
+            _contacts,
+            json_schema_input_type=Annotated[list[ContactModel], Field(min_length=1)]
+            | ContactsFile,
+        ),
+    ]
+    """Whom to call: a list, or the file that holds it."""
+    organization_id: Annotated[str | None, BeforeValidator(text), Field(min_length=1)] = None
+    """The organisation; default: the token's own."""
+    scheduled_start: Annotated[
+        str | None, BeforeValidator(_scheduled_start), Field(examples=["2026-05-12T09:00:00"])
+    ] = None
+    """When calling begins. Without `Z` or offset: in the campaign's timezone. Absent: at once."""
+    concurrency_limit: Annotated[int | None, BeforeValidator(_positive), Field(ge=1)] = None
+    """Most calls at the same time; overrides the campaign's limit."""
+    max_retries_override: Annotated[int | None, BeforeValidator(_not_negative), Field(ge=0)] = None
+    """Most retries of one contact; overrides the campaign's retry policy. 0: no retries."""
+    call_context: Annotated[dict[str, Any] | None, BeforeValidator(_mapping)] = None
+    """Extra context passed to the telephony layer."""
+    metadata: Annotated[
+        dict[str, Any] | None,
+        BeforeValidator(_metadata),
+        Field(json_schema_extra={"propertyNames": {"not": {"const": "reconciler"}}}),
+    ] = None
+    """Stored with the batch. The key `reconciler` is reserved."""
+    reconcile: Reconcile = Reconcile()
+    """What is for this tool alone; nothing of it is sent."""

@@ -1,0 +1,108 @@
+"""Lines and columns on demand: one pass over a YAML file for the few paths that are asked for.
+
+Everything that no asked-for path goes through is skipped at the speed of the bare event stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml.cyaml import CParser
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    MappingEndEvent,
+    MappingStartEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from reconciler.spec.yaml_errors import at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from reconciler.spec.problems import Path
+
+_STARTS = (MappingStartEvent, SequenceStartEvent)
+_ENDS = (MappingEndEvent, SequenceEndEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a value stands and where its key does (the same in a list): (line, column) each."""
+
+    value: tuple[int, int]
+    key: tuple[int, int]
+
+
+def positions(data: bytes, wanted: Iterable[Path]) -> dict[Path, Position]:
+    """Find the places of paths and of everything above them, as far as they exist.
+
+    `data` is UTF-8 without a BOM. Of a repeated key the first counts. A syntax error ends the
+    search: what stands before it is found.
+    """
+    through: set[Path] = {()}
+    for path in wanted:
+        through.update(path[:length] for length in range(len(path) + 1))
+    found: dict[Path, Position] = {}
+    try:
+        _walk(CParser(data).get_event, through, found)
+    except YAMLError:
+        pass
+    return found
+
+
+def nearest(found: dict[Path, Position], path: Path, *, key: bool) -> tuple[int, int]:
+    """Give the place of a path, or of the nearest thing above it; (0, 0) when there is nothing."""
+    for length in range(len(path), 0, -1):
+        position = found.get(path[:length])
+        if position is not None:
+            # What is missing in a field is best shown at the field's name.
+            return position.key if key or length < len(path) else position.value
+    top = found.get(())
+    return top.value if top is not None else (0, 0)
+
+
+def _walk(get: Callable[[], Any], through: set[Path], found: dict[Path, Position]) -> None:
+    """Follow the events, with a stack of (path, next index or None for a mapping)."""
+    stack: list[tuple[Path, int | None]] = []
+    while type(event := get()) is not StreamEndEvent:
+        kind = type(event)
+        if kind in _ENDS:
+            stack.pop()
+            continue
+        if not hasattr(event, "anchor"):
+            continue
+        key = place = at(event.start_mark)
+        path: Path = ()
+        if stack:
+            above, index = stack[-1]
+            if index is None:
+                if kind in _STARTS:
+                    return
+                path = (*above, str(getattr(event, "value", "")))
+                event = get()  # noqa: PLW2901 - the key's value
+                place = at(event.start_mark)
+            else:
+                path = (*above, index)
+                stack[-1] = (above, index + 1)
+        kind = type(event)
+        if path in through and path not in found:
+            found[path] = Position(place, key)
+            if kind in _STARTS:
+                stack.append((path, None if kind is MappingStartEvent else 0))
+        elif kind in _STARTS:
+            _skip(get)
+
+
+def _skip(get: Callable[[], Any]) -> None:
+    """Read past a collection that has just begun."""
+    depth = 1
+    while depth:
+        kind = type(get())
+        if kind in _STARTS:
+            depth += 1
+        elif kind in _ENDS:
+            depth -= 1

@@ -1,0 +1,133 @@
+"""A root's own settings, `reconciler.yaml`: where state lives and how careful applying is.
+
+Every field has a default, a root without the file has them all, and the command line's options win
+over both (`reconciler.cli` sees to that). A wrong setting is an error, never a default: `unknown:
+hlod` must not mean `retry`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from reconciler.errors import InvalidSpecs
+from reconciler.spec.discover import SETTINGS
+from reconciler.spec.documents import diagnose, read_document
+from reconciler.spec.model_errors import model_problems
+from reconciler.spec.models import Model, choice
+from reconciler.spec.problems import Collector, quoted
+from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.source import Unreadable, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_MAX_SETTINGS = 1024 * 1024
+_DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?) ?(?P<unit>s|m|h|d)?", re.ASCII)
+_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})? ?[smhd]?$"},
+    ],
+    "examples": [90, "90s", "2m", "1h", "1d"],
+}
+
+
+def seconds(value: Any) -> float:
+    """Take a duration: a number of seconds, or `90s`, `2m`, `1h`, `1d`. Gives seconds."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        what = quoted(value) if isinstance(value, str) else kind_of(value)
+        fail(f"is {what} where a duration is needed", "write seconds, or `90s`, `2m`, `1h`, `1d`")
+    return float(match["number"]) * _SECONDS[match["unit"]]
+
+
+def _lease(value: Any) -> float:
+    duration = seconds(value)
+    if duration <= 0:
+        fail("is 0; a lease must last", "write the default, `300s`")
+    return duration
+
+
+def _between(low: int, high: int | None) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        number = whole_number(value)
+        if number < low or (high is not None and number > high):
+            fail(f"is {number}; it can be {low} {'or more' if high is None else f'to {high}'}")
+        return number
+
+    return check
+
+
+def _one_of(*allowed: str) -> Callable[[Any], str]:
+    return lambda value: choice(value, list(allowed))
+
+
+_Duration = Annotated[float, BeforeValidator(seconds), Field(json_schema_extra=_DURATION_SCHEMA)]
+_Lease = Annotated[float, BeforeValidator(_lease), Field(json_schema_extra=_DURATION_SCHEMA)]
+
+
+class Settings(Model):
+    """Settings of one batches root. Durations are in seconds."""
+
+    state: Annotated[Literal["file", "git"], BeforeValidator(_one_of("file", "git"))] = "file"
+    """Where recorded state lives: `state.json` in the root, or commits on a branch."""
+    state_remote: Annotated[str, BeforeValidator(text)] = "origin"
+    """The git remote that state is pushed to."""
+    state_branch: Annotated[str | None, BeforeValidator(text)] = None
+    """The branch that holds state; default: the current one."""
+    unknown: Annotated[Literal["retry", "hold"], BeforeValidator(_one_of("retry", "hold"))] = (
+        "retry"
+    )
+    """What becomes of a create with an unknown outcome that cannot be found: created again with
+    the same key (`retry`), or left to a person (`hold`)."""
+    create_path: Annotated[
+        Literal["/batches/", "/batches/upload"],
+        BeforeValidator(_one_of("/batches/", "/batches/upload")),
+    ] = "/batches/"
+    """The API's path for creating a batch."""
+    parallelism: Annotated[int, BeforeValidator(_between(1, 64)), Field(ge=1, le=64)] = 4
+    """How many requests are under way at the same time."""
+    verify_for: _Duration = 60.0
+    """How long to look for a batch whose outcome is unknown before leaving it in doubt."""
+    settle: _Duration = 600.0
+    """How old an attempt must be before a batch that was not found is created again."""
+    lease: _Lease = 300.0
+    """How long an intent belongs to its run alone."""
+    chunk: Annotated[int, BeforeValidator(_between(1, None)), Field(ge=1)] = 8
+    """How many creates are recorded together."""
+
+
+def load_settings(root: Path, *, shown: str | None = None) -> Settings:
+    """Read `reconciler.yaml` of a root; a missing file gives the defaults.
+
+    `shown` is the root as the user typed it. Raises `InvalidSpecs` with everything wrong.
+    """
+    path = root / SETTINGS
+    if not os.path.lexists(path):
+        return Settings()
+    file = os.path.join(str(root) if shown is None else shown, SETTINGS)  # noqa: PTH118
+    try:
+        data = read_bytes(path, limit=_MAX_SETTINGS, hint="settings are a few lines")
+    except Unreadable as error:
+        raise InvalidSpecs(diagnose([error.problem], b"", file)) from error
+    if not any(line.partition(b"#")[0].strip() for line in data.splitlines()):
+        return Settings()
+    reading = read_document(data)
+    collector = Collector(reading.problems)
+    settings = None
+    if reading.document is not None:
+        try:
+            settings = Settings.model_validate(reading.document.value)
+        except ValidationError as error:
+            collector.extend(model_problems(error, Settings))
+    if collector or settings is None:
+        raise InvalidSpecs(diagnose(collector, data, file))
+    return settings
