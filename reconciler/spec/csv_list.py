@@ -3,7 +3,7 @@
 The format: UTF-8 (a BOM is fine), a header line, `,` `;` or tab between the cells, quotes as in
 RFC 4180. Surrounding spaces and tabs of a cell do not count, as in YAML; nor do lines without any
 content. An empty cell is an absent call variable, so that the campaign's default applies. Line
-breaks within a cell count as `\\n`, whatever git made of them on this machine.
+breaks within a cell count as a line feed, whatever git made of them on this machine.
 """
 
 from __future__ import annotations

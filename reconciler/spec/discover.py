@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.model import Severity
 from reconciler.spec.problems import Problem
 from reconciler.spec.source import not_a_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETTINGS = "reconciler.yaml"
 STATE = "state.json"

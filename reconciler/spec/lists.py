@@ -1,4 +1,4 @@
-"""Contact lists that specs point at: where they may lie, and reading them with all their problems."""
+"""Contact lists that specs point at: where they may lie, and what is wrong with them."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ _OF_CONTACTS = frozenset({"phone_number", "phone", "call_variables", "callee_nam
 _OF_API = frozenset({"batch_id", "status", "total_contacts", "created_at", "counters"})
 _TOP = tuple(BatchSpec.model_fields)
 _TOOL = tuple(Reconcile.model_fields)
-_NEEDED = {
+_NEEDED: dict[Path, str] = {
     ("campaign_id",): "every spec needs one: `campaign_id: cmp_…`",
     ("contacts",): "every spec needs `contacts:` with a list below it, or `file: contacts/….csv`",
     ("contacts", "file"): "write `file: contacts/….csv`, or begin each contact with `- `",

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -22,12 +23,11 @@ from reconciler.model import Lifecycle, OnChange
 from reconciler.spec.names import MAX_NAME, name_problem, normalised
 from reconciler.spec.problems import did_you_mean, quoted
 from reconciler.spec.scalars import fail, is_null, kind_of, text, whole_number
+from reconciler.spec.schedule import PATTERN as SCHEDULE_PATTERN
 from reconciler.spec.schedule import BadSchedule, normalise
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 """A phone number as the API takes it: `+`, country code, number; 7 to 15 digits in all."""
-
-_PHRASE_SCHEMA = {"type": ["string", "number", "boolean", "null"]}
 
 
 def _campaign_id(value: Any) -> str:
@@ -138,39 +138,83 @@ class Model(BaseModel):
         return cls.model_fields[name].is_required()
 
 
-class ContactModel(Model):
+# Editors see a bare `12345` as a number where the loader takes text, so schemas take both.
+_BARE = {"type": ["string", "number"], "minLength": 1}
+_PHRASE = {"type": ["string", "number", "boolean", "null"]}
+_NUMBER_SCHEMA = {
+    # Without quotes the editor sees an integer; the loader sees what is written.
+    "type": ["string", "integer"],
+    "pattern": E164,
+    "minimum": 10**6,
+    "maximum": 10**15,
+    "examples": ["+919876543210"],
+}
+_VARIABLES_SCHEMA = {
+    "type": "object",
+    "required": ["callee_name"],
+    "properties": {
+        "callee_name": {
+            **_PHRASE,
+            "pattern": r"\S",
+            "description": "Whom the agent greets. Text exactly as written.",
+        }
+    },
+    "additionalProperties": _PHRASE,
+    "examples": [{"callee_name": "Rajesh Sharma"}],
+}
+
+Text = Annotated[str, BeforeValidator(text), WithJsonSchema(_BARE)]
+_ListPath = Annotated[
+    str,
+    BeforeValidator(text),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"\.[cC][sS][vV]$", "examples": ["contacts/2026-05.csv"]}
+    ),
+]
+_Name = Annotated[
+    str,
+    BeforeValidator(_name),
+    WithJsonSchema({**_BARE, "maxLength": MAX_NAME, "examples": ["renewals/2026-05"]}),
+]
+_Campaign = Annotated[
+    str,
+    BeforeValidator(_campaign_id),
+    WithJsonSchema({**_BARE, "pattern": r"^\S+$", "examples": ["cmp_abc123"]}),
+]
+_Start = Annotated[
+    str,
+    BeforeValidator(_scheduled_start),
+    WithJsonSchema(
+        {"type": "string", "pattern": SCHEDULE_PATTERN, "examples": ["2026-05-12T09:00:00"]}
+    ),
+]
+_FREE_KEYS = Field(json_schema_extra={"propertyNames": {"not": {"const": "reconciler"}}})
+
+
+class Contact(Model):
     """One person to call."""
 
-    phone_number: Annotated[str, Field(pattern=E164, examples=["+919876543210"])]
+    phone_number: Annotated[str, WithJsonSchema(_NUMBER_SCHEMA)]
     """The number in E.164: `+`, country code, number, without spaces. Best written in quotes."""
-    call_variables: Annotated[
-        dict[str, Any],
-        Field(
-            json_schema_extra={
-                "required": ["callee_name"],
-                "properties": {
-                    "callee_name": {
-                        **_PHRASE_SCHEMA,
-                        "minLength": 1,
-                        "pattern": r"\S",
-                        "description": "Whom the agent greets. Text exactly as written.",
-                    }
-                },
-                "additionalProperties": _PHRASE_SCHEMA,
-            },
-            examples=[{"callee_name": "Rajesh Sharma"}],
-        ),
-    ]
+    call_variables: Annotated[dict[str, Any], WithJsonSchema(_VARIABLES_SCHEMA)]
     """What the agent may say to this person. Every value is text exactly as written."""
 
 
 class ContactsFile(Model):
     """A contact list in a file of its own."""
 
-    file: Annotated[str, BeforeValidator(text), Field(examples=["contacts/2026-05.csv"])]
+    file: _ListPath
     """Path of a CSV file, relative to the batches root, with forward slashes."""
     columns: Annotated[
-        dict[str, str], BeforeValidator(_columns), Field(examples=[{"phone_number": "Mobile"}])
+        dict[str, str],
+        BeforeValidator(_columns),
+        WithJsonSchema(
+            {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number"], "minLength": 1},
+                "examples": [{"phone_number": "Mobile"}],
+            }
+        ),
     ] = {}
     """Our name for a column → its header in the file. Columns not named here keep their header."""
     other_columns: Annotated[Literal["keep", "drop"], BeforeValidator(_other_columns)] = "keep"
@@ -178,24 +222,20 @@ class ContactsFile(Model):
 
 
 def _contacts(value: Any) -> list[Any] | ContactsFile:
-    if isinstance(value, list):
-        return value
     if isinstance(value, dict):
         return ContactsFile.model_validate(value)
-    fail(
-        f"is {kind_of(value)} where a list of contacts is needed",
-        "write `- phone_number: …` lines, or `file: contacts/….csv`",
-    )
+    if not isinstance(value, list):
+        fail(
+            f"is {kind_of(value)} where a list of contacts is needed",
+            "write `- phone_number: …` lines, or `file: contacts/….csv`",
+        )
+    return value
 
 
 class Reconcile(Model):
     """What is for this tool alone; nothing of it is sent."""
 
-    name: Annotated[
-        str | None,
-        BeforeValidator(_name),
-        Field(min_length=1, max_length=MAX_NAME, examples=["renewals/2026-05"]),
-    ] = None
+    name: _Name | None = None
     """The spec's identity. Default: its path below the batches root without the suffix."""
     lifecycle: Annotated[Lifecycle, BeforeValidator(_lifecycle)] = Lifecycle.ACTIVE
     """What the batch should be doing. Acted upon only when it changes here."""
@@ -207,36 +247,27 @@ class Reconcile(Model):
 class BatchSpec(Model):
     """One outbound call batch: the fields of the API's create call, and `reconcile`."""
 
-    campaign_id: Annotated[
-        str, BeforeValidator(_campaign_id), Field(min_length=1, examples=["cmp_abc123"])
-    ]
+    campaign_id: _Campaign
     """The campaign the batch belongs to."""
     contacts: Annotated[
         list[Any] | ContactsFile,
         PlainValidator(
             _contacts,
-            json_schema_input_type=Annotated[list[ContactModel], Field(min_length=1)]
-            | ContactsFile,
+            json_schema_input_type=Annotated[list[Contact], Field(min_length=1)] | ContactsFile,
         ),
     ]
     """Whom to call: a list, or the file that holds it."""
-    organization_id: Annotated[str | None, BeforeValidator(text), Field(min_length=1)] = None
+    organization_id: Text | None = None
     """The organisation; default: the token's own."""
-    scheduled_start: Annotated[
-        str | None, BeforeValidator(_scheduled_start), Field(examples=["2026-05-12T09:00:00"])
-    ] = None
+    scheduled_start: _Start | None = None
     """When calling begins. Without `Z` or offset: in the campaign's timezone. Absent: at once."""
-    concurrency_limit: Annotated[int | None, BeforeValidator(_positive), Field(ge=1)] = None
+    concurrency_limit: Annotated[int, Field(ge=1), BeforeValidator(_positive)] | None = None
     """Most calls at the same time; overrides the campaign's limit."""
-    max_retries_override: Annotated[int | None, BeforeValidator(_not_negative), Field(ge=0)] = None
+    max_retries_override: Annotated[int, Field(ge=0), BeforeValidator(_not_negative)] | None = None
     """Most retries of one contact; overrides the campaign's retry policy. 0: no retries."""
-    call_context: Annotated[dict[str, Any] | None, BeforeValidator(_mapping)] = None
+    call_context: Annotated[dict[str, Any], BeforeValidator(_mapping)] | None = None
     """Extra context passed to the telephony layer."""
-    metadata: Annotated[
-        dict[str, Any] | None,
-        BeforeValidator(_metadata),
-        Field(json_schema_extra={"propertyNames": {"not": {"const": "reconciler"}}}),
-    ] = None
+    metadata: Annotated[dict[str, Any], BeforeValidator(_metadata), _FREE_KEYS] | None = None
     """Stored with the batch. The key `reconciler` is reserved."""
     reconcile: Reconcile = Reconcile()
     """What is for this tool alone; nothing of it is sent."""

@@ -5,10 +5,10 @@ Everything that no asked-for path goes through is skipped at the speed of the ba
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml.cyaml import CParser
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     MappingEndEvent,
@@ -18,6 +18,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from reconciler.spec.yaml import events
 from reconciler.spec.yaml_errors import at
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ def positions(data: bytes, wanted: Iterable[Path]) -> dict[Path, Position]:
     for path in wanted:
         through.update(path[:length] for length in range(len(path) + 1))
     found: dict[Path, Position] = {}
-    try:
-        _walk(CParser(data).get_event, through, found)
-    except YAMLError:
-        pass
+    with suppress(YAMLError):
+        _walk(events(data), through, found)
     return found
 
 
@@ -83,7 +82,7 @@ def _walk(get: Callable[[], Any], through: set[Path], found: dict[Path, Position
                 if kind in _STARTS:
                     return
                 path = (*above, str(getattr(event, "value", "")))
-                event = get()  # noqa: PLW2901 - the key's value
+                event = get()
                 place = at(event.start_mark)
             else:
                 path = (*above, index)

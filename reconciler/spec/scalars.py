@@ -36,7 +36,7 @@ def fail(message: str, hint: str = "") -> NoReturn:
     raise PydanticCustomError(
         "reconciler",
         "{message}",
-        {"message": message, "hint": hint},  # type: ignore[arg-type]
+        {"message": message, "hint": hint},
     )
 
 

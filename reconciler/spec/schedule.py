@@ -7,7 +7,7 @@ documented, so they are sent as `Z`. Pure: the time of day and the timezone are 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from datetime import timezone as fixed_offset
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,10 +18,16 @@ from reconciler.spec.problems import quoted
 _FIELD = "scheduled_start"
 _FORM = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})"
-    r"(?:[Tt ](?P<time>\d{2}:\d{2}(?::\d{2})?)(?:\.(?P<fraction>\d+))?"
+    r"(?:[Tt ](?P<time>\d{2}:\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?"
     r" ?(?P<offset>[Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
     re.ASCII,
 )
+PATTERN = (
+    r"^ *[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+    r" ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)? *$"
+)
+"""The form of a start time for JSON Schema."""
+
 _EXAMPLE = "2026-05-12T09:00:00"
 _WRITE = f"write `{_EXAMPLE}` (the campaign's timezone) or `{_EXAMPLE}Z` (UTC)"
 _MAX_OFFSET = timedelta(hours=14)
@@ -72,7 +78,9 @@ def normalise(text: str) -> str:
             f"write the time of day too: `{match['date']}T09:00:00`",
         )
     try:
-        moment = datetime.fromisoformat(f"{match['date']}T{match['time']}")
+        moment = datetime.fromisoformat(
+            f"{match['date']}T{match['time']}:{match['second'] or '00'}"
+        )
     except ValueError as error:
         raise BadSchedule(f"is {quoted(text)}: there is no such day or time", _WRITE) from error
     fraction = (match["fraction"] or "").rstrip("0")
@@ -140,7 +148,7 @@ def is_past(scheduled_start: str, timezone: str | None, now: datetime) -> bool:
     moment, _ = resolve(scheduled_start, timezone)
     if moment is None:
         naive = _parsed(scheduled_start)
-        if naive.year == datetime.max.year:
+        if naive.year == MAXYEAR:
             return False
         moment = naive.replace(tzinfo=_LAST_TIMEZONE)
     return moment < now

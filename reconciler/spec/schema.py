@@ -6,6 +6,7 @@ Editors validate and explain a file while it is typed. A schema can say less tha
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -28,11 +29,15 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {name: _schema(name, model, title) for name, (model, title) in _MODELS.items()}
 
 
+def as_file(schema: dict[str, Any]) -> str:
+    """Write a schema the way the committed files hold it."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def _schema(name: str, model: type[BaseModel], title: str) -> dict[str, Any]:
     made = model.model_json_schema(mode="validation", schema_generator=_Plainly)
     body = _tidied(made)
-    for key in ("title", "description"):
-        body.pop(key, None)
+    body.pop("description", None)
     return {
         "$schema": _DIALECT,
         "$id": name,
@@ -56,7 +61,13 @@ def _tidied(schema: Any) -> Any:
         return [_tidied(inner) for inner in schema]
     if not isinstance(schema, dict):
         return schema
-    tidy = {name: _tidied(value) for name, value in schema.items()}
+    tidy = {
+        name: _tidied(value)
+        for name, value in schema.items()
+        # A class's name or a default of nothing would explain nothing to a person.
+        if not (name == "title" and isinstance(value, str))
+        and not (name == "default" and (value is None or isinstance(value, dict)))
+    }
     if isinstance(tidy.get("description"), str):
         tidy["description"] = _one_line(tidy["description"])
     required = set(tidy.get("required", ()))

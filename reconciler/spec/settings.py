@@ -11,15 +11,15 @@ import os
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
 from reconciler.spec.documents import diagnose, read_document
 from reconciler.spec.model_errors import model_problems
-from reconciler.spec.models import Model, choice
+from reconciler.spec.models import Model, Text, choice
 from reconciler.spec.problems import Collector, quoted
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.scalars import fail, kind_of, whole_number
 from reconciler.spec.source import Unreadable, read_bytes
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
     return lambda value: choice(value, list(allowed))
 
 
-_Duration = Annotated[float, BeforeValidator(seconds), Field(json_schema_extra=_DURATION_SCHEMA)]
-_Lease = Annotated[float, BeforeValidator(_lease), Field(json_schema_extra=_DURATION_SCHEMA)]
+_Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_DURATION_SCHEMA)]
+_Lease = Annotated[float, BeforeValidator(_lease), WithJsonSchema(_DURATION_SCHEMA)]
 
 
 class Settings(Model):
@@ -79,9 +79,9 @@ class Settings(Model):
 
     state: Annotated[Literal["file", "git"], BeforeValidator(_one_of("file", "git"))] = "file"
     """Where recorded state lives: `state.json` in the root, or commits on a branch."""
-    state_remote: Annotated[str, BeforeValidator(text)] = "origin"
+    state_remote: Text = "origin"
     """The git remote that state is pushed to."""
-    state_branch: Annotated[str | None, BeforeValidator(text)] = None
+    state_branch: Text | None = None
     """The branch that holds state; default: the current one."""
     unknown: Annotated[Literal["retry", "hold"], BeforeValidator(_one_of("retry", "hold"))] = (
         "retry"
@@ -93,7 +93,7 @@ class Settings(Model):
         BeforeValidator(_one_of("/batches/", "/batches/upload")),
     ] = "/batches/"
     """The API's path for creating a batch."""
-    parallelism: Annotated[int, BeforeValidator(_between(1, 64)), Field(ge=1, le=64)] = 4
+    parallelism: Annotated[int, Field(ge=1, le=64), BeforeValidator(_between(1, 64))] = 4
     """How many requests are under way at the same time."""
     verify_for: _Duration = 60.0
     """How long to look for a batch whose outcome is unknown before leaving it in doubt."""
@@ -101,7 +101,7 @@ class Settings(Model):
     """How old an attempt must be before a batch that was not found is created again."""
     lease: _Lease = 300.0
     """How long an intent belongs to its run alone."""
-    chunk: Annotated[int, BeforeValidator(_between(1, None)), Field(ge=1)] = 8
+    chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = 8
     """How many creates are recorded together."""
 
 

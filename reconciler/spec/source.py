@@ -89,7 +89,7 @@ def text_problem(data: bytes) -> Problem | None:
     if zeros >= 0 and data[:200].count(b"\0") > len(data[:200]) // 4:
         return Problem((), "the file is UTF-16 or binary, not UTF-8", _UTF8_HINT, place=(1, 1))
     try:
-        text = data.decode("utf-8")
+        data.decode("utf-8")
     except UnicodeDecodeError as error:
         place = _place(data, error.start)
         byte = data[error.start]

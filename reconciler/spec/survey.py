@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ruamel.yaml.cyaml import CParser
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
@@ -23,7 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from reconciler.spec.problems import Path, Problem, quoted
-from reconciler.spec.yaml import MAX_DEPTH, MAX_NODES, Document, Plain
+from reconciler.spec.yaml import MAX_DEPTH, MAX_NODES, Document, Plain, events
 from reconciler.spec.yaml_errors import at, syntax_problem
 
 _ENOUGH = 20
@@ -79,8 +78,8 @@ class _Surveyor:
 
     def read(self, data: bytes) -> None:
         """Go through all events of one file."""
-        parser = CParser(data)
-        while type(event := parser.get_event()) is not StreamEndEvent:
+        get = events(data)
+        while type(event := get()) is not StreamEndEvent:
             kind = type(event)
             if kind is DocumentStartEvent:
                 self._start_document(event)

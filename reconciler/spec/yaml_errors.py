@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from reconciler.spec.problems import Problem, printable
 
 _CONFLICT = re.compile(rb"^(?:<{7} |={7}\r?$|>{7} )", re.MULTILINE)
+_QUOTE_TEXT = "put the value in quotes if it is meant as text"
 _CLOSE = "close the quote; a quote inside of text in single quotes is written twice (`'it''s'`)"
 
 # Part of the parser's problem → what happened, and what to do.
@@ -21,8 +22,7 @@ _MEANINGS = (
     (
         "mapping values are not allowed",
         "a `:` stands where no field can begin",
-        "a text with `: ` in it needs quotes; else check that fields of one level are indented"
-        " alike",
+        "put a text with `: ` in it into quotes, or indent fields of one level alike",
     ),
     (
         "could not find expected ':'",
@@ -110,8 +110,7 @@ def syntax_problem(error: Exception, data: bytes) -> Problem:
         line, column = at(error.context_mark)
     for part, message, hint in _MEANINGS:
         if part in problem or part in context:
-            hint = hint or "put the value in quotes if it is meant as text"
-            return Problem((), message, hint, place=(line, column))
+            return Problem((), message, hint or _QUOTE_TEXT, place=(line, column))
     said = f"{context}: {problem}" if context else problem
     return Problem((), f"not YAML: {printable(said)}", place=(line, column))
 
