@@ -18,6 +18,7 @@ from reconciler.sandbox import bodies, injection
 from reconciler.sandbox.control import control_routes
 from reconciler.sandbox.endpoints import Answer, Endpoints, Incoming
 from reconciler.sandbox.faults import Call
+from reconciler.sandbox.wire import Broken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -109,7 +110,8 @@ class App:
 
             async def send_dated(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    entry.status = message["status"]
+                    # Before anything is sent: who has the answer finds it in the log.
+                    self._close_entry(entry, message["status"])
                     # The simulated time: one server has one clock.
                     date = formatdate(self._database.now(), usegmt=True).encode()
                     message["headers"] = [*message["headers"], (b"date", date)]
@@ -120,11 +122,12 @@ class App:
             except asyncio.CancelledError:
                 # The sandbox stops while this request hangs or is held; its connection is gone.
                 return
-            finally:
-                entry.finished = True
-                self._journal.update(entry)
 
         return logged
+
+    def _close_entry(self, entry: Entry, status: int | None) -> None:
+        entry.status, entry.finished = status, True
+        self._journal.update(entry)
 
     def _handler(self, operation: str) -> Handler:
         async def handle(request: Request) -> Response:
@@ -179,7 +182,7 @@ class App:
             self._journal.update(entry)
             return answer
 
-        return await injection.respond(
+        response = await injection.respond(
             injection.Request(
                 perform=perform,
                 perform_later=lambda seconds: self._endpoints.create_later(shaped, seconds),
@@ -191,6 +194,9 @@ class App:
             ),
             met.deciding,
         )
+        if isinstance(response, Broken):
+            self._close_entry(entry, None)
+        return response
 
     def _describe(self, operation: str, incoming: Incoming, entry: Entry) -> Call:
         """Find out what the request is about, for the log and for fault rules."""

@@ -62,7 +62,7 @@ class _Control:
             rules = data if isinstance(data, list) else [data]
             if not all(isinstance(rule, dict) for rule in rules):
                 return _refused("a rule is an object")
-            ids = [self._faults.add(rule) for rule in rules]
+            ids = self._faults.add_all(rules)
         except (ValueError, TypeError) as error:
             return _refused(str(error))
         return JSONResponse({"ids": ids})

@@ -128,7 +128,8 @@ class Database:
         # every time. A file gets a nonce: after deleting it, old ids must not name new batches.
         nonce = "" if path is None else secrets.token_hex(8)
         with self.transaction():
-            self._prepare(seed=seed, nonce=nonce, start=now.timestamp() if now else time.time())
+            start = now.timestamp() if now else time.time()
+            self._prepare(seed=seed, nonce=nonce, start=start, speed=speed)
             if speed is not None:
                 self._change_speed(speed)
         self.seed = int(self._meta("seed") or 0)
@@ -181,10 +182,10 @@ class Database:
             self._set_meta("clock", json.dumps(clock))
         return self.now()
 
-    def _prepare(self, *, seed: int, nonce: str, start: float) -> None:
+    def _prepare(self, *, seed: int, nonce: str, start: float, speed: float | None) -> None:
         for statement in _SCHEMA.split(";\n"):
             self._connection.execute(statement)
-        clock = {"wall": time.time(), "simulated": start, "speed": 1.0}
+        clock = {"wall": time.time(), "simulated": start, "speed": 1.0 if speed is None else speed}
         defaults = {
             "format": _FORMAT,
             "seed": str(seed),
@@ -200,6 +201,8 @@ class Database:
     def _change_speed(self, speed: float) -> None:
         if speed < 0:
             raise ValueError("speed must not be negative")
+        if json.loads(self._meta("clock") or "{}")["speed"] == speed:
+            return
         clock = {"wall": time.time(), "simulated": self.now(), "speed": speed}
         self._set_meta("clock", json.dumps(clock))
 

@@ -49,12 +49,19 @@ class FaultBook:
 
         `sandbox.faults.add(operation="create", kind="reset", when="after")`
         """
-        parsed = parse_rule({**(rule or {}), **fields})
+        return self.add_all([{**(rule or {}), **fields}])[0]
+
+    def add_all(self, rules: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Install rules in this order and give their ids; ValueError, and none, if one is wrong."""
+        parsed = [json.dumps(parse_rule(rule).as_json()) for rule in rules]
         with self._database.transaction() as connection:
-            cursor = connection.execute(
-                "INSERT INTO rules (rule) VALUES (?)", (json.dumps(parsed.as_json()),)
-            )
-            return int(cursor.lastrowid or 0)
+            return [
+                int(
+                    connection.execute("INSERT INTO rules (rule) VALUES (?)", (rule,)).lastrowid
+                    or 0
+                )
+                for rule in parsed
+            ]
 
     def remove(self, rule_id: int) -> bool:
         """Take one rule away, letting go what it holds; False when there is none."""

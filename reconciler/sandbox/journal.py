@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class Entry:
     """One request. `status` is what was answered, None while or when nothing was.
 
+    `finished` is set before the answer's first byte is sent or the connection broken: whatever the
+    request does has then been done. It stays False for what hung until the sandbox stopped.
+
     `operation` is empty for what is no endpoint (redirects, unknown paths). `key` and `name` come
     from `metadata.reconciler`, `idempotency_key` is the header. `fault` is the kind that decided
     about the answer. `batch_id` is the batch concerned or made. `wall` is the time of arrival in
