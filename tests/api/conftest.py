@@ -116,10 +116,12 @@ class MakeServer(Protocol):
         *,
         whole: bool = True,
         keep: bool = False,
+        raw: bool = False,
     ) -> RawServer:
         """Start one that reads a request from each connection and hands both to `handle`.
 
-        Without `whole` only the headers are read first; with `keep` a connection serves many.
+        Without `whole` only the headers are read first; with `keep` a connection serves many;
+        with `raw` nothing is read.
         """
 
 
@@ -148,8 +150,12 @@ def raw_server() -> Iterator[MakeServer]:
         *,
         whole: bool = True,
         keep: bool = False,
+        raw: bool = False,
     ) -> RawServer:
         def serve(connection: socket.socket) -> None:
+            if raw:
+                handle(connection, b"")
+                return
             while request := read_request(connection, whole=whole):
                 server.requests.append(request)
                 handle(connection, request)
