@@ -20,6 +20,12 @@ _E164 = re.compile(E164.rstrip("$") + r"\Z", re.ASCII)
 _ALL_E164 = re.compile(r"(?:\+[1-9][0-9]{6,14}\n)*+", re.ASCII)
 _FIELDS = ("phone_number", "call_variables")
 _NAME = "callee_name"
+_INSTEAD = {
+    **dict.fromkeys(
+        ("phone", "number", "mobile", "tel", "telephone", "to", "msisdn", "cell"), "phone_number"
+    ),
+    **dict.fromkeys(("variables", "vars", "callvariables", "call_vars"), "call_variables"),
+}
 _INLINE_HINT = 'write `- phone_number: "+14155550123"`, and `call_variables:` below it'
 _NAME_HINT = "write `callee_name: …` within `call_variables`: the agent greets people with it"
 
@@ -48,8 +54,11 @@ def all_sound(contacts: list[Any]) -> bool:
     return _ALL_E164.fullmatch(joined + "\n") is not None
 
 
-def contact_problems(contacts: Iterable[Any]) -> Iterator[Problem]:
-    """Find everything that is wrong with contacts, in their order. Paths begin with `contacts`."""
+def contact_problems(contacts: Iterable[Any], name_hint: str = _NAME_HINT) -> Iterator[Problem]:
+    """Find everything that is wrong with contacts, in their order. Paths begin with `contacts`.
+
+    `name_hint` says how to give a contact without one a `callee_name`.
+    """
     first: dict[str, int] = {}
     empty = True
     for index, contact in enumerate(contacts):
@@ -61,10 +70,16 @@ def contact_problems(contacts: Iterable[Any]) -> Iterator[Problem]:
             continue
         yield from _field_problems(contact, index)
         yield from _number_problems(contact, index, first)
-        yield from _variable_problems(contact, index)
+        yield from _variable_problems(contact, index, name_hint)
     if empty:
         hint = "add at least one, or delete the spec"
         yield Problem(("contacts",), "there are no contacts", hint)
+
+
+def _meant(name: str) -> str | None:
+    """Find the field of a contact that a name stands for, or None."""
+    plain = name.lower().replace("-", "_")
+    return _INSTEAD.get(plain) or did_you_mean(name, _FIELDS)
 
 
 def _field_problems(contact: dict[str, Any], index: int) -> Iterator[Problem]:
@@ -72,17 +87,12 @@ def _field_problems(contact: dict[str, Any], index: int) -> Iterator[Problem]:
     for name in contact:
         if name in _FIELDS:
             continue
-        path = ("contacts", index, name)
+        meant = _meant(name)
         kind = f"unknown field {quoted(name)}"
-        meant = did_you_mean(name, _FIELDS)
-        if name.lower() in {"phone", "number", "mobile", "tel", "telephone", "to", "msisdn"}:
-            meant = "phone_number"
-        if name.lower() in {"variables", "vars", "callvariables"}:
-            meant = "call_variables"
         hint = (
             f"did you mean `{meant}`?" if meant else f"move {quoted(name)} below `call_variables`"
         )
-        yield Problem(path, kind, hint, kind, at_key=True)
+        yield Problem(("contacts", index, name), kind, hint, kind, at_key=True)
 
 
 def _number_problems(
@@ -91,6 +101,8 @@ def _number_problems(
     """Find what is wrong with a contact's number, and whether it was there before."""
     path = ("contacts", index, "phone_number")
     if "phone_number" not in contact:
+        if any(_meant(name) == "phone_number" for name in contact):
+            return  # said already, at the field that it should be
         kind = "`phone_number` is missing"
         yield Problem(path, kind, _INLINE_HINT, kind)
         return
@@ -115,10 +127,12 @@ def _number_problems(
         )
 
 
-def _variable_problems(contact: dict[str, Any], index: int) -> Iterator[Problem]:
+def _variable_problems(contact: dict[str, Any], index: int, name_hint: str) -> Iterator[Problem]:
     """Find what is wrong with a contact's call variables."""
     path = ("contacts", index, "call_variables")
     variables = contact.get("call_variables")
+    if variables is None and any(_meant(name) == "call_variables" for name in contact):
+        return  # said already, at the field that it should be
     if variables is None or variables == "":
         kind = "`call_variables` with a `callee_name` are missing"
         yield Problem(path, kind, _NAME_HINT, kind)
@@ -136,7 +150,7 @@ def _variable_problems(contact: dict[str, Any], index: int) -> Iterator[Problem]
         meant = did_you_mean(_NAME, [name for name in variables if name.isidentifier()])
         meant = meant or next((n for n in variables if did_you_mean(n, [_NAME])), None)
         kind = "`callee_name` is missing"
-        hint = f"rename {quoted(meant)} to `callee_name`" if meant else _NAME_HINT
+        hint = f"rename {quoted(meant)} to `callee_name`" if meant else name_hint
         yield Problem((*path, _NAME), kind, hint, kind)
     elif isinstance(variables[_NAME], str) and not variables[_NAME].strip():
         kind = "`callee_name` is blank"

@@ -308,14 +308,13 @@ def _columns(headers: list[str], delimiter: str, file: ContactsFile, line: int) 
     indexes: dict[str, int] = {}
     for name, header in file.columns.items():
         if header not in headers:
-            meant = did_you_mean(header, headers) or next(
-                (other for other in headers if other.lower() == header.lower()), None
-            )
-            asked = f"did you mean {quoted(meant)}? " if meant else ""
+            meant = did_you_mean(header, headers)
+            listed = f"headers are {known}"
+            hint = f"did you mean {quoted(meant)}? The {listed}" if meant else f"the {listed}"
             raise _unusable(
                 f"no column has the header {quoted(header)}, which"
                 f" `{dotted(('contacts', 'columns', name))}` names",
-                f"{asked}The headers are {known}",
+                hint,
                 line,
             )
         indexes[name] = headers.index(header)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FIELD: Path = ("contacts", "file")
 _WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+_CELL_HINT = "fill in the cell: the agent greets people with this name"
 _CSV_HINT = "in the spreadsheet, export the sheet as 'CSV UTF-8'"
 
 
@@ -73,7 +74,7 @@ def _explain(data: bytes, file: ContactsFile, shown: str) -> list[Diagnostic]:
     examined = examine_list(data, file, set())
     collector = Collector(examined.problems)
     if examined.contacts or not examined.problems:
-        collector.extend(contact_problems(examined.contacts))
+        collector.extend(contact_problems(examined.contacts, _CELL_HINT))
     problems = list(collector)
     wanted = {problem.path for problem in problems if problem.place is None}
     wanted |= {problem.first for problem in problems if problem.first is not None}

@@ -58,7 +58,8 @@ def model_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[P
         context = one.get("ctx") or {}
         if one["type"] == "extra_forbidden":
             fields = tuple(model.model_fields)
-            yield Problem(path, f"unknown field {name}", _suggestion(path, fields), at_key=True)
+            message = f"unknown field {name}"
+            yield Problem(path, message, _suggestion(path, fields), "unknown field", at_key=True)
         elif one["type"] == "missing":
             yield Problem(path, f"{name} is missing", _NEEDED.get(path, ""))
         elif one["type"] == "reconciler":
@@ -94,6 +95,10 @@ def _top_suggestion(name: str) -> str:
         return "delete it: the API gives it, and the reconciler records it in the state"
     if plain in _INSTEAD:
         return f"did you mean `{_INSTEAD[plain]}`?"
+    meant = did_you_mean(name, _TOP)
+    tool = did_you_mean(name, _TOOL)
+    if meant is None and tool is not None:
+        return f"did you mean `{dotted(('reconcile', tool))}`?"
     return _likely(name, _TOP)
 
 

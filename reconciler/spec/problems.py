@@ -32,6 +32,7 @@ FIRST = "{first}"
 """Stands in a message for the line of `Problem.first`."""
 
 _LONGEST = 60
+_DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}(?![\d-])")
 _NUMBER_LIKE = re.compile(r"\+?\d(?:[\s().-]*\d){6,}")
 
 
@@ -94,7 +95,7 @@ class Collector:
                 yield replace(
                     problem,
                     path=problem.path[:1],
-                    message=f"and {count - SHOWN:,} more contacts like this: {problem.kind}",
+                    message=f"and {count - SHOWN:,} more like this: {problem.kind}",
                     first=None,
                 )
 
@@ -109,7 +110,11 @@ def printable(text: str) -> str:
 def quoted(text: str) -> str:
     """Show a user's own text within a message: in backticks, short, printable, numbers masked."""
     short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return f"`{printable(_NUMBER_LIKE.sub(lambda match: masked(match[0]), short))}`"
+    return f"`{printable(_NUMBER_LIKE.sub(_masked_unless_date, short))}`"
+
+
+def _masked_unless_date(match: re.Match[str]) -> str:
+    return match[0] if _DATE_LIKE.match(match[0]) else masked(match[0])
 
 
 def shown_number(text: str) -> str:
@@ -124,15 +129,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 
     Also sees through camelCase, dashes and capitals: `concurrencyLimit`, `Phone Number`.
     """
-    names = list(known)
     if len(name) > _LONGEST:
         return None
-    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    plain = re.sub(r"[\s-]+", "_", plain.strip())
+    names = {_plainly(one): one for one in known}
+    plain = _plainly(name)
     if plain in names:
-        return plain
+        return names[plain]
     close = difflib.get_close_matches(plain, names, n=1, cutoff=0.7)
-    return close[0] if close else None
+    return names[close[0]] if close else None
+
+
+def _plainly(name: str) -> str:
+    """Write a name the way ours are written: small letters, with `_` between the words."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).lower()
+    return re.sub(r"[\s-]+", "_", plain)
 
 
 def dotted(path: Path) -> str:

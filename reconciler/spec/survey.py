@@ -34,10 +34,14 @@ _MAX_LOOSE = 1_000
 
 @dataclass(slots=True)
 class _Frame:
-    """A collection being read: its value, the key whose value comes next, where each key was."""
+    """A collection being read: its value, its current key, and where each key was.
+
+    `waiting` tells that the current key's value is still to come.
+    """
 
     node: dict[str, Any] | list[Any]
-    key: str | None = None
+    key: str = ""
+    waiting: bool = False
     lines: dict[str, int] = field(default_factory=dict)
     repeated: bool = False
 
@@ -125,8 +129,7 @@ class _Surveyor:
     def _node(self, event: Any, collection: dict[str, Any] | list[Any] | None) -> None:
         """Place one scalar, alias or beginning collection into what is being read."""
         frame = self._stack[-1] if self._stack else None
-        in_mapping = frame is not None and isinstance(frame.node, dict)
-        if frame is not None and in_mapping and frame.key is None:
+        if frame is not None and isinstance(frame.node, dict) and not frame.waiting:
             self._key(event, frame)
             return
         self._check_marks(event)
@@ -174,12 +177,12 @@ class _Surveyor:
             loose = len(self._stack) == 2 and not isinstance(value, dict)  # noqa: PLR2004
             if self._in_contacts() and loose and len(frame.node) > _MAX_LOOSE:
                 self._too_much(event, f"{_MAX_LOOSE:,} entries that are no contacts")
-        elif frame.key is not None:
+        else:
+            frame.waiting = False
             if not frame.repeated:
                 frame.node[frame.key] = value
                 if len(self._stack) == 1 and frame.key == "scheduled_start":
                     self.scheduled_at = at(event.start_mark)
-            frame.key = None
         if not self._in_contacts():
             self._nodes += 1
             if self._nodes > MAX_NODES:
@@ -204,6 +207,7 @@ class _Surveyor:
             )
             raise _Enough
         frame.key = key = str(event.value)
+        frame.waiting = True
         line, column = at(event.start_mark)
         if key == "<<" and not event.style:
             self.usable = False
@@ -263,9 +267,10 @@ class _Surveyor:
 
     def _path(self) -> Path:
         steps: list[str | int] = []
-        for frame in self._stack:
+        for depth, frame in enumerate(self._stack, start=1):
             if isinstance(frame.node, list):
-                steps.append(len(frame.node))
-            elif frame.key is not None:
+                # What is open below was put into its list already.
+                steps.append(len(frame.node) - (depth < len(self._stack)))
+            elif frame.waiting or depth < len(self._stack):
                 steps.append(frame.key)
         return tuple(steps)

@@ -146,7 +146,7 @@ def _contacts(get: Callable[[], Any]) -> list[dict[str, Any]]:  # noqa: C901 - t
                     if type(event) is not ScalarEvent or name in variables:
                         raise Odd
                     variables[name] = event.value
-                if type(event) is not MappingEndEvent:
+                if type(event) is not MappingEndEvent or "<<" in variables:
                     raise Odd
             else:
                 raise Odd

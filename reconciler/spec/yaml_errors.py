@@ -42,12 +42,17 @@ _MEANINGS = (
     (
         "did not find expected ',' or ']'",
         "a list in brackets is not closed, or a `,` is missing",
-        "close it with `]`",
+        "close it with `]`, and check the quotes before this place",
     ),
     (
         "did not find expected ',' or '}'",
         "a mapping in braces is not closed, or a `,` is missing",
-        "close it with `}`",
+        "close it with `}`, and check the quotes before this place",
+    ),
+    (
+        "found unexpected ':'",
+        "a `:` stands within a text in braces or brackets",
+        "put the text in quotes",
     ),
     ("did not find expected node content", "a value was expected here", 'write one, or `""`'),
     (
@@ -135,13 +140,8 @@ def _bad_start(data: bytes, line: int, column: int) -> Problem:
             "replace the tab by a space",
             place=(line, column),
         )
-    hint = "put the value in quotes"
-    return Problem(
-        (),
-        f"a value cannot begin with `{printable(char)}` unless it is in quotes",
-        hint,
-        place=(line, column),
-    )
+    message = f"a value cannot begin with `{printable(char)}`"
+    return Problem((), message, "put the value in quotes", place=(line, column))
 
 
 def nth_line(data: bytes, line: int) -> str:
