@@ -9,10 +9,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from reconciler import __version__
 from reconciler.api import client as client_module
+from reconciler.api.exchange import Exchange
 from reconciler.observed import Created, Rejected, Unknown
 
 if TYPE_CHECKING:
@@ -165,6 +167,31 @@ def test_a_drip_on_a_reused_connection_is_bounded_too(
     assert isinstance(api.create(BODY, KEY), Created)
     assert isinstance(api.create(BODY, KEY), Unknown)
     assert len(server.requests) == 2
+
+
+def test_a_create_given_up_hangs_up(raw_server: MakeServer, make_api: MakeApi) -> None:
+    """Nobody listens any more, so the server is told, and the waiting thread ends."""
+    hung_up = threading.Event()
+
+    def handle(connection: socket.socket, request: bytes) -> None:
+        hang(connection, request)
+        hung_up.set()
+
+    assert isinstance(make_api(raw_server(handle).url, timeout=0.1).create(BODY, KEY), Unknown)
+    assert hung_up.wait(5)
+
+
+def test_an_error_of_connecting_proves_nothing_once_bytes_were_sent(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two witnesses must agree that nothing left; a library may name an error oddly."""
+
+    def send(self: Exchange, *_: object) -> None:
+        self.sent = True
+        self.error = httpx.ConnectError("odd")
+
+    monkeypatch.setattr(Exchange, "run", send)
+    assert isinstance(make_api("http://127.0.0.1:1").create(BODY, KEY), Unknown)
 
 
 def test_an_endless_answer_is_cut_off(

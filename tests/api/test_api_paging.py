@@ -139,6 +139,14 @@ def test_a_campaign_on_one_page_needs_one_confirmation() -> None:
     assert api.asked == 4
 
 
+def test_an_empty_campaign_is_looked_at_twice() -> None:
+    """A list that lags behind is given a second chance before an absence counts."""
+    pages = iter([[], rows(1), [], rows(1), []])
+    listing = Paged(lambda _skip, _limit: next(pages)).listing("c")
+    assert listing.complete
+    assert len(listing.rows) == 1
+
+
 def test_a_server_that_ignores_skip_is_noticed() -> None:
     """The same page for ever ends soon, and proves nothing."""
     api = Paged(lambda _skip, _limit: rows(100))
