@@ -7,13 +7,16 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from reconciler.api.client import HttpBatchApi
 from reconciler.api.config import ApiConfig
 from reconciler.api.retry import Patience
+
+if TYPE_CHECKING:
+    from reconciler.ports import BatchApi
 
 TOKEN = "gat_test-token-0123456789"  # noqa: S105 - a test's token
 NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
@@ -189,8 +192,11 @@ def make_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeApi]:
     ) -> HttpBatchApi:
         config = ApiConfig(url=url, token=TOKEN, timeout=timeout, organization_id=organization_id)
         patience = Patience(tries=tries, first=0.001)
-        clients.append(HttpBatchApi(config, clock=StillClock(), stop=stop, patience=patience))
-        return clients[-1]
+        client = HttpBatchApi(config, clock=StillClock(), stop=stop, patience=patience)
+        clients.append(client)
+        port: BatchApi = client  # mypy checks here that the port is implemented
+        assert port is client
+        return client
 
     yield make
     for client in clients:
