@@ -21,7 +21,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from reconciler.apply.ledger import Ledger, Place, place_of
+from reconciler.apply.ledger import Ledger, Place
 from reconciler.apply.lookup import Lookup, Wanted
 from reconciler.apply.outcomes import Outcomes
 from reconciler.apply.report import Ending, Report
@@ -146,10 +146,8 @@ class Engine:
         match action.kind:
             case ActionKind.CREATE:
                 for creation in action.creations:
-                    spec = action.spec
-                    if spec is not None:
-                        place = place_of(action, spec, creation.request.part)
-                        self._ready.append(Job(action, creation, place))
+                    place = self._ledger.place(action, creation.request.part)
+                    self._ready.append(Job(action, creation, place))
             case ActionKind.ADOPT:
                 self._adopt(action)
             case ActionKind.MOVE:
@@ -157,7 +155,8 @@ class Engine:
                     self._ledger.move(action.moved_from, action.name, action.spec)
                     self._outcomes.end(action, 1, Ending.DONE, batch_id=action.batch_id)
             case ActionKind.CANCEL if action.reason is Reason.DUPLICATE:
-                self._cancel_duplicate(action)
+                if action.batch_id is not None:
+                    self._cancel(self._ledger.place(action, action.part), action.batch_id)
             case ActionKind.BLOCKED:
                 self._block(action)
             case ActionKind.REPLACE | ActionKind.PAUSE | ActionKind.RESUME | ActionKind.CANCEL:
@@ -175,7 +174,7 @@ class Engine:
     def _adopt(self, action: Action) -> None:
         by = RecordedBy.ADOPTED if action.reason is Reason.ALREADY_EXISTS else RecordedBy.FOUND
         for adoption in action.adoptions:
-            place = self._place(action, adoption.part)
+            place = self._ledger.place(action, adoption.part)
             self._ledger.adopt(place, adoption, by)
             self._lookup.learn(adoption.batch.batch_id, adoption.key)
             self._outcomes.end(
@@ -185,25 +184,6 @@ class Engine:
                 batch_id=adoption.batch.batch_id,
                 message=action.message,
             )
-
-    def _place(self, action: Action, part: int) -> Place:
-        """Find where a part of an action is recorded, or where it is to be."""
-        record = self._ledger.state.record(action.name)
-        for generation in record.generations if record else ():
-            if generation.generation == action.generation:
-                return Place(action.name, generation, part)
-        if action.spec is None:
-            raise AssertionError(f"{action.name}: neither recorded nor specified")
-        return place_of(action, action.spec, part)
-
-    def _cancel_duplicate(self, action: Action) -> None:
-        if action.batch_id is None:
-            return
-        record = self._ledger.state.record(action.name)
-        for generation in record.generations if record else ():
-            if generation.generation == action.generation:
-                part = generation.requests[0].part
-                self._cancel(Place(action.name, generation, part), action.batch_id)
 
     def _cancel(self, place: Place, batch_id: str) -> None:
         self._ledger.duplicate(place, batch_id)
@@ -372,7 +352,10 @@ class Engine:
     def _on_rejected(self, job: Job, rejected: Rejected) -> None:
         self._ledger.withdraw(job.place, job.creation.previous)
         again_at = self._retry.again_at(job, rejected)
-        if again_at is not None and not self._stop.is_set():
+        if again_at is not None and self._stop.is_set():
+            self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
+            return
+        if again_at is not None:
             heapq.heappush(self._later, (again_at, next(self._tick), job))
             return
         self._outcomes.end(

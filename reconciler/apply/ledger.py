@@ -8,7 +8,7 @@ intents of the next. The rule that everything rests on is the caller's: nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
@@ -36,23 +36,27 @@ class Place:
     part: int
 
 
-def place_of(action: Action, spec: Spec, part: int) -> Place:
-    """Say where the record of one of an action's requests belongs."""
-    generation = Generation(
-        generation=action.generation,
-        campaign_id=spec.campaign_id,
-        fields=spec.requests[0].fields,
-        source=Source(path=spec.path),
-        requests=(),
-    )
-    return Place(action.name, generation, part)
+class Provenance(Protocol):
+    """Knows where specs come from."""
+
+    def source(self, spec: Spec) -> Source:
+        """Give a spec's path, and its commit and git blob as far as they are known."""
 
 
 class Ledger:
     """The state of a run, its changes since the last store, and the store."""
 
-    def __init__(self, store: StateStore, state: State, *, clock: Clock, run: str) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        state: State,
+        *,
+        clock: Clock,
+        run: str,
+        provenance: Provenance,
+    ) -> None:
         self._store = store
+        self._provenance = provenance
         self._clock = clock
         self._run = run
         self._touched: set[str] = set()
@@ -69,6 +73,28 @@ class Ledger:
     def owner(self, batch_id: str) -> str | None:
         """Give the name a batch id is recorded under, None when it is not recorded."""
         return self._owner.get(batch_id)
+
+    def place(self, action: Action, part: int) -> Place:
+        """Say where the record of one of an action's requests stands, or is to stand.
+
+        An action about a name that is not recorded has a spec.
+        """
+        record = self.state.record(action.name)
+        for generation in record.generations if record else ():
+            if generation.generation == action.generation:
+                return Place(action.name, generation, part)
+        if action.spec is None:
+            raise AssertionError(f"{action.name} is neither recorded nor specified")
+        fields = action.spec.requests[part - 1].fields
+        source = self._provenance.source(action.spec)
+        generation = Generation(
+            generation=action.generation,
+            campaign_id=action.campaign_id,
+            fields=fields,
+            source=source,
+            requests=(),
+        )
+        return Place(action.name, generation, part)
 
     def intend(self, place: Place, creation: Creation) -> None:
         """Record that a request is about to be created."""
@@ -145,7 +171,7 @@ class Ledger:
     def move(self, old: str, new: str, spec: Spec) -> None:
         """Carry everything recorded under one name to another."""
         record = self.state.batches[old]
-        current = replace(record.current, source=replace(record.current.source, path=spec.path))
+        current = replace(record.current, source=self._provenance.source(spec))
         moved = replace(record, generations=(*record.generations[:-1], current))
         self._changed(old, self.state.with_record(old, None))
         self._changed(new, self.state.with_record(new, moved))

@@ -11,6 +11,7 @@ from reconciler.errors import ExitCode
 from reconciler.plan.actions import Reason
 
 if TYPE_CHECKING:
+    from reconciler.model import Diagnostic
     from reconciler.observed import FieldProblem
     from reconciler.plan.actions import Action, Plan
 
@@ -52,10 +53,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All results of one apply. `interrupted` tells that a signal ended it early."""
+    """All results of one apply. `interrupted` tells that a signal ended it early.
+
+    `complaints` are the API's about fields of requests, at the lines where they can be mended.
+    """
 
     plan: Plan
     results: tuple[Result, ...]
+    complaints: tuple[Diagnostic, ...] = ()
     interrupted: bool = False
     seconds: float = 0.0
 
@@ -71,7 +76,8 @@ class Report:
         for code in (ExitCode.UNKNOWN_OUTCOME, ExitCode.FAILED, ExitCode.REFUSED):
             if code in codes:
                 return code
-        return ExitCode.FAILED if self.interrupted else ExitCode.DONE
+        failed = self.interrupted or self.plan.errors
+        return ExitCode.FAILED if failed else ExitCode.DONE
 
 
 def _code(result: Result) -> ExitCode:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from reconciler.model import Severity
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -95,7 +97,8 @@ class Action:
     """What is done about one name, and all that a person needs to agree to it.
 
     `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
-    out, aware in UTC: None for at once, or when the campaign's timezone is not known.
+    out, aware in UTC: None for at once, or when the campaign's timezone is not known. `part` tells
+    which request a duplicate is of.
     """
 
     kind: ActionKind
@@ -108,6 +111,7 @@ class Action:
     creations: tuple[Creation, ...] = ()
     adoptions: tuple[Adoption, ...] = ()
     batch_id: str | None = None
+    part: int = 1
     moved_from: str | None = None
     changes: tuple[FieldChange, ...] = ()
     scheduled_start: str | None = None
@@ -139,6 +143,11 @@ class Plan:
     def pending(self) -> tuple[Action, ...]:
         """What there is to do or to tell: everything but none."""
         return tuple(a for a in self.actions if a.kind is not ActionKind.NONE)
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with specs that are otherwise sound (a start that is over)."""
+        return tuple(d for d in self.diagnostics if d.severity is Severity.ERROR)
 
     @property
     def people(self) -> int:

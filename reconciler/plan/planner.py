@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from reconciler.model import Diagnostic, Severity, Spec
 from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason
 from reconciler.plan.one_spec import SpecPlanner
-from reconciler.plan.settling import Settled, StillInDoubt, oldest, settle, with_adoption
+from reconciler.plan.settling import (
+    Settled,
+    StillInDoubt,
+    oldest,
+    settle,
+    with_adoption,
+    without_released,
+)
 from reconciler.spec.schedule import dst_diagnostic, past_diagnostic
 from reconciler.state.document import Status
 
@@ -32,6 +39,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     `specs` must have no errors. `now` is aware, in UTC.
     """
     by_name = {spec.name: spec for spec in specs.specs}
+    state = without_released(state, by_name)
     settled = {each.name: each for each in settle(state, facts, rules, now)}
     actions = [
         *(a for each in settled.values() for a in _settling(each, by_name.get(each.name))),
@@ -75,8 +83,8 @@ def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
             message="an earlier create went through although its answer was lost; "
             "its id is recorded and nothing is created",
         )
-    for batch in settled.extra:
-        yield _cancel_duplicate(settled.name, settled.generation, batch.batch_id)
+    for part, batch in settled.extra:
+        yield _cancel_duplicate(settled.name, settled.generation, part, batch.batch_id)
     doubt = next(iter(settled.in_doubt), None) or _unrepeatable(settled, spec)
     if doubt:
         yield Action(
@@ -120,7 +128,7 @@ def _duplicates(state: State, facts: Facts) -> Iterator[Action]:
         if keep.batch_id != record.batch_id:
             yield _adopt_older(name, generation, record, keep)
         for batch in extra:
-            yield _cancel_duplicate(name, generation, batch.batch_id)
+            yield _cancel_duplicate(name, generation, record.part, batch.batch_id)
 
 
 def _adopt_older(name: str, generation: Generation, record: RequestRecord, keep: Batch) -> Action:
@@ -181,7 +189,7 @@ def _movable(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
     return pairs
 
 
-def _cancel_duplicate(name: str, generation: Generation, batch_id: str) -> Action:
+def _cancel_duplicate(name: str, generation: Generation, part: int, batch_id: str) -> Action:
     return Action(
         kind=ActionKind.CANCEL,
         name=name,
@@ -190,6 +198,7 @@ def _cancel_duplicate(name: str, generation: Generation, batch_id: str) -> Actio
         contacts=0,
         generation=generation.generation,
         batch_id=batch_id,
+        part=part,
         message="a second batch of the same key: a request that was given up arrived after all; "
         "it is cancelled at once",
     )

@@ -15,8 +15,9 @@ from reconciler.plan.actions import Adoption, Reason
 from reconciler.state.document import RecordedBy, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from reconciler.model import Spec
     from reconciler.observed import Batch
     from reconciler.plan.facts import Facts, Rules
     from reconciler.state.document import Generation, RequestRecord, State
@@ -67,6 +68,8 @@ def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: d
     if found:
         keep, extra = oldest(found)
         return Found(keep, extra)
+    if record.released_at is not None:
+        return CreateAgain()
     if facts.offline:
         return StillInDoubt(
             Reason.IN_DOUBT,
@@ -151,20 +154,37 @@ def as_created(
         recorded_by=by,
         unknown=None,
         expires_at=None,
+        released_at=None,
         watch_until=now + WATCH if was_in_doubt else record.watch_until,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """One name's requests in doubt, sorted by what is believed of them."""
+    """One name's requests in doubt, sorted by what is believed of them.
+
+    `extra` are second batches to be cancelled, each with the part it is one of.
+    """
 
     name: str
     generation: Generation
     adoptions: tuple[Adoption, ...]
-    extra: tuple[Batch, ...]
+    extra: tuple[tuple[int, Batch], ...]
     again: tuple[RequestRecord, ...]
     in_doubt: tuple[StillInDoubt, ...]
+
+
+def without_released(state: State, specs: Mapping[str, Spec]) -> State:
+    """Leave out requests that a person settled as not created and that no spec asks for any more.
+
+    One that a spec still asks for stays: it is created again under its key, and watched.
+    """
+    for name, generation, record in list(state.requests()):
+        spec = specs.get(name)
+        wanted = {request.digest for request in spec.requests} if spec else set()
+        if record.in_doubt and record.released_at and record.digest not in wanted:
+            state = state.without_request(name, generation.generation, record.part)
+    return state
 
 
 def settle(state: State, facts: Facts, rules: Rules, now: datetime) -> tuple[Settled, ...]:
@@ -180,7 +200,7 @@ def _settle_generation(
     name: str, generation: Generation, facts: Facts, rules: Rules, now: datetime
 ) -> Settled:
     adoptions: list[Adoption] = []
-    extra: list[Batch] = []
+    extra: list[tuple[int, Batch]] = []
     again: list[RequestRecord] = []
     in_doubt: list[StillInDoubt] = []
     for record in (r for r in generation.requests if r.in_doubt):
@@ -189,7 +209,7 @@ def _settle_generation(
                 adoptions.append(
                     Adoption(record.part, keep, record.key, record.digest, record.contacts)
                 )
-                extra.extend(more)
+                extra.extend((record.part, batch) for batch in more)
             case CreateAgain():
                 again.append(record)
             case StillInDoubt() as doubt:

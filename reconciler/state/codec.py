@@ -77,7 +77,7 @@ class Encoder:
         known = self._texts.get(name)
         if known and known[0] is record:
             return known[1]
-        nested = orjson.dumps({"batches": {name: _plain(record)}}, option=_STABLE)
+        nested = orjson.dumps({"batches": {name: plain(record)}}, option=_STABLE)
         text = nested[len(b'{\n  "batches": {\n') : -len(b"\n  }\n}")]
         self._texts[name] = (record, text)
         return text
@@ -98,8 +98,8 @@ def decode(data: bytes, *, where: str) -> State:
         line = data.count(b"\n", 0, marker.start()) + 1
         raise StateUnusable(
             f"{where}:{line}: a merge conflict was left in the state",
-            hint="take either side whole (git checkout --ours/--theirs), never both; "
-            "then run: reconciler plan",
+            hint="keep the batches of both sides, each is a block of its own; dropping one would "
+            "lose its id; then: reconciler state list",
         )
     raw = _parse(data, where)
     _require_known_version(raw, where)
@@ -236,18 +236,19 @@ def _request_contradictions(request: RequestRecord) -> Iterator[str]:
         request.expires_at,
         request.recorded_at,
         request.watch_until,
+        request.released_at,
     )
     if any(time is not None and time.tzinfo is None for time in times):
         yield "a time has no offset"
 
 
-def _plain(value: Any) -> Any:
-    """Turn dataclasses into dicts, leaving out what is absent, empty or its default."""
+def plain(value: Any) -> Any:
+    """Turn records into JSON values, leaving out what is absent or empty."""
     if is_dataclass(value) and not isinstance(value, type):
-        plain = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
-        return {name: each for name, each in plain.items() if each is not None and each != []}
+        pairs = ((f.name, plain(getattr(value, f.name))) for f in fields(value))
+        return {name: each for name, each in pairs if each is not None and each != []}
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return value

@@ -6,15 +6,16 @@ the serial. No phone number and no call variable has a place to go in these type
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - pydantic resolves annotations at run time
 from dataclasses import dataclass, field, replace
-from datetime import datetime  # noqa: TC003 - pydantic resolves these annotations at run time
+from datetime import datetime  # noqa: TC003 - as above
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from reconciler.model import Lifecycle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 
 STRICT = {"extra": "forbid"}
@@ -52,6 +53,7 @@ class RequestRecord:
     the intent is its run's alone; None where a lock plays that part. `unknown` says why the outcome
     is not known, None while the run is still at it (or died there). Until `watch_until` every run
     looks for second batches of this key. `duplicates` are ids of such batches, cancelled by us.
+    `released_at` is when a person said of a request in doubt that it made no batch.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -71,6 +73,7 @@ class RequestRecord:
     recorded_at: datetime | None = None
     recorded_by: RecordedBy | None = None
     watch_until: datetime | None = None
+    released_at: datetime | None = None
     duplicates: tuple[str, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StateError, StateLocked, StateUnusable
@@ -18,7 +19,6 @@ from reconciler.state.document import State, lay_onto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reconciler.ports import Ids
 

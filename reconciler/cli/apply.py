@@ -1,0 +1,247 @@
+"""`reconciler apply`: does what the plan says, once it is agreed to."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from reconciler.apply.engine import Engine, Limits
+from reconciler.apply.facts import known_keys
+from reconciler.apply.ledger import Ledger
+from reconciler.apply.lookup import Lookup
+from reconciler.cli.options import Seconds, format_option, state_options
+from reconciler.cli.planning import plan_with
+from reconciler.cli.progress import shown_progress
+from reconciler.cli.provenance import GitProvenance
+from reconciler.cli.session import Session, StateOptions
+from reconciler.cli.stopping import signals_stop
+from reconciler.errors import InvalidSpecs, Refused
+from reconciler.model import Diagnostic, Severity
+from reconciler.render import structured, text
+from reconciler.render.words import people
+from reconciler.spec.load import locate
+from reconciler.system import RandomIds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.apply.report import Report
+    from reconciler.apply.sending import Event
+    from reconciler.model import SpecSet
+    from reconciler.plan.actions import Plan
+    from reconciler.ports import BatchApi
+    from reconciler.state.document import State
+    from reconciler.state.store import StateStore
+
+
+@click.command("apply", short_help="Create what is new, exactly once, and record the ids.")
+@click.option("--yes", is_flag=True, help="Do not ask. Required without a terminal.")
+@format_option("text", "json")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Refuse unless the plan is still the one saved by plan --out.",
+)
+@click.option(
+    "--parallelism",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    help="Requests under way at the same time. [default: 4]",
+)
+@click.option(
+    "--verify-for",
+    type=Seconds(),
+    help="Seconds to look for a batch whose create got no answer. [default: 60]",
+)
+@click.option(
+    "--settle",
+    type=Seconds(),
+    help="Seconds after which a batch that is not listed counts as not created. [default: 600]",
+)
+@click.option(
+    "--lease",
+    type=Seconds(),
+    help="Seconds for which a recorded intent may be acted on. [default: 300]",
+)
+@click.option("--prune", is_flag=True, help="Cancel batches whose spec was removed.")
+@state_options
+@click.pass_obj
+def command(root: Path, /, **options: Any) -> int:
+    """Create what is new, exactly once, and record the ids.
+
+    Each request is recorded before it is sent. A run that dies, at any line, is simply run again:
+    it finds out what happened and goes on.
+
+    \b
+    Examples:
+      reconciler apply                       shows the plan and asks
+      reconciler apply --yes                 on a CI machine
+      reconciler apply --plan plan.json      only what was reviewed
+      reconciler apply --sandbox             try it: calls nobody
+    """
+    state = {name: options.pop(name) for name in StateOptions._fields}
+    if not options["yes"] and not sys.stdin.isatty():
+        raise Refused(
+            "apply asks before it calls anybody, and there is no terminal to ask on",
+            hint="look at: reconciler plan; then: reconciler apply --yes",
+        )
+    if options["prune"]:
+        raise Refused(
+            "this version does not prune: no batch is cancelled because its spec is gone",
+            hint="run without --prune, and cancel the batch in the vendor's console",
+        )
+    session = Session.open(root, StateOptions(**state))
+    return _Apply(session, options).run()
+
+
+class _Apply:
+    """One run of the command."""
+
+    def __init__(self, session: Session, options: dict[str, Any]) -> None:
+        settings = session.settings
+        self._session = session
+        self._options = options
+        self._json = options["output"] == "json"
+        self._parallelism: int = options["parallelism"] or settings.parallelism
+        self._stop = threading.Event()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def run(self) -> int:
+        """Do it, and give the exit status."""
+        specs = self._specs()
+        store = self._session.store()
+        with (
+            store.exclusive(),
+            self._session.api(parallelism=self._parallelism, stop=self._stop) as api,
+        ):
+            state = store.load()
+            rules = self._session.rules(settle=self._options["settle"])
+            plan = plan_with(
+                self._session, specs, state, rules, api=api, parallelism=self._parallelism
+            )
+            self._require_reviewed(plan)
+            self._agree(plan)
+            report = self._carry_out(plan, store, state, api)
+        self._show(report)
+        return report.exit_code
+
+    def _specs(self) -> SpecSet:
+        try:
+            return self._session.specs()
+        except InvalidSpecs as error:
+            if self._json:
+                document = structured.failure_document(error.diagnostics)
+                click.echo(structured.dumps(document), nl=False)
+            raise
+
+    def _require_reviewed(self, plan: Plan) -> None:
+        """Refuse to do anything but what a saved plan says. What cannot be compared is refused."""
+        path: Path | None = self._options["plan_file"]
+        if path is None:
+            return
+        again = f"make a new one: reconciler plan --out {path}; look at it, then apply that"
+        try:
+            saved = orjson.loads(path.read_bytes())
+            essence, lineage = saved["essence"], saved["state"]["lineage"]
+            serial = saved["state"]["serial"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Refused(f"{path} is not a plan saved by plan --out", hint=again) from error
+        if serial and lineage != plan.lineage:
+            raise Refused(f"{path} was made for another state", hint=again)
+        now = orjson.loads(orjson.dumps(plan.essence()))
+        if now != essence:
+            names = sorted(
+                {str(action.get("name")) for action in _difference(now, essence)}
+                | {str(action.get("name")) for action in _difference(essence, now)}
+            )
+            raise Refused(
+                f"{path} is stale: what there is to do has changed since for "
+                f"{', '.join(names) or 'some specs'}",
+                hint=again,
+            )
+
+    def _agree(self, plan: Plan) -> None:
+        """Show the plan and ask, unless nobody is to be asked."""
+        if not self._json:
+            click.echo(text.plan_text(plan, self._session.clock.now()))
+        if self._options["yes"] or not plan.pending:
+            return
+        question = (
+            f"Call {people(plan.people)}? Type yes to go on"
+            if plan.people
+            else "Go on? Nobody is called by this. Type yes"
+        )
+        if click.prompt(question, default="no", show_default=False, err=True).strip() != "yes":
+            raise Refused("not agreed to; nothing was done")
+
+    def _carry_out(self, plan: Plan, store: StateStore, state: State, api: BatchApi) -> Report:
+        settings, options = self._session.settings, self._options
+        clock = self._session.clock
+
+        def chosen(name: str) -> float:
+            given: float | None = options[name]
+            return float(getattr(settings, name)) if given is None else given
+
+        with signals_stop(self._stop, self._events), shown_progress(plan.people) as progress:
+            engine = Engine(
+                plan=plan,
+                ledger=Ledger(
+                    store,
+                    state,
+                    clock=clock,
+                    run=RandomIds().unique(),
+                    provenance=GitProvenance(self._session.root),
+                ),
+                api=api,
+                lookup=Lookup(api, known_keys(state), parallelism=self._parallelism),
+                clock=clock,
+                limits=Limits(
+                    parallelism=self._parallelism,
+                    verify_for=chosen("verify_for"),
+                    lease=chosen("lease"),
+                ),
+                stop=self._stop,
+                events=self._events,
+                progress=progress,
+            )
+            report = engine.run()
+        return replace(report, complaints=tuple(self._complaints(report)))
+
+    def _complaints(self, report: Report) -> Iterator[Diagnostic]:
+        """Show what the API says of a field at the line where that field is written."""
+        for result in report.results:
+            spec = result.action.spec
+            for problem in result.problems if spec else ():
+                if spec is not None:
+                    file, line, column = locate(self._session.root, spec, problem.path)
+                    where = "".join(
+                        f"[{step}]" if isinstance(step, int) else f".{step}"
+                        for step in problem.path
+                    ).lstrip(".")
+                    yield Diagnostic(
+                        Severity.ERROR,
+                        file,
+                        line,
+                        column,
+                        where,
+                        f"the API says: {problem.message}",
+                    )
+
+    def _show(self, report: Report) -> None:
+        if self._json:
+            click.echo(structured.dumps(structured.report_document(report)), nl=False)
+        else:
+            click.echo(text.report_text(report), nl=False)
+
+
+def _difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [action for action in some if action not in others]

@@ -1,0 +1,94 @@
+"""`reconciler plan`: what apply would do."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.options import format_option, state_options
+from reconciler.cli.session import Session, StateOptions
+from reconciler.errors import ExitCode, InvalidSpecs
+
+if TYPE_CHECKING:
+    from reconciler.plan.actions import Plan
+
+
+@click.command("plan", short_help="Show what apply would do, and whom it would call.")
+@format_option("text", "json", "markdown")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Save the plan, for: reconciler apply --plan FILE",
+)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
+@click.option("--offline", is_flag=True, help="Ask the API nothing.")
+@state_options
+@click.pass_obj
+def command(
+    root: Path,
+    /,
+    output: str,
+    out: Path | None,
+    detailed_exitcode: bool,  # noqa: FBT001 - click passes flags
+    offline: bool,  # noqa: FBT001 - click passes flags
+    **state: Any,
+) -> int:
+    """Show what apply would do, and whom it would call. Changes nothing.
+
+    Without GRAINE_API_KEY, or with --offline, it plans from the specs and the state alone.
+
+    \b
+    Examples:
+      reconciler plan
+      reconciler plan --out plan.json && reconciler apply --plan plan.json
+      reconciler plan --format json --detailed-exitcode
+    """
+    from reconciler.render import markdown, structured, text  # noqa: PLC0415 - when it runs
+
+    session = Session.open(root, StateOptions(**state))
+    try:
+        plan = _plan(session, offline=offline)
+    except InvalidSpecs as error:
+        if output == "json":
+            click.echo(structured.dumps(structured.failure_document(error.diagnostics)), nl=False)
+        raise
+    if out is not None:
+        _save(out, structured.dumps(structured.saved_plan_document(plan)))
+    match output:
+        case "json":
+            click.echo(structured.dumps(structured.plan_document(plan)), nl=False)
+        case "markdown":
+            click.echo(markdown.plan_markdown(plan, session.clock.now()), nl=False)
+        case _:
+            click.echo(text.plan_text(plan, session.clock.now()), nl=False)
+    if plan.errors:
+        return ExitCode.FAILED
+    return ExitCode.CHANGES_PENDING if detailed_exitcode and plan.pending else ExitCode.DONE
+
+
+def _plan(session: Session, *, offline: bool) -> Plan:
+    from reconciler.cli.planning import plan_with  # noqa: PLC0415 - when it runs
+
+    specs = session.specs()
+    state = session.store().load()
+    rules = session.rules()
+    if not offline and not session.options.sandbox and not os.environ.get("GRAINE_API_KEY"):
+        click.echo("note: GRAINE_API_KEY is not set, so the plan is made offline", err=True)
+        offline = True
+    with ExitStack() as stack:
+        api = None if offline else stack.enter_context(session.api())
+        return plan_with(
+            session, specs, state, rules, api=api, parallelism=session.settings.parallelism
+        )
+
+
+def _save(path: Path, document: str) -> None:
+    try:
+        path.write_text(document, encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,40 @@
+"""Where a spec comes from, as git has it: the commit checked out and the file's blob."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from reconciler.state.document import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.model import Spec
+
+
+class GitProvenance:
+    """Sources of the specs below one root. Outside git, only their paths are known."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def source(self, spec: Spec) -> Source:
+        """Give a spec's path, the commit checked out and the blob of the file as it is now."""
+        try:
+            data = (self._root / spec.path).read_bytes()
+        except OSError:
+            return Source(path=spec.path, commit=self._commit)
+        blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+        return Source(path=spec.path, commit=self._commit, blob=blob)
+
+    @cached_property
+    def _commit(self) -> str | None:
+        command = ["git", "-C", str(self._root), "rev-parse", "--verify", "--quiet", "HEAD"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - git, with our own words
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip() or None

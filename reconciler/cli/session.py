@@ -1,0 +1,141 @@
+"""What a command works with: settings, specs, state and the API, put together once.
+
+This is where the ports meet their real adapters. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from reconciler.errors import InvalidSpecs, Refused, Usage
+from reconciler.system import RandomIds, SystemClock
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from reconciler.api.client import HttpBatchApi
+    from reconciler.model import SpecSet
+    from reconciler.plan.facts import Rules
+    from reconciler.spec.settings import Settings
+    from reconciler.state.store import StateStore
+
+SANDBOX_DIRECTORY = ".sandbox"
+SANDBOX_TOKEN = "gat_sandbox"  # noqa: S105 - opens nothing but the embedded API
+
+
+class StateOptions(NamedTuple):
+    """The options of `reconciler.cli.options.state_options`, as given."""
+
+    state_kind: str | None = None
+    state_remote: str | None = None
+    state_branch: str | None = None
+    sandbox: bool = False
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command's surroundings below one batches root."""
+
+    root: Path
+    settings: Settings
+    options: StateOptions
+
+    @classmethod
+    def open(cls, root: Path, options: StateOptions) -> Session:
+        """Read the root's settings. Raises `InvalidSpecs` or `Usage`."""
+        from reconciler.spec.settings import load_settings  # noqa: PLC0415 - imports pydantic
+
+        return cls(root, load_settings(root), options)
+
+    @property
+    def clock(self) -> SystemClock:
+        """The machine's clock."""
+        return SystemClock()
+
+    def specs(self) -> SpecSet:
+        """Read all specs. Raises `InvalidSpecs` with every error there is."""
+        from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
+
+        specs = load_specs(self.root)
+        if specs.errors:
+            raise InvalidSpecs(specs.errors, hint="mend these, then: reconciler validate")
+        return specs
+
+    def store(self) -> StateStore:
+        """Give the store of the state. Raises `Refused` for a kind this version does not have."""
+        from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports pydantic
+
+        if self.options.sandbox:
+            return FileStore(self._sandbox_directory() / STATE_NAME, ids=RandomIds())
+        kind = self.options.state_kind or self.settings.state
+        if kind != "file":
+            raise Refused(
+                f"state cannot live in {kind} with this version",
+                hint="use --state file (the default), or set `state: file` in reconciler.yaml",
+            )
+        return FileStore(self.root / STATE_NAME, ids=RandomIds())
+
+    def rules(self, *, settle: float | None = None) -> Rules:
+        """Give what planning goes by. `settle` is the command line's, in seconds."""
+        from reconciler.plan.facts import Rules  # noqa: PLC0415 - with the planner
+
+        return Rules(
+            settle=timedelta(seconds=self.settings.settle if settle is None else settle),
+            hold=self.settings.unknown == "hold",
+            organization_id=None
+            if self.options.sandbox
+            else os.environ.get("GRAINE_ORG_ID", "").strip() or None,
+        )
+
+    @contextmanager
+    def api(
+        self, *, parallelism: int | None = None, stop: threading.Event | None = None
+    ) -> Iterator[HttpBatchApi]:
+        """Open the API: the vendor's, or the embedded one with `--sandbox`."""
+        from reconciler.api.client import HttpBatchApi  # noqa: PLC0415 - imports httpx
+        from reconciler.api.config import ApiConfig  # noqa: PLC0415 - with it
+
+        with ExitStack() as stack:
+            environ: dict[str, str] = dict(os.environ)
+            if self.options.sandbox:
+                environ = {
+                    "GRAINE_API_KEY": SANDBOX_TOKEN,
+                    "GRAINE_API_URL": stack.enter_context(self._embedded()),
+                }
+            config = ApiConfig.from_environment(environ, create_path=self.settings.create_path)
+            yield stack.enter_context(
+                HttpBatchApi(
+                    config,
+                    parallelism=parallelism or self.settings.parallelism,
+                    clock=self.clock,
+                    stop=stop,
+                )
+            )
+
+    @contextmanager
+    def _embedded(self) -> Iterator[str]:
+        """Serve the embedded API for as long as a command runs, and give its URL."""
+        try:
+            from reconciler.sandbox import Sandbox  # noqa: PLC0415 - the extra
+        except ImportError as error:
+            raise Usage(
+                f"the embedded API is not installed ({error})",
+                hint="pip install 'call-batch-reconciler[sandbox]'",
+            ) from error
+        database = self._sandbox_directory() / "api.sqlite"
+        with Sandbox(database, accept_any_campaign=True) as sandbox:
+            yield sandbox.url
+
+    def _sandbox_directory(self) -> Path:
+        """Make the directory whose simulated batches never mix with recorded state."""
+        directory = self.root / SANDBOX_DIRECTORY
+        if self.root.is_dir():
+            directory.mkdir(exist_ok=True)
+            (directory / ".gitignore").write_text("*\n", encoding="utf-8")
+        return directory

@@ -1,0 +1,81 @@
+"""`reconciler validate`: every spec, offline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.options import format_option, state_options
+from reconciler.cli.session import Session, StateOptions
+from reconciler.errors import ExitCode, ReconcilerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.model import Diagnostic, SpecSet
+
+
+@click.command("validate", short_help="Check every spec, without asking the API.")
+@format_option("text", "json", "github")
+@state_options
+@click.pass_obj
+def command(root: Path, /, output: str, **state: Any) -> int:
+    """Check every spec, without asking the API.
+
+    Reports everything that is wrong at once, each with file, line, column and how to mend it.
+
+    \b
+    Examples:
+      reconciler validate
+      reconciler --batches batches/production validate
+      reconciler validate --format github     annotations on a pull request's lines
+    """
+    from reconciler.model import Severity  # noqa: PLC0415 - only when the command runs
+    from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml, pydantic
+
+    session = Session.open(root, StateOptions(**state))
+    specs = load_specs(root)
+    diagnostics = [*specs.diagnostics, *_late(session, specs)]
+    _show(diagnostics, specs, output)
+    bad = any(d.severity is Severity.ERROR for d in diagnostics)
+    return ExitCode.FAILED if bad else ExitCode.DONE
+
+
+def _late(session: Session, specs: SpecSet) -> list[Diagnostic]:
+    """Find start times that are over, among specs that are not created yet."""
+    from reconciler.spec.schedule import past_diagnostic  # noqa: PLC0415 - as above
+
+    try:
+        state = session.store().load()
+    except ReconcilerError:
+        return []  # what is created is not known here; `plan` tells why
+    created = {request.digest for _, _, request in state.requests()}
+    now = session.clock.now()
+    late = [
+        past_diagnostic(spec, request, now, None)
+        for spec in specs.specs
+        for request in spec.requests
+        if request.digest not in created
+    ]
+    return [diagnostic for diagnostic in late if diagnostic]
+
+
+def _show(diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:
+    from reconciler.render import diagnostics as render  # noqa: PLC0415 - as above
+    from reconciler.render.structured import dumps, failure_document  # noqa: PLC0415 - as above
+    from reconciler.render.words import counted, people  # noqa: PLC0415 - as above
+
+    match output:
+        case "json":
+            document = failure_document(diagnostics)
+            shown = {key: document[key] for key in ("format_version", "diagnostics")}
+            click.echo(dumps({**shown, "files": specs.files}), nl=False)
+        case "github":
+            click.echo(render.as_github(diagnostics), nl=False)
+        case _:
+            click.echo(render.as_text(diagnostics), nl=False)
+            total = sum(spec.contacts for spec in specs.specs)
+            sound = f"{counted(len(specs.specs), 'sound spec')}, {people(total)}"
+            found = f" of {counted(specs.files, 'file')}" if specs.files != len(specs.specs) else ""
+            click.echo(f"{sound}{found}.", err=bool(diagnostics))

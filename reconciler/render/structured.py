@@ -1,0 +1,139 @@
+"""Plans, reports and state as JSON, for programs. The shapes are a contract: see `schemas/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from reconciler.plan.actions import ActionKind
+from reconciler.render.diagnostics import as_json
+from reconciler.state.codec import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reconciler.apply.report import Report, Result
+    from reconciler.model import Diagnostic
+    from reconciler.plan.actions import Action, Plan
+    from reconciler.state.document import NameRecord, State
+
+FORMAT_VERSION = "1.0"
+
+
+def dumps(document: Any) -> str:
+    """Give a document as indented JSON with a newline."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(document, option=options).decode()
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Give a plan as the contract has it. `actions` lists everything but none."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "actions": [_action(action) for action in plan.pending],
+        "summary": plan.summary(),
+        "people": plan.people,
+        "offline": plan.offline,
+        "state": {"lineage": plan.lineage, "serial": plan.serial},
+        "diagnostics": as_json(plan.diagnostics),
+    }
+
+
+def saved_plan_document(plan: Plan) -> dict[str, Any]:
+    """Give a plan for `apply --plan`, with what must still hold when it is applied."""
+    return {**plan_document(plan), "essence": plan.essence()}
+
+
+def failure_document(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
+    """Give a plan that could not be made because the specs have errors."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "actions": [],
+        "summary": {kind.value: 0 for kind in ActionKind},
+        "people": 0,
+        "diagnostics": as_json(diagnostics),
+    }
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """Give what an apply did: the plan's actions, each with its `outcome` and `batch_id`."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "actions": [_result(result) for result in report.results],
+        "summary": report.plan.summary(),
+        "outcomes": report.counts(),
+        "interrupted": report.interrupted,
+        "diagnostics": as_json([*report.plan.diagnostics, *report.complaints]),
+    }
+
+
+def state_document(state: State) -> dict[str, Any]:
+    """Give `state list`: one row a request of each name's current generation."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "batches": [row for name in sorted(state.batches) for row in state_rows(state, name)],
+    }
+
+
+def state_rows(state: State, name: str) -> list[dict[str, Any]]:
+    """Give the rows of one name's current generation."""
+    current = state.batches[name].current
+    return [
+        {
+            "name": name,
+            "batch_id": request.batch_id,
+            "status": request.status.value,
+            "campaign_id": current.campaign_id,
+            "contacts": request.contacts,
+            "generation": current.generation,
+            "key": request.key,
+            "part": request.part,
+        }
+        for request in current.requests
+    ]
+
+
+def record_document(name: str, record: NameRecord) -> dict[str, Any]:
+    """Give `state show`: everything recorded under a name, as state keeps it."""
+    return {"format_version": FORMAT_VERSION, "name": name, **plain(record)}
+
+
+def _action(action: Action) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": action.name,
+        "action": action.kind.value,
+        "reason": action.reason.value,
+        "campaign_id": action.campaign_id,
+        "contacts": action.contacts,
+        "people": action.people,
+        "generation": action.generation,
+        "scheduled_start": action.scheduled_start,
+        "starts_at": action.starts_at,
+        "file": action.spec.file if action.spec else None,
+        "batch_id": action.batch_id,
+        "moved_from": action.moved_from,
+        "changes": [
+            {"field": change.field, "before": change.before, "after": change.after}
+            for change in action.changes
+        ],
+        "message": action.message,
+        "hint": action.hint,
+    }
+    optional = ("batch_id", "moved_from", "changes", "message", "hint", "file")
+    return {k: v for k, v in document.items() if k not in optional or v}
+
+
+def _result(result: Result) -> dict[str, Any]:
+    document = _action(result.action)
+    document["outcome"] = result.ending.value
+    document["batch_id"] = next(iter(result.batch_ids), result.action.batch_id)
+    document["batch_ids"] = list(result.batch_ids)
+    # What happened counts now, not what was expected.
+    document["message"] = result.message
+    document["hint"] = result.hint
+    document["warnings"] = list(result.warnings)
+    document["problems"] = [
+        {"path": list(problem.path), "message": problem.message} for problem in result.problems
+    ]
+    return document

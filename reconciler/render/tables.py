@@ -1,0 +1,70 @@
+"""Recorded state as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.render.words import people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from reconciler.state.document import NameRecord, RequestRecord, State
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Align rows of cells; the last column is not padded."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines) + "\n"
+
+
+def state_table(state: State) -> str:
+    """List every request of each name's current generation."""
+    rows = [
+        (
+            name,
+            str(record.current.generation),
+            request.status.value,
+            request.batch_id or "(in doubt)",
+            f"{request.contacts:,}",
+            record.current.campaign_id,
+        )
+        for name, record in sorted(state.batches.items())
+        for request in record.current.requests
+    ]
+    if not rows:
+        return "Nothing is recorded yet.\n"
+    return columns([("NAME", "GENERATION", "STATUS", "BATCH", "CONTACTS", "CAMPAIGN"), *rows])
+
+
+def record_text(name: str, record: NameRecord) -> str:
+    """Show everything recorded under a name, newest generation first."""
+    lines = [f"{name}, lifecycle {record.lifecycle}"]
+    for generation in reversed(record.generations):
+        commit = f" at commit {generation.source.commit[:12]}" if generation.source.commit else ""
+        lines.append(
+            f"\ngeneration {generation.generation}, campaign {generation.campaign_id}, "
+            f"from {generation.source.path}{commit}"
+        )
+        for request in generation.requests:
+            lines.extend(f"  {label:<10} {text}" for label, text in _request_facts(request))
+    return "\n".join(lines) + "\n"
+
+
+def _request_facts(request: RequestRecord) -> Iterator[tuple[str, str]]:
+    batch = request.batch_id or "not known: in doubt"
+    yield "batch", f"{batch} ({people(request.contacts)})"
+    yield "status", request.status.value
+    yield "key", request.key
+    yield "digest", request.digest
+    yield "attempted", f"{request.attempted_at:%Y-%m-%d %H:%M:%S} UTC, attempt {request.attempt}"
+    if request.unknown:
+        yield "in doubt", request.unknown
+    if request.recorded_at and request.recorded_by:
+        yield "recorded", f"{request.recorded_at:%Y-%m-%d %H:%M:%S} UTC ({request.recorded_by})"
+    if request.duplicates:
+        yield "cancelled", f"second batches of this key: {', '.join(request.duplicates)}"
