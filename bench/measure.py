@@ -86,7 +86,7 @@ def seconds(command: Sequence[str], env: Mapping[str, str]) -> float:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     took = time.perf_counter() - start
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-2_000:]
+        said = (done.stderr or done.stdout).strip()[-500:]
         raise Unmeasurable(f"{' '.join(command)}\nended with {done.returncode}:\n{said}")
     return took
 

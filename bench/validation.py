@@ -19,6 +19,8 @@ from bench.corpus import write_specs
 from bench.measure import PYTHON, Ratio, Report, Scale, Unmeasurable, peak_memory
 
 CONTACTS = 20
+ONE, MANY = "one", "many"
+"""Where the specs are: one to warm up with, many to measure."""
 EVENTS = "bare C event stream"
 LOAD = "load_specs"
 
@@ -50,7 +52,8 @@ def run(scale: Scale) -> Report:
     took: dict[str, list[float]] = {name: [] for name in subjects}
     memory: dict[str, list[float]] = {name: [] for name in subjects}
     with tempfile.TemporaryDirectory() as directory:
-        size = write_specs(Path(directory), specs=scale.specs, contacts=CONTACTS)
+        size = write_specs(Path(directory, MANY), specs=scale.specs, contacts=CONTACTS)
+        write_specs(Path(directory, ONE), specs=1, contacts=CONTACTS)
         for turn in range(scale.turns + 1):
             for name in subjects:
                 answer = _in_a_fresh_process(name, directory, expected=scale.specs)
@@ -96,10 +99,9 @@ def _in_a_fresh_process(name: str, directory: str, *, expected: int) -> dict[str
 
 def _measure_here(name: str, directory: str) -> None:
     subject = {EVENTS: read_events, LOAD: load}[name]
-    empty = Path(directory, "none")
-    subject(empty)  # imports what it needs
+    subject(Path(directory, ONE))  # imports what it needs
     start = time.perf_counter()
-    specs = subject(Path(directory))
+    specs = subject(Path(directory, MANY))
     took = time.perf_counter() - start
     print(json.dumps({"specs": specs, "seconds": took, "peak_mb": peak_memory()}))
 

@@ -21,6 +21,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+from reconciler.apply import immediate
 from reconciler.apply.ledger import Ledger, Place
 from reconciler.apply.lookup import Lookup, Wanted
 from reconciler.apply.outcomes import Outcomes
@@ -149,41 +150,19 @@ class Engine:
                     place = self._ledger.place(action, creation.request.part)
                     self._ready.append(Job(action, creation, place))
             case ActionKind.ADOPT:
-                self._adopt(action)
+                immediate.adopt(action, self._ledger, self._lookup, self._outcomes)
             case ActionKind.MOVE:
-                if action.spec is not None and action.moved_from is not None:
-                    self._ledger.move(action.moved_from, action.name, action.spec)
-                    self._outcomes.end(action, 1, Ending.DONE, batch_id=action.batch_id)
-            case ActionKind.CANCEL if action.reason is Reason.DUPLICATE:
-                if action.batch_id is not None:
-                    self._cancel(self._ledger.place(action, action.part), action.batch_id)
+                immediate.move(action, self._ledger, self._outcomes)
+            case ActionKind.CANCEL if action.reason is Reason.DUPLICATE and action.batch_id:
+                self._cancel(self._ledger.place(action, action.part), action.batch_id)
             case ActionKind.BLOCKED:
                 self._block(action)
             case ActionKind.REPLACE | ActionKind.PAUSE | ActionKind.RESUME | ActionKind.CANCEL:
-                self._outcomes.block(
-                    action,
-                    f"{action.message}; this version plans it and does not carry it out",
-                    "undo the change in the spec, or give the new contents a reconcile.name of "
-                    "their own and end the old batch in the vendor's console",
-                )
+                immediate.refuse(action, self._outcomes)
             case ActionKind.FORGET | ActionKind.NONE:
                 pass
             case _:
                 assert_never(action.kind)
-
-    def _adopt(self, action: Action) -> None:
-        by = RecordedBy.ADOPTED if action.reason is Reason.ALREADY_EXISTS else RecordedBy.FOUND
-        for adoption in action.adoptions:
-            place = self._ledger.place(action, adoption.part)
-            self._ledger.adopt(place, adoption, by)
-            self._lookup.learn(adoption.batch.batch_id, adoption.key)
-            self._outcomes.end(
-                action,
-                adoption.part,
-                Ending.CREATED,
-                batch_id=adoption.batch.batch_id,
-                message=action.message,
-            )
 
     def _cancel(self, place: Place, batch_id: str) -> None:
         self._ledger.duplicate(place, batch_id)

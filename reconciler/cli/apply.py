@@ -171,7 +171,7 @@ class _Apply:
 
     def _agree(self, plan: Plan) -> None:
         """Show the plan and ask, unless nobody is to be asked."""
-        if not self._json:
+        if not self._json and plan.pending:
             click.echo(text.plan_text(plan, self._session.clock.now()))
         if self._options["yes"] or not plan.pending:
             return

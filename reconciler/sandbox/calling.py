@@ -297,6 +297,15 @@ def _change(
     )
 
 
+def _undone(call: Call) -> Call:
+    """Count the attempts before this one only: it was dropped before it rang."""
+    if call.attempt == 0:
+        return call
+    if call.retries:
+        return call._replace(attempt=call.attempt - 1, retries=call.retries - 1)
+    return call._replace(attempt=call.attempt - 1, follow_ups=call.follow_ups - 1)
+
+
 def _end(progress: Progress, effects: Effects, status: str) -> None:
     """Skip whoever waits or is dispatched and does not ring yet; ringing calls finish."""
     now = progress.clock
@@ -312,5 +321,5 @@ def _end(progress: Progress, effects: Effects, status: str) -> None:
         progress.count("in_progress", -1)
         progress.count("skipped", 1)
         effects.dropped.append(call.position)
-        effects.contacts[call.position] = _change(call, "skipped")
+        effects.contacts[call.position] = _change(_undone(call), "skipped")
     heapq.heapify(progress.active)

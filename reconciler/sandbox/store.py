@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.sandbox import calling, campaigns
+from reconciler.sandbox import calling, campaigns, ledger
 from reconciler.sandbox.bodies import Draft
-from reconciler.sandbox.hours import campaign_hours
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,7 +73,7 @@ class Store:
         with self._database.transaction() as connection:
             now = self._database.now()
             self._let_arrive(connection, now)
-            _settle(connection, now, campaign_id)
+            ledger.settle(connection, now, campaign_id)
             yield connection, now
 
     def campaign(self, campaign_id: str) -> dict[str, Any] | None:
@@ -108,7 +107,7 @@ class Store:
             number = self._insert(
                 connection, draft, now, idempotency_key, hidden_for=hidden_for, gettable=gettable
             )
-            _settle(connection, now, draft.campaign_id)
+            ledger.settle(connection, now, draft.campaign_id)
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM batches WHERE number = ?",  # noqa: S608 - our constant
                 (number,),
@@ -163,7 +162,7 @@ class Store:
         if row is None:
             return None
         with self.moment(row.campaign_id) as (connection, now):
-            plan, progress = _load(connection, row.number)
+            plan, progress = ledger.load(connection, row.number)
             effects = calling.Effects()
             if progress.status in calling.TERMINAL:
                 raise NotAllowed(f"Cannot {verb} a batch that is {progress.status}")
@@ -176,8 +175,8 @@ class Store:
                 calling.resume(plan, progress, now)
             elif verb == "cancel":
                 effects = calling.cancel(progress, now)
-            _save(connection, plan, progress, effects)
-            _settle(connection, now, row.campaign_id)
+            ledger.save(connection, plan, progress, effects)
+            ledger.settle(connection, now, row.campaign_id)
         return self.batch(batch_id)
 
     def contacts(
@@ -231,7 +230,7 @@ class Store:
         row = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM batches").fetchone()
         number = int(row[0])
         campaign = self.campaign(draft.campaign_id) or {}
-        plan = _plan_of(draft, campaign, number, self._database.seed, now)
+        plan = ledger.plan_of(draft, campaign, number, self._database.seed, now)
         status = "pending" if plan["start"] > now else "in_progress"
         if campaign.get("status") == "paused":
             status = "paused"
@@ -255,7 +254,7 @@ class Store:
                 status,
                 now,
                 json.dumps(progress.counts),
-                _dumped(progress),
+                ledger.dumped(progress),
             ),
         )
         connection.executemany(
@@ -273,30 +272,6 @@ class Store:
         return "batch_" + hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _plan_of(
-    draft: Draft, campaign: Mapping[str, Any], number: int, seed: int, now: float
-) -> dict[str, Any]:
-    """Settle at creation how the batch will call, as JSON."""
-    retries = draft.fields.get("max_retries_override")
-    policy = campaign["retry_policy"]
-    limit = draft.fields.get("concurrency_limit") or campaign["metadata"].get("concurrency_limit")
-    return {
-        "seed": seed,
-        "number": number,
-        "total": len(draft.contacts),
-        "limit": limit or campaigns.DEFAULT_CONCURRENCY,
-        "start": now if draft.start is None else max(now, draft.start),
-        "scheduled_start": draft.start,
-        "max_retries": policy["max_retries"] if retries is None else retries,
-        "cooldown": policy["cooldown_minutes"] * 60,
-        "exponential": policy["strategy"] == "exponential",
-        "campaign": {
-            name: campaign[name] for name in ("timezone", "working_hours_enforced", "working_hours")
-        },
-        "scripts": draft.scripts,
-    }
-
-
 def _insert_campaign(
     connection: sqlite3.Connection, body: Mapping[str, Any], *, replace: bool = False
 ) -> None:
@@ -305,100 +280,6 @@ def _insert_campaign(
         f"{verb} INTO campaigns VALUES (?, ?)",
         (body["campaign_id"], json.dumps(body)),
     )
-
-
-def _settle(connection: sqlite3.Connection, now: float, campaign_id: str | None) -> None:
-    """Bring every batch with something due up to `now`."""
-    due = connection.execute(
-        "SELECT number FROM batches WHERE next_event <= :now "
-        "AND (:campaign IS NULL OR campaign_id = :campaign)",
-        {"now": now, "campaign": campaign_id},
-    ).fetchall()
-    for row in due:
-        plan, progress = _load(connection, row["number"])
-        effects = calling.advance(plan, progress, now)
-        _save(connection, plan, progress, effects)
-
-
-def _load(connection: sqlite3.Connection, number: int) -> tuple[calling.Plan, calling.Progress]:
-    row = connection.execute(
-        "SELECT plan, status, active, counts, progress FROM batches WHERE number = ?", (number,)
-    ).fetchone()
-    fixed = json.loads(row["plan"])
-    saved = json.loads(row["progress"])
-    plan = calling.Plan(
-        seed=fixed["seed"],
-        number=fixed["number"],
-        total=fixed["total"],
-        limit=fixed["limit"],
-        start=fixed["start"],
-        max_retries=fixed["max_retries"],
-        cooldown=fixed["cooldown"],
-        exponential=fixed["exponential"],
-        hours=campaign_hours(fixed["campaign"]),
-        scripts={int(position): script for position, script in fixed["scripts"].items()},
-    )
-    progress = calling.Progress(
-        status=row["status"],
-        clock=saved["clock"],
-        cursor=saved["cursor"],
-        active=[calling.Call(*call) for call in json.loads(row["active"])],
-        queue=[calling.Again(*again) for again in saved["queue"]],
-        counts=json.loads(row["counts"]),
-    )
-    return plan, progress
-
-
-def _save(
-    connection: sqlite3.Connection,
-    plan: calling.Plan,
-    progress: calling.Progress,
-    effects: calling.Effects,
-) -> None:
-    number = plan.number
-    connection.execute(
-        "UPDATE batches SET status = ?, next_event = ?, active = ?, counts = ?, progress = ? "
-        "WHERE number = ?",
-        (
-            progress.status,
-            calling.next_event(plan, progress),
-            json.dumps(progress.active),
-            json.dumps(progress.counts),
-            _dumped(progress),
-            number,
-        ),
-    )
-    connection.executemany(
-        "UPDATE contacts SET status = ?, retry_count = ?, follow_up_count = ?, "
-        "latest_retry_count = ?, last_attempted_at = ?, next_retry_at = ?, ring_at = ? "
-        "WHERE position = ? AND batch = ?",
-        [(*change, number) for change in effects.contacts.values()],
-    )
-    connection.executemany(
-        "INSERT INTO dials VALUES (?, ?, ?, ?, ?, ?)",
-        [(number, *dial) for dial in effects.dials],
-    )
-    if effects.ended_at is None:
-        return
-    connection.execute(
-        "UPDATE contacts SET status = 'skipped', next_retry_at = NULL WHERE batch = ? "
-        "AND status IN ('pending', 'retrying', 'followup_scheduled')",
-        (number,),
-    )
-    # Dispatched calls that were dropped never rang: they leave no trace in the dial log.
-    connection.execute(
-        "DELETE FROM dials WHERE batch = ? AND ring_at > ?", (number, effects.ended_at)
-    )
-    connection.executemany(
-        "UPDATE contacts SET last_attempted_at = (SELECT max(ring_at) FROM dials "
-        "WHERE dials.batch = contacts.batch AND dials.position = contacts.position) "
-        "WHERE batch = ? AND position = ?",
-        [(number, position) for position in effects.dropped],
-    )
-
-
-def _dumped(progress: calling.Progress) -> str:
-    return json.dumps({"clock": progress.clock, "cursor": progress.cursor, "queue": progress.queue})
 
 
 def _batch_row(row: sqlite3.Row, now: float) -> BatchRow:

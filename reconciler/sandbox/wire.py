@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 256
 _START_SECONDS = 10.0
+_TICK_SECONDS = 0.02
 # Longer than any test: a server that drops idle connections makes a client's next request fail now
 # and then, which would be a fault that nobody asked for.
 _KEEP_ALIVE_SECONDS = 600
@@ -106,12 +107,19 @@ class Server(uvicorn.Server):
             server.close()
         for sock in sockets or []:
             sock.close()
+        # Again and again, because a connection that is just being accepted shows up only later.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for connection in list(self.connections.values()):
+                connection.abort()
+                # First the connection and then its request: uvicorn complains of a request that
+                # ends without a response, but not when nobody is there to have one.
+                await connection.lost.wait()
+            for task in list(self.server_state.tasks):
+                task.cancel()
+            await asyncio.wait(others, timeout=_TICK_SECONDS)
         for connection in list(self.connections.values()):
             connection.abort()
-        tasks = list(self.server_state.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await connection.lost.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.cli.app import COMMANDS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SLOW = {"asyncio", "deepdiff", "httpx", "pydantic", "rich", "ruamel", "starlette", "uvicorn"}
 
@@ -32,3 +40,29 @@ def test_importing_the_vocabulary_loads_nothing_slow() -> None:
     """Values, errors and digests can be used without any of the machinery."""
     modules = "model, observed, errors, ports, digest"
     assert loaded_by(f"from reconciler import {modules}") == set()
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_asking_about_the_command_loads_nothing_slow(option: str) -> None:
+    """`reconciler --version` and `--help` cost little more than Python and click."""
+    assert loaded_by(f"from reconciler.cli import main\nmain([{option!r}])") == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_loads_nothing_slow(command: str) -> None:
+    """Reading how a command is used needs none of what it uses."""
+    assert loaded_by(f"from reconciler.cli import main\nmain([{command!r}, '--help'])") == set()
+
+
+@pytest.mark.parametrize("command", [["validate"], ["plan", "--offline"]])
+def test_working_offline_loads_no_network(command: list[str], tmp_path: Path) -> None:
+    """What asks the API nothing loads no HTTP client, no server and no event loop."""
+    (tmp_path / "one.yaml").write_text(
+        "campaign_id: cmp_1\n"
+        "contacts:\n"
+        '  - {phone_number: "+919876543210", call_variables: {callee_name: Asha}}\n',
+        encoding="utf-8",
+    )
+    arguments = ["--batches", str(tmp_path), *command]
+    loaded = loaded_by(f"from reconciler.cli import main\nmain({arguments!r})")
+    assert loaded <= {"pydantic", "ruamel"}
