@@ -54,7 +54,7 @@ schemas: $(VENV)/.dev ## Write the JSON Schemas into schemas/ from the models
 
 current: $(VENV)/.dev ## Check that the generated files are what would be generated now
 	@rm -rf build/schemas && mkdir -p build/schemas
-	$(BIN)/reconciler schema --out build/schemas
+	$(BIN)/reconciler schema --out build/schemas >/dev/null
 	@diff -r schemas build/schemas || { echo "schemas/ is out of date: run 'make schemas'" >&2; exit 1; }
 	$(BIN)/python -m pip --disable-pip-version-check check
 
