@@ -6,12 +6,15 @@ says is `reconciler.state`, what the API says is `reconciler.observed`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 class Lifecycle(StrEnum):
@@ -144,3 +147,14 @@ def masked(phone_number: str) -> str:
     if len(text) < 8:  # noqa: PLR2004 - below this, the ends would be most of it
         return "*" * len(text)
     return f"{text[:3]}{'*' * (len(text) - 5)}{text[-2:]}"
+
+
+def without_numbers(value: Any) -> Any:
+    """Give a JSON value with every phone number in its texts masked, for keeping and showing."""
+    if isinstance(value, str):
+        return _NUMBER.sub(lambda match: masked(match[0]), value)
+    if isinstance(value, dict):
+        return {name: without_numbers(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_numbers(each) for each in value]
+    return value

@@ -42,6 +42,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.observed import Batch, Created, Rejected, Unknown
 from reconciler.plan.actions import Action, ActionKind, Plan, Reason
 from reconciler.plan.settling import oldest
+from reconciler.spec.schedule import past_diagnostic
 from reconciler.state.document import RecordedBy, Status
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ class Engine:
         jobs = self._take()
         intended_at = self._clock.elapsed()
         for job in jobs:
-            job.intended_at = intended_at
+            job.intended_at, job.begun = intended_at, False
             self._ledger.intend(job.place, job.creation)
         if not self._store(f"create {len(jobs)}" if jobs else "record outcomes"):
             for job in jobs:
@@ -222,8 +223,29 @@ class Engine:
             self._ready.appendleft(heapq.heappop(self._later)[2])
         if self._stop.is_set() or self._store_error or self._retry.closed_until > now:
             return []
-        room = self._limits.window - len(self._under_way)
-        return [self._ready.popleft() for _ in range(min(room, len(self._ready)))]
+        jobs: list[Job] = []
+        while self._ready and len(self._under_way) + len(jobs) < self._limits.window:
+            job = self._ready.popleft()
+            if not self._too_late(job):
+                jobs.append(job)
+        return jobs
+
+    def _too_late(self, job: Job) -> bool:
+        """Drop a request whose start passed while it waited: created now, it would call at once."""
+        spec, campaign = job.action.spec, self._plan.campaigns.get(job.action.campaign_id)
+        if spec is None:
+            return False
+        timezone = campaign.timezone if campaign else None
+        late = past_diagnostic(spec, job.creation.request, self._clock.now(), timezone)
+        if late is not None:
+            self._outcomes.end(
+                job.action,
+                job.place.part,
+                Ending.REJECTED,
+                message="its scheduled_start passed while it waited to be created",
+                hint=late.hint,
+            )
+        return late is not None
 
     def _store(self, why: str) -> bool:
         try:
@@ -392,6 +414,10 @@ class Engine:
 
     def _finish(self) -> None:
         for job in self._under_way.values():
+            if not job.begun:  # still in the queue, and the senders begin nothing any more
+                self._ledger.withdraw(job.place, job.creation.previous)
+                self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
+                continue
             reason = "the run was stopped while the request was under way"
             self._ledger.doubt(job.place, reason)
             self._outcomes.end(job.action, job.place.part, Ending.UNKNOWN, message=reason)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from reconciler.model import without_numbers
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
     Generation,
@@ -85,7 +86,7 @@ class Ledger:
                 return Place(action.name, generation, part)
         if action.spec is None:
             raise AssertionError(f"{action.name} is neither recorded nor specified")
-        fields = action.spec.requests[part - 1].fields
+        fields = without_numbers(dict(action.spec.requests[part - 1].fields))
         source = self._provenance.source(action.spec)
         generation = Generation(
             generation=action.generation,

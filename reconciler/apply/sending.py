@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 class Job:
     """One request on its way: what to create, and where this run stands with it.
 
-    `intended_at` is `Clock.elapsed` just before its intent was stored.
+    `intended_at` is `Clock.elapsed` just before its intent was stored; `begun` is set by the sender
+    once nothing can keep the POST from leaving any more.
     """
 
     action: Action
     creation: Creation
     place: Place
     intended_at: float = 0.0
+    begun: bool = False
     first_tried_at: float | None = None
     tries: int = 0
 
@@ -135,6 +137,7 @@ class Workers:
             # its intent is good for must record a new one first.
             if self.stop.is_set() or self.clock.elapsed() - job.intended_at > self.lease:
                 return NotSent(job)
+            job.begun = True
             return Posted(job, self.api.create(body, job.creation.key))
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))

@@ -103,6 +103,9 @@ def command(root: Path, /, **options: Any) -> int:
     return _Apply(session, options).run()
 
 
+SHORTEST_LEASE = 5.0
+
+
 class _Apply:
     """One run of the command."""
 
@@ -171,9 +174,10 @@ class _Apply:
 
     def _agree(self, plan: Plan) -> None:
         """Show the plan and ask, unless nobody is to be asked."""
-        if not self._json and plan.pending:
-            click.echo(text.plan_text(plan, self._session.clock.now()))
-        if self._options["yes"] or not plan.pending:
+        asks = not self._options["yes"]
+        if plan.pending and (asks or not self._json):
+            click.echo(text.plan_text(plan, self._session.clock.now()), err=self._json)
+        if not asks or not plan.pending:
             return
         question = (
             f"Call {people(plan.people)}? Type yes to go on"
@@ -207,7 +211,9 @@ class _Apply:
                 limits=Limits(
                     parallelism=self._parallelism,
                     verify_for=chosen("verify_for"),
-                    lease=chosen("lease"),
+                    # The lock plays the lease's part here; an intent only has to be recent, and
+                    # one too short to reach a sender at all would never be acted on.
+                    lease=max(chosen("lease"), SHORTEST_LEASE),
                 ),
                 stop=self._stop,
                 events=self._events,

@@ -1,0 +1,52 @@
+"""Actions that only change what is recorded: nothing is sent for them, so nothing can go wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.apply.report import Ending
+from reconciler.plan.actions import ActionKind, Reason
+from reconciler.state.document import RecordedBy
+
+if TYPE_CHECKING:
+    from reconciler.apply.ledger import Ledger
+    from reconciler.apply.lookup import Lookup
+    from reconciler.apply.outcomes import Outcomes
+    from reconciler.plan.actions import Action
+
+
+def adopt(action: Action, ledger: Ledger, lookup: Lookup, outcomes: Outcomes) -> None:
+    """Record batches that exist already."""
+    lost = action.reason is Reason.ALREADY_EXISTS
+    for adoption in action.adoptions:
+        place = ledger.place(action, adoption.part)
+        ledger.adopt(place, adoption, RecordedBy.ADOPTED if lost else RecordedBy.FOUND)
+        lookup.learn(adoption.batch.batch_id, adoption.key)
+        outcomes.end(
+            action,
+            adoption.part,
+            Ending.CREATED,
+            batch_id=adoption.batch.batch_id,
+            message=action.message,
+        )
+
+
+def move(action: Action, ledger: Ledger, outcomes: Outcomes) -> None:
+    """Carry a record over to the spec's new name."""
+    if action.spec is None or action.moved_from is None:
+        raise AssertionError(f"{action.name} moves from nowhere")
+    ledger.move(action.moved_from, action.name, action.spec)
+    outcomes.end(action, 1, Ending.DONE, batch_id=action.batch_id, message=action.message)
+
+
+def refuse(action: Action, outcomes: Outcomes) -> None:
+    """Refuse what is planned and not carried out, rather than do half of it."""
+    changed = action.kind is ActionKind.REPLACE
+    outcomes.block(
+        action,
+        f"{action.message}; this version plans that and does not carry it out",
+        "undo the change; or give the new contents a file or reconcile.name of their own, which "
+        "calls everyone in it, and end the old batch in the vendor's console"
+        if changed
+        else f"{action.kind} the batch in the vendor's console",
+    )
