@@ -101,7 +101,7 @@ class Database:
 
     `path` None keeps everything in memory. `seed` and `now` count only for a database that is new;
     `speed` None keeps the speed the database has (1 when new), another value changes it from now
-    on for every process that shares the file.
+    on for every process that shares the file. ValueError when the file is no sandbox's database.
     """
 
     def __init__(
@@ -123,6 +123,18 @@ class Database:
             check_same_thread=False,
         )
         self._connection.row_factory = sqlite3.Row
+        try:
+            self._open(path, seed=seed, speed=speed, now=now)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise ValueError(f"{path} is not a sandbox's database: {error}") from error
+        except ValueError:
+            self._connection.close()
+            raise
+
+    def _open(
+        self, path: Path | None, *, seed: int, speed: float | None, now: datetime | None
+    ) -> None:
         _switch_to_wal(self._connection)
         # In-memory databases name their batches by the seed alone, so that tests see the same ids
         # every time. A file gets a nonce: after deleting it, old ids must not name new batches.
@@ -196,7 +208,7 @@ class Database:
             "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)", defaults.items()
         )
         if self._meta("format") != _FORMAT:
-            raise ValueError("the sandbox database has another format; delete it and start anew")
+            raise ValueError("the database was made by another version: delete it and start anew")
 
     def _change_speed(self, speed: float) -> None:
         if speed < 0:
@@ -230,8 +242,8 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.005)
         else:

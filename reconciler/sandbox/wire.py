@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BACKLOG = 256
 _START_SECONDS = 10.0
 _TICK_SECONDS = 0.02
+_ACCEPT_TICKS = 3
 # Longer than any test: a server that drops idle connections makes a client's next request fail now
 # and then, which would be a fault that nobody asked for.
 _KEEP_ALIVE_SECONDS = 600
@@ -103,23 +104,27 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drop everything at once: whoever hangs or is held is cut off."""
+        # asyncio trips over a server that closes between accepting a connection and serving it:
+        # accept no more, let those under way become connections, and only then close.
+        for listener in [sock for server in self.servers for sock in server.sockets]:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(_ACCEPT_TICKS):
+            await asyncio.sleep(0)
         for server in self.servers:
             server.close()
         for sock in sockets or []:
             sock.close()
         # Again and again, because a connection that is just being accepted shows up only later.
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            for connection in list(self.connections.values()):
+            # First all connections and then the requests: uvicorn complains of a request that ends
+            # without a response, but not when nobody is there to have one.
+            while self.connections:
+                connection = next(iter(self.connections.values()))
                 connection.abort()
-                # First the connection and then its request: uvicorn complains of a request that
-                # ends without a response, but not when nobody is there to have one.
                 await connection.lost.wait()
             for task in list(self.server_state.tasks):
                 task.cancel()
             await asyncio.wait(others, timeout=_TICK_SECONDS)
-        for connection in list(self.connections.values()):
-            connection.abort()
-            await connection.lost.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

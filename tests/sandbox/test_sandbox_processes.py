@@ -181,6 +181,42 @@ def test_stopping_is_immediate(make: Make, body: Callable[..., dict[str, Any]]) 
     assert len(failures) == 2
 
 
+def test_stopping_amid_traffic(caplog: pytest.LogCaptureFixture) -> None:
+    """Stopping while clients connect and ask leaves no error behind and no thread."""
+
+    def ask(url: str) -> None:
+        with _client(url) as client:
+            for _ in range(100):
+                try:
+                    client.get("/batches/")
+                except httpx.TransportError:
+                    return
+
+    for _ in range(3):
+        sandbox = Sandbox().start()
+        clients = [threading.Thread(target=ask, args=(sandbox.url,)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        sandbox.stop()
+        for client in clients:
+            client.join()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+    assert "sandbox" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("content", [b"not a database" * 100, b""])
+def test_a_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+    """A file of something else is refused and left alone; an empty one becomes a database."""
+    file = tmp_path / "notes.txt"
+    file.write_bytes(content)
+    if content:
+        with pytest.raises(ValueError, match="not a sandbox's database"):
+            Sandbox(file)
+        assert file.read_bytes() == content
+    else:
+        Sandbox(file).stop()
+
+
 def test_stopping_twice_and_not_started() -> None:
     """Stopping what does not run is harmless, and a sandbox that does not run has no URL."""
     sandbox = Sandbox()
