@@ -63,19 +63,18 @@ class Server(uvicorn.Server):
     """uvicorn's server, ended by an event, with a register of its connections."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.connections: dict[tuple[str, int], Connection] = {}
+        # By the client's address; by the protocol's id where the client went before it was asked.
+        self.connections: dict[tuple[str, int] | int, Connection] = {}
         register = self.connections
 
         class Protocol(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the parent has it
                 super().connection_made(transport)
-                if self.client is not None:
-                    register[self.client] = Connection(transport)
+                register[self.client or id(self)] = Connection(transport)
 
             def connection_lost(self, exc: Exception | None) -> None:
                 super().connection_lost(exc)
-                if self.client is not None and (known := register.pop(self.client, None)):
-                    known.lost.set()
+                register.pop(self.client or id(self)).lost.set()
 
         super().__init__(
             uvicorn.Config(
@@ -97,7 +96,7 @@ class Server(uvicorn.Server):
         self.stopping: asyncio.Event | None = None
 
     async def main_loop(self) -> None:
-        """Serve until `halt`."""
+        """Serve until `stopping` is set."""
         self.loop, self.stopping = asyncio.get_running_loop(), asyncio.Event()
         self.up.set()
         await self.stopping.wait()
@@ -115,7 +114,7 @@ class Server(uvicorn.Server):
         for sock in sockets or []:
             sock.close()
         # Again and again, because a connection that is just being accepted shows up only later.
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        while (others := asyncio.all_tasks() - {asyncio.current_task()}) or self.connections:
             # First all connections and then the requests: uvicorn complains of a request that ends
             # without a response, but not when nobody is there to have one.
             while self.connections:
@@ -124,7 +123,8 @@ class Server(uvicorn.Server):
                 await connection.lost.wait()
             for task in list(self.server_state.tasks):
                 task.cancel()
-            await asyncio.wait(others, timeout=_TICK_SECONDS)
+            if others:
+                await asyncio.wait(others, timeout=_TICK_SECONDS)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -133,7 +133,8 @@ class Server(uvicorn.Server):
 
     def connection(self, scope: Scope) -> Connection | None:
         """Give the connection a request came on; None when it is gone already."""
-        return self.connections.get(tuple(scope["client"]))
+        client = scope.get("client")
+        return None if client is None else self.connections.get(tuple(client))
 
 
 class Background:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from reconciler.sandbox.campaigns import seeded
+from reconciler.sandbox.kinds import KINDS, OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,3 +97,19 @@ def test_waiting_for_a_hold_over_http_ends(api: Any) -> None:
     assert api.http.get(holds, params={"count": 1, "timeout": 0}).status_code == 408
     assert api.http.get(holds, params={"count": "many"}).status_code == 422
     assert api.http.get(holds).json() == []
+
+
+def test_the_guide_knows_every_kind_route_and_campaign(api: Any) -> None:
+    """docs/sandbox.md names all kinds of faults with their fields, all routes and campaigns."""
+    guide = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:] for line in guide.splitlines() if line.startswith("| `")]
+    kinds = {row[0].strip(" `"): row[-2] for row in rows if row[0].strip(" `") in KINDS}
+    assert set(kinds) == set(KINDS)
+    for name, kind in KINDS.items():
+        assert {field for field in kind.fields if f"`{field}`" not in kinds[name]} == set(), name
+    assert all(f"`{operation}`" in guide for operation in OPERATIONS)
+    assert all(f"`{campaign['campaign_id']}`" in guide for campaign in seeded())
+    assert api.http.get(f"{api.control}/nothing").status_code == 404
+    for route in ("health", "faults", "holds", "release", "log", "batches", "dials", "advance"):
+        assert f"/_sandbox/{route}" in guide
+        assert api.http.options(f"{api.control}/{route}").status_code == 405
