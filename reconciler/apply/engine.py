@@ -14,40 +14,26 @@ that has not been sent, because nothing may be sent that is not on disk.
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import queue
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from reconciler.apply import immediate
 from reconciler.apply.ledger import Ledger, Place
-from reconciler.apply.lookup import Lookup, Wanted
 from reconciler.apply.outcomes import Outcomes
+from reconciler.apply.reactions import Desk, Reactions
 from reconciler.apply.report import Ending, Report
 from reconciler.apply.retry import Retry
-from reconciler.apply.sending import (
-    Cancelled,
-    Event,
-    Job,
-    NotSent,
-    Posted,
-    Seen,
-    Wakeup,
-    Workers,
-)
-from reconciler.apply.verifier import Search, Verifier
+from reconciler.apply.sending import Event, Job, Workers
+from reconciler.apply.verifier import Verifier
 from reconciler.errors import ReconcilerError
-from reconciler.observed import Batch, Created, Rejected, Unknown
 from reconciler.plan.actions import Action, ActionKind, Plan, Reason
-from reconciler.plan.settling import oldest
 from reconciler.spec.schedule import past_diagnostic
-from reconciler.state.document import RecordedBy, Status
 
 if TYPE_CHECKING:
     import threading
 
+    from reconciler.apply.lookup import Lookup
     from reconciler.ports import BatchApi, Clock
 
 _TURN = 1.0
@@ -109,13 +95,19 @@ class Engine:
         self._outcomes = Outcomes()
         self._retry = Retry(clock)
         self._workers = Workers(api, clock, stop, limits.lease, events, limits.parallelism)
-        self._verifier = Verifier(lookup, clock=clock, stop=stop, events=events)
-        self._ready: deque[Job] = deque()
-        self._later: list[tuple[float, int, Job]] = []
-        self._tick = itertools.count()
-        self._under_way: dict[str, Job] = {}
-        self._cancelling = 0
-        self._looking: dict[str, Action] = {}
+        self._desk = Desk()
+        self._reactions = Reactions(
+            desk=self._desk,
+            ledger=ledger,
+            lookup=lookup,
+            outcomes=self._outcomes,
+            retry=self._retry,
+            workers=self._workers,
+            verifier=Verifier(lookup, clock=clock, stop=stop, events=events),
+            clock=clock,
+            progress=progress,
+            verify_for=limits.verify_for,
+        )
         self._jobs = 0
         self._store_error: ReconcilerError | None = None
 
@@ -124,14 +116,14 @@ class Engine:
         started = self._clock.elapsed()
         for action in self._plan.pending:
             self._dispatch(action)
-        self._jobs = len(self._ready)
+        self._jobs = len(self._desk.ready)
         grace_ends: float | None = None
         while True:
             if self._stop.is_set() and grace_ends is None:
                 grace_ends = self._clock.elapsed() + self._limits.grace
-                self._let_go()
+                self._reactions.let_go()
             self._turn()
-            if not self._pending() or (grace_ends and self._clock.elapsed() >= grace_ends):
+            if not self._desk.busy or (grace_ends and self._clock.elapsed() >= grace_ends):
                 break
             self._await(grace_ends)
         self._finish()
@@ -142,20 +134,18 @@ class Engine:
             seconds=self._clock.elapsed() - started,
         )
 
-    # -- beginning ----------------------------------------------------------------------------
-
     def _dispatch(self, action: Action) -> None:
         match action.kind:
             case ActionKind.CREATE:
                 for creation in action.creations:
                     place = self._ledger.place(action, creation.request.part)
-                    self._ready.append(Job(action, creation, place))
+                    self._desk.ready.append(Job(action, creation, place))
             case ActionKind.ADOPT:
                 immediate.adopt(action, self._ledger, self._lookup, self._outcomes)
             case ActionKind.MOVE:
                 immediate.move(action, self._ledger, self._outcomes)
             case ActionKind.CANCEL if action.reason is Reason.DUPLICATE and action.batch_id:
-                self._cancel(self._ledger.place(action, action.part), action.batch_id)
+                self._reactions.cancel(self._ledger.place(action, action.part), action.batch_id)
             case ActionKind.BLOCKED:
                 self._block(action)
             case ActionKind.REPLACE | ActionKind.PAUSE | ActionKind.RESUME | ActionKind.CANCEL:
@@ -164,15 +154,6 @@ class Engine:
                 pass
             case _:
                 assert_never(action.kind)
-
-    def _cancel(self, place: Place, batch_id: str) -> None:
-        self._ledger.duplicate(place, batch_id)
-        self._lookup.learn(batch_id, "")
-        self._progress.say(
-            f"{place.name}: batch {batch_id} is a second one of the same key; cancelling it"
-        )
-        self._cancelling += 1
-        self._workers.cancel(place, batch_id)
 
     def _block(self, action: Action) -> None:
         """Refuse an action; what an earlier run left in doubt is looked for like our own."""
@@ -186,19 +167,7 @@ class Engine:
                     action, request.part, Ending.BLOCKED, message=action.message, hint=action.hint
                 )
                 place = Place(action.name, record.current, request.part)
-                self._look(action, place, self._limits.verify_for)
-
-    def _look(self, action: Action, place: Place, seconds: float, own: str | None = None) -> None:
-        record = self._ledger.record(place)
-        if record is None:
-            return
-        wanted = Wanted(
-            record.key, place.generation.campaign_id, record.contacts, record.first_attempted_at
-        )
-        self._looking[record.key] = action
-        self._verifier.add(Search(place, wanted, self._clock.elapsed() + seconds, own))
-
-    # -- the loop -----------------------------------------------------------------------------
+                self._reactions.look(action, place, self._limits.verify_for)
 
     def _turn(self) -> None:
         jobs = self._take()
@@ -210,22 +179,21 @@ class Engine:
             for job in jobs:
                 self._ledger.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
-            self._let_go()
+            self._reactions.let_go()
             return
         for job in jobs:
-            self._under_way[job.creation.key] = job
+            self._desk.under_way[job.creation.key] = job
             self._workers.post(job)
 
     def _take(self) -> list[Job]:
         """Choose which requests to begin now."""
         now = self._clock.elapsed()
-        while self._later and self._later[0][0] <= now:
-            self._ready.appendleft(heapq.heappop(self._later)[2])
+        self._desk.ripen(now)
         if self._stop.is_set() or self._store_error or self._retry.closed_until > now:
             return []
         jobs: list[Job] = []
-        while self._ready and len(self._under_way) + len(jobs) < self._limits.window:
-            job = self._ready.popleft()
+        while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._limits.window:
+            job = self._desk.ready.popleft()
             if not self._too_late(job):
                 jobs.append(job)
         return jobs
@@ -257,163 +225,31 @@ class Engine:
             return False
         return True
 
-    def _pending(self) -> bool:
-        return bool(
-            self._ready or self._later or self._under_way or self._cancelling or self._looking
-        )
-
     def _await(self, grace_ends: float | None) -> None:
         """Take in the next event, and all that came with it."""
         until = self._clock.elapsed() + _TURN
-        if self._later:
-            until = min(until, self._later[0][0])
-        if self._ready and len(self._under_way) < self._limits.window:
+        if self._desk.later:
+            until = min(until, self._desk.later[0][0])
+        if self._desk.ready and len(self._desk.under_way) < self._limits.window:
             until = min(until, self._retry.closed_until)
         if grace_ends is not None:
             until = min(until, grace_ends)
         try:
             event = self._events.get(timeout=max(0.0, until - self._clock.elapsed()))
             while True:
-                self._on(event)
+                self._reactions.on(event)
                 event = self._events.get_nowait()
         except queue.Empty:
             pass
         self._progress.update(
-            done=self._jobs - len(self._ready) - len(self._later) - len(self._under_way),
+            done=self._jobs - self._desk.waiting,
             total=self._jobs,
-            under_way=len(self._under_way),
-            looking=len(self._looking),
+            under_way=len(self._desk.under_way),
+            looking=len(self._desk.looking),
         )
-
-    # -- what comes back ----------------------------------------------------------------------
-
-    def _on(self, event: Event) -> None:
-        match event:
-            case Posted(job, outcome):
-                del self._under_way[job.creation.key]
-                self._on_outcome(job, outcome)
-            case NotSent(job):
-                del self._under_way[job.creation.key]
-                self._ledger.withdraw(job.place, job.creation.previous)
-                self._ready.append(job)
-                if self._stop.is_set():
-                    self._let_go()
-            case Cancelled(place, batch_id, problem):
-                self._cancelling -= 1
-                self._outcomes.cancelled(place.name, batch_id, problem)
-            case Seen(place, key, batches, problem):
-                self._on_seen(self._looking.pop(key), place, batches, problem)
-            case Wakeup():
-                pass
-            case _:
-                assert_never(event)
-
-    def _on_outcome(self, job: Job, outcome: Created | Rejected | Unknown) -> None:
-        if isinstance(outcome, Created) and self._ledger.owner(outcome.batch_id):
-            other = self._ledger.owner(outcome.batch_id)
-            outcome = Unknown(
-                f"the API answered with batch {outcome.batch_id}, which is {other}'s already"
-            )
-        match outcome:
-            case Created():
-                self._retry.success()
-                self._on_created(job, outcome)
-            case Rejected():
-                self._on_rejected(job, outcome)
-            case Unknown():
-                self._ledger.doubt(job.place, outcome.reason)
-                self._outcomes.end(
-                    job.action, job.place.part, Ending.UNKNOWN, message=outcome.reason
-                )
-                self._look(job.action, job.place, self._limits.verify_for)
-            case _:
-                assert_never(outcome)
-
-    def _on_created(self, job: Job, created: Created) -> None:
-        self._ledger.created(job.place, created.batch_id, RecordedBy.CREATED)
-        self._lookup.learn(created.batch_id, job.creation.key)
-        sent = len(job.creation.request.contacts)
-        warnings = []
-        if created.total_contacts not in {None, sent}:
-            warnings.append(
-                f"the API counts {created.total_contacts} contacts in batch {created.batch_id}, "
-                f"{sent} were sent"
-            )
-        self._outcomes.end(
-            job.action,
-            job.place.part,
-            Ending.CREATED,
-            batch_id=created.batch_id,
-            warnings=warnings,
-        )
-        if job.creation.previous is not None:
-            # The attempt that was given up may have arrived after all, just before this one.
-            self._look(job.action, job.place, 0.0, own=created.batch_id)
-
-    def _on_rejected(self, job: Job, rejected: Rejected) -> None:
-        self._ledger.withdraw(job.place, job.creation.previous)
-        again_at = self._retry.again_at(job, rejected)
-        if again_at is not None and self._stop.is_set():
-            self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
-            return
-        if again_at is not None:
-            heapq.heappush(self._later, (again_at, next(self._tick), job))
-            return
-        self._outcomes.end(
-            job.action,
-            job.place.part,
-            Ending.REJECTED,
-            message=rejected.reason,
-            hint=rejected.hint or "mend it, then run: reconciler apply",
-            problems=rejected.problems,
-        )
-
-    def _on_seen(
-        self, action: Action, place: Place, batches: tuple[Batch, ...], problem: str
-    ) -> None:
-        record = self._ledger.record(place)
-        if record is None or not batches:
-            if record is not None and record.in_doubt and problem:
-                self._outcomes.add_reason(action, place.part, problem)
-            return
-        foreign = [b for b in batches if b.digest not in {None, record.digest}]
-        if foreign:
-            self._outcomes.block(
-                action,
-                f"batch {foreign[0].batch_id} carries this key with other contents",
-                f"look at it, then: reconciler resolve {place.name} "
-                f"--created {foreign[0].batch_id} or --not-created",
-            )
-            return
-        if record.status is Status.CREATED:
-            for batch in batches:
-                if batch.status != "cancelled":
-                    self._cancel(place, batch.batch_id)
-            return
-        keep, extra = oldest(batches)
-        self._ledger.created(place, keep.batch_id, RecordedBy.FOUND)
-        self._lookup.learn(keep.batch_id, record.key)
-        self._outcomes.end(
-            action,
-            place.part,
-            Ending.CREATED,
-            batch_id=keep.batch_id,
-            message="the create's answer was lost; the batch was found by its key",
-        )
-        for batch in extra:
-            self._cancel(place, batch.batch_id)
-
-    # -- ending -------------------------------------------------------------------------------
-
-    def _let_go(self) -> None:
-        """Give up what was not begun."""
-        for job in (*self._ready, *(job for _, _, job in self._later)):
-            self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
-        self._ready.clear()
-        self._later.clear()
 
     def _finish(self) -> None:
-        for job in self._under_way.values():
+        for job in self._desk.under_way.values():
             if not job.begun:  # still in the queue, and the senders begin nothing any more
                 self._ledger.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)

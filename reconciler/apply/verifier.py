@@ -28,7 +28,7 @@ LONGEST_PAUSE = 5.0
 class Search:
     """A key being looked for, until `deadline` (of `Clock.elapsed`).
 
-    With `own` the batch that is known already does not end the search: it is for duplicates.
+    With `own`, the id that is known already, only a second batch counts as having seen something.
     """
 
     place: Place
@@ -91,9 +91,9 @@ class Verifier:
             except Exception as error:  # noqa: BLE001 - a search that fails has seen nothing
                 found, problem = {}, f"internal error: {type(error).__name__}"
             for search in group:
-                batches = tuple(
-                    b for b in found.get(search.wanted.key, ()) if b.batch_id != search.own
-                )
+                batches = found.get(search.wanted.key, ())
+                if all(batch.batch_id == search.own for batch in batches):
+                    batches = ()
                 over = self._stop.is_set() or self._clock.elapsed() >= search.deadline
                 if batches or over:
                     self._end(search)

@@ -1,0 +1,226 @@
+"""What follows from what came back: records, further looking, cancelling second batches.
+
+The engine's other half. It never waits and never stores: it notes in the ledger, which the engine
+makes durable at its next turn.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from reconciler.apply.lookup import Lookup, Wanted
+from reconciler.apply.report import Ending
+from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
+from reconciler.apply.verifier import Search, Verifier
+from reconciler.observed import Batch, Created, Rejected, Unknown
+from reconciler.plan.settling import oldest
+from reconciler.state.document import RecordedBy
+
+if TYPE_CHECKING:
+    from reconciler.apply.engine import Progress
+    from reconciler.apply.ledger import Ledger, Place
+    from reconciler.apply.outcomes import Outcomes
+    from reconciler.apply.retry import Retry
+    from reconciler.plan.actions import Action
+    from reconciler.ports import Clock
+
+
+@dataclass
+class Desk:
+    """Where every request of a run lies: each in exactly one of these places, or ended.
+
+    `later` is a heap of (time of `Clock.elapsed`, tie-breaker, job). `looking` maps the keys that
+    the verifier looks for to their actions.
+    """
+
+    ready: deque[Job] = field(default_factory=deque)
+    later: list[tuple[float, int, Job]] = field(default_factory=list)
+    under_way: dict[str, Job] = field(default_factory=dict)
+    looking: dict[str, Action] = field(default_factory=dict)
+    cancelling: int = 0
+    _ticks: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is left to do or to wait for."""
+        return bool(self.ready or self.later or self.under_way or self.looking or self.cancelling)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests have not come to an end."""
+        return len(self.ready) + len(self.later) + len(self.under_way)
+
+    def postpone(self, job: Job, until: float) -> None:
+        """Put a job aside until a time of `Clock.elapsed`."""
+        heapq.heappush(self.later, (until, next(self._ticks), job))
+
+    def ripen(self, now: float) -> None:
+        """Put jobs back in front whose time has come."""
+        while self.later and self.later[0][0] <= now:
+            self.ready.appendleft(heapq.heappop(self.later)[2])
+
+
+@dataclass
+class Reactions:
+    """Takes in one event after the other."""
+
+    desk: Desk
+    ledger: Ledger
+    lookup: Lookup
+    outcomes: Outcomes
+    retry: Retry
+    workers: Workers
+    verifier: Verifier
+    clock: Clock
+    progress: Progress
+    verify_for: float
+
+    def on(self, event: Event) -> None:
+        """React to one event."""
+        match event:
+            case Posted(job, outcome):
+                del self.desk.under_way[job.creation.key]
+                self._on_outcome(job, outcome)
+            case NotSent(job):
+                del self.desk.under_way[job.creation.key]
+                self.ledger.withdraw(job.place, job.creation.previous)
+                self.desk.ready.append(job)
+                if self.workers.stop.is_set():
+                    self.let_go()
+            case Cancelled(place, batch_id, problem):
+                self.desk.cancelling -= 1
+                self.outcomes.cancelled(place.name, batch_id, problem)
+            case Seen(place, key, batches, problem):
+                self._on_seen(self.desk.looking.pop(key), place, batches, problem)
+            case Wakeup():
+                pass
+            case _:
+                assert_never(event)
+
+    def _on_outcome(self, job: Job, outcome: Created | Rejected | Unknown) -> None:
+        if isinstance(outcome, Created) and self.ledger.owner(outcome.batch_id):
+            other = self.ledger.owner(outcome.batch_id)
+            outcome = Unknown(
+                f"the API answered with batch {outcome.batch_id}, which is {other}'s already"
+            )
+        match outcome:
+            case Created():
+                self.retry.success()
+                self._on_created(job, outcome)
+            case Rejected():
+                self._on_rejected(job, outcome)
+            case Unknown():
+                self.ledger.doubt(job.place, outcome.reason)
+                self.outcomes.end(
+                    job.action, job.place.part, Ending.UNKNOWN, message=outcome.reason
+                )
+                self.look(job.action, job.place, self.verify_for)
+            case _:
+                assert_never(outcome)
+
+    def _on_created(self, job: Job, created: Created) -> None:
+        self.ledger.created(job.place, created.batch_id, RecordedBy.CREATED)
+        self.lookup.learn(created.batch_id, job.creation.key)
+        sent = len(job.creation.request.contacts)
+        warnings = []
+        if created.total_contacts not in {None, sent}:
+            warnings.append(
+                f"the API counts {created.total_contacts} contacts in batch {created.batch_id}, "
+                f"{sent} were sent"
+            )
+        self.outcomes.end(
+            job.action,
+            job.place.part,
+            Ending.CREATED,
+            batch_id=created.batch_id,
+            warnings=warnings,
+        )
+        if job.creation.previous is not None:
+            # The attempt that was given up may have arrived after all, just before this one.
+            self.look(job.action, job.place, 0.0, own=created.batch_id)
+
+    def _on_rejected(self, job: Job, rejected: Rejected) -> None:
+        self.ledger.withdraw(job.place, job.creation.previous)
+        again_at = self.retry.again_at(job, rejected)
+        if again_at is not None and self.workers.stop.is_set():
+            self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
+            return
+        if again_at is not None:
+            self.desk.postpone(job, again_at)
+            return
+        self.outcomes.end(
+            job.action,
+            job.place.part,
+            Ending.REJECTED,
+            message=rejected.reason,
+            hint=rejected.hint or "mend it, then run: reconciler apply",
+            problems=rejected.problems,
+        )
+
+    def _on_seen(
+        self, action: Action, place: Place, batches: tuple[Batch, ...], problem: str
+    ) -> None:
+        record = self.ledger.record(place)
+        if record is None or not batches:
+            if record is not None and record.in_doubt and problem:
+                self.outcomes.add_reason(action, place.part, problem)
+            return
+        foreign = [b for b in batches if b.digest not in {None, record.digest}]
+        if foreign:
+            self.outcomes.block(
+                action,
+                f"batch {foreign[0].batch_id} carries this key with other contents",
+                f"look at it, then: reconciler resolve {place.name} "
+                f"--created {foreign[0].batch_id} or --not-created",
+            )
+            return
+        keep, extra = oldest(batches, recorded=record.batch_id)
+        if keep.batch_id != record.batch_id:
+            self.ledger.created(place, keep.batch_id, RecordedBy.FOUND)
+            self.lookup.learn(keep.batch_id, record.key)
+            self.outcomes.end(
+                action,
+                place.part,
+                Ending.CREATED,
+                batch_id=keep.batch_id,
+                message="the create's answer was lost; the batch was found by its key"
+                if record.in_doubt
+                else "an earlier request had arrived after all; its batch, the older, is kept",
+            )
+        for batch in extra:
+            self.cancel(place, batch.batch_id)
+
+    def look(self, action: Action, place: Place, seconds: float, own: str | None = None) -> None:
+        """Have the verifier look for a request's key, for so many seconds.
+
+        With `own`, the id that is known already, it looks for second batches.
+        """
+        record = self.ledger.record(place)
+        if record is None:
+            return
+        wanted = Wanted(
+            record.key, place.generation.campaign_id, record.contacts, record.first_attempted_at
+        )
+        self.desk.looking[record.key] = action
+        self.verifier.add(Search(place, wanted, self.clock.elapsed() + seconds, own))
+
+    def cancel(self, place: Place, batch_id: str) -> None:
+        """Cancel a second batch of a key, loudly, and record its id."""
+        self.ledger.duplicate(place, batch_id)
+        self.lookup.learn(batch_id, "")
+        self.progress.say(
+            f"{place.name}: batch {batch_id} is a second one of the same key; cancelling it"
+        )
+        self.desk.cancelling += 1
+        self.workers.cancel(place, batch_id)
+
+    def let_go(self) -> None:
+        """Give up what was not begun."""
+        for job in (*self.desk.ready, *(job for _, _, job in self.desk.later)):
+            self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
+        self.desk.ready.clear()
+        self.desk.later.clear()
