@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.sandbox import bodies
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -115,6 +117,13 @@ def test_too_many_contacts(api: Any) -> None:
     answer = api.http.post("/batches/", content=json.dumps(_with(contacts=contacts)))
     (problem,) = answer.json()["detail"]
     assert (answer.status_code, problem["type"]) == (422, "too_long")
+
+
+def test_a_body_beyond_all_measure(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that is too large altogether is a 413."""
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 10)
+    answer = api.post("/batches/", _with())
+    assert (answer.status_code, bool(answer.json()["detail"])) == (413, True)
 
 
 def test_unknown_fields_are_ignored(api: Any) -> None:

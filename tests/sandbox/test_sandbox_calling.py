@@ -186,6 +186,23 @@ def test_cancelling_drops_dispatched_calls(sandbox: Sandbox, api: Any) -> None:
     assert {row["last_attempted_at"] for row in rows} == {None}
 
 
+@pytest.mark.parametrize("script", [["busy", "completed"], ["followup", "completed"]])
+def test_cancelling_drops_a_dispatched_retry(sandbox: Sandbox, api: Any, script: list[str]) -> None:
+    """A retry or follow-up dropped before it rings counts neither as a call nor as a retry."""
+    batch_id = api.create(1, variables={"sandbox_outcome": script})
+    sandbox.advance(300)
+    (waiting,) = api.get(f"/batches/{batch_id}/contacts").json()
+    due = datetime.fromisoformat(waiting["next_retry_at"]) - sandbox.now()
+    sandbox.advance(due.total_seconds() + 0.01)
+    assert _statuses(api, batch_id) == ["dispatched"]
+    api.post(f"/batches/{batch_id}/cancel")
+    (contact,) = api.get(f"/batches/{batch_id}/contacts").json()
+    assert contact["status"] == "skipped"
+    assert (contact["retry_count"], contact["follow_up_count"]) == (0, 0)
+    (dial,) = sandbox.dials()
+    assert datetime.fromisoformat(contact["last_attempted_at"]) == dial.at
+
+
 def test_a_batch_expires(sandbox: Sandbox, api: Any) -> None:
     """A batch that is not done within its end window expires, and skips whoever is left."""
     batch_id = api.create(3)
