@@ -3,7 +3,9 @@
     ReconcilerError             failed                                        exit 1
     ├── InvalidSpecs            specs or settings have errors (all of them)   exit 1
     ├── ApiError                the API answered no, or did not answer        exit 1
-    ├── StateError              the state file cannot be read or written      exit 1
+    ├── StateError              the state cannot be read or written           exit 1
+    │   └── StateMoved          another run stored a state first              exit 1
+    ├── Superseded              a newer checkout applies what counts now      exit 0
     ├── InDoubt                 the outcome of a create is unknown            exit 3
     ├── Refused                 a guard said no                               exit 4
     │   ├── StateLocked         another apply holds this state                exit 4
@@ -82,6 +84,16 @@ class StateLocked(Refused):
 
 class StateUnusable(Refused):
     """The state's content cannot be trusted, and so is neither used nor overwritten."""
+
+
+class StateMoved(StateError):  # noqa: N818 - named for what happened
+    """Somebody else stored a state since this run read it; nothing was stored, so plan again."""
+
+
+class Superseded(ReconcilerError):  # noqa: N818 - the vocabulary's word
+    """The branch has moved past this checkout: a newer run applies what counts now."""
+
+    exit_code = ExitCode.DONE
 
 
 class Usage(ReconcilerError):  # noqa: N818 - the vocabulary's word

@@ -5,6 +5,13 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from reconciler.ports import Clock
 
 # A laptop's lid or a suspended virtual machine stops CLOCK_MONOTONIC; a lease must not stop.
 _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -21,6 +28,26 @@ class SystemClock:
     def elapsed(self) -> float:
         """Give seconds on a clock that runs on through suspension."""
         return time.clock_gettime(_ELAPSED)
+
+
+class ServerClock:
+    """The API's clock, as far as it told it: what several machines agree on.
+
+    Machines disagree about the time, and intents of one are judged by another. `skew` gives how far
+    the API is ahead of this machine.
+    """
+
+    def __init__(self, clock: Clock, skew: Callable[[], timedelta]) -> None:
+        self._clock = clock
+        self._skew = skew
+
+    def now(self) -> datetime:
+        """Give the time by the API's clock, aware, in UTC."""
+        return self._clock.now() + self._skew()
+
+    def elapsed(self) -> float:
+        """Give this machine's elapsed seconds; durations need no agreement."""
+        return self._clock.elapsed()
 
 
 class RandomIds:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import ssl
 import threading
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -34,6 +36,7 @@ _LONGEST_OUTCOME = 4 * 2**20  # bytes; a 422 about 10,000 contacts fits
 _LONGEST_READ = 32 * 2**20  # bytes of one page
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NEVER_COULD = (httpx.UnsupportedProtocol, httpx.InvalidURL)
+_LEAST_SKEW = timedelta(seconds=5)
 _DEPTH = 20  # links followed in a chain of exceptions
 
 _CHECK_PROXY = "Check HTTPS_PROXY and NO_PROXY."
@@ -73,6 +76,15 @@ class HttpBatchApi(Reads):
         self._parallelism = parallelism
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
+        self._skew = timedelta(0)
+
+    @property
+    def skew(self) -> timedelta:
+        """How far the API's clock was ahead of ours at its last answer; zero while it is not told.
+
+        Read from the `Date` header, which counts whole seconds: a difference below five is zero.
+        """
+        return self._skew
 
     def __enter__(self) -> Self:
         return self
@@ -184,7 +196,17 @@ class HttpBatchApi(Reads):
                 response.close()
 
         exchange.run(perform, self._config.timeout, stop)
+        self._note_date(exchange.headers.get("date"))
         return exchange
+
+    def _note_date(self, date: str | None) -> None:
+        try:
+            told = parsedate_to_datetime(date or "")
+        except ValueError:
+            return
+        if told.tzinfo is not None:
+            skew = told - self._clock.now()
+            self._skew = skew if abs(skew) >= _LEAST_SKEW else timedelta(0)
 
     def _failure(self, exchange: Exchange, scrub: Scrubber) -> Failure:
         """Say why an exchange gave no whole answer, and whether the request stayed here for sure.

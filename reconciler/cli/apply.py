@@ -27,16 +27,16 @@ from reconciler.model import Diagnostic, Severity
 from reconciler.render import structured, text
 from reconciler.render.words import people
 from reconciler.spec.load import locate
-from reconciler.system import RandomIds
+from reconciler.system import RandomIds, ServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.api.client import HttpBatchApi
     from reconciler.apply.report import Report
     from reconciler.apply.sending import Event
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
-    from reconciler.ports import BatchApi
     from reconciler.state.document import State
     from reconciler.state.store import StateStore
 
@@ -187,9 +187,9 @@ class _Apply:
         if click.prompt(question, default="no", show_default=False, err=True).strip() != "yes":
             raise Refused("not agreed to; nothing was done")
 
-    def _carry_out(self, plan: Plan, store: StateStore, state: State, api: BatchApi) -> Report:
+    def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options
-        clock = self._session.clock
+        clock = ServerClock(self._session.clock, lambda: api.skew)
 
         def chosen(name: str) -> float:
             given: float | None = options[name]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.apply.facts import gather
+from reconciler.errors import Refused
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
 
 if TYPE_CHECKING:
+    from reconciler.api.client import HttpBatchApi
     from reconciler.cli.session import Session
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
-    from reconciler.ports import BatchApi
     from reconciler.state.document import State
 
 
@@ -24,13 +25,23 @@ def plan_with(
     state: State,
     rules: Rules,
     *,
-    api: BatchApi | None,
+    api: HttpBatchApi | None,
     parallelism: int,
 ) -> Plan:
-    """Plan against what the API says now; without an API, as if nobody could be asked."""
-    now = session.clock.now()
+    """Plan against what the API says now; without an API, as if nobody could be asked.
+
+    Raises `Refused` for a root without specs that has recorded batches.
+    """
+    if state.batches and not specs.files:
+        raise Refused(
+            f"{session.root} has no spec at all, but {len(state.batches)} recorded batches",
+            hint="is this the right directory, and the whole checkout? Nothing is taken for "
+            "removed",
+        )
+    clock = session.clock
     if api is None:
-        return make_plan(specs, state, Facts(offline=True), rules, now)
-    facts = gather(specs, state, api, rules, now, parallelism=parallelism)
-    # The questions took time, and a start may have passed meanwhile.
-    return make_plan(specs, state, replace(facts), rules, session.clock.now())
+        return make_plan(specs, state, Facts(offline=True), rules, clock.now())
+    facts = gather(specs, state, api, rules, clock.now(), parallelism=parallelism)
+    # By the slower of the two clocks an attempt is younger: it is not given up too early. And
+    # the questions took time, so a start may have passed meanwhile.
+    return make_plan(specs, state, facts, rules, clock.now() + min(api.skew, timedelta(0)))

@@ -54,6 +54,10 @@ def command(*, port: int, database: Path | None, any_campaign: bool, **simulatio
             accept_any_campaign=any_campaign,
             **simulation,
         )
+    except ValueError as error:
+        raise ReconcilerError(
+            str(error), hint="choose another file: reconciler sandbox --database FILE"
+        ) from error
     except OSError as error:
         raise ReconcilerError(
             f"cannot serve on port {port}: {error.strerror or error}",

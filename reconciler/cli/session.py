@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.errors import InvalidSpecs, Refused, Usage
+from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Usage
 from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
@@ -129,7 +129,11 @@ class Session:
                 hint="pip install 'call-batch-reconciler[sandbox]'",
             ) from error
         database = self._sandbox_directory() / "api.sqlite"
-        with Sandbox(database, accept_any_campaign=True) as sandbox:
+        try:
+            sandbox = Sandbox(database, accept_any_campaign=True)
+        except ValueError as error:
+            raise ReconcilerError(str(error), hint=f"remove it: rm {database}*") from error
+        with sandbox:
             yield sandbox.url
 
     def _sandbox_directory(self) -> Path:
