@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -26,12 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
+    _write_what_can_be_written()
     from reconciler.cli.app import app  # noqa: PLC0415 - so that importing this package is free
 
     try:
         result = app.main(args=arguments, prog_name="reconciler", standalone_mode=False)
-    except click.UsageError as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return ExitCode.USAGE
+    except click.UsageError as error:
+        _tell_usage(error)
         return ExitCode.USAGE
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -51,6 +56,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _tell_of_a_bug(error)
         return ExitCode.FAILED
     return int(result or 0)
+
+
+def _write_what_can_be_written() -> None:
+    """Keep a terminal that lacks a letter of some name from stopping a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _tell_usage(error: click.UsageError) -> None:
+    command = error.ctx.command_path if error.ctx else "reconciler"
+    click.echo(f"error: {error.format_message()}", err=True)
+    click.echo(f"hint: see: {command} --help", err=True)
 
 
 def _tell_of_a_bug(error: Exception) -> None:

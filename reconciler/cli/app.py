@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler import __version__
+from reconciler.cli.wording import ROOT, as_typed
+from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,9 @@ COMMANDS: Mapping[str, str] = {
     "sandbox": "Serve the embedded API: a stand-in that calls nobody.",
 }
 """Command → its help line, the same as in the command's own module (a test compares them)."""
+
+PLANNED = ("status", "results", "adopt", "doctor", "init")
+"""Commands that are designed, and that some hints name, but that this version does not have."""
 
 
 class LazyGroup(click.Group):
@@ -44,6 +49,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
+        if args and args[0] in PLANNED:
+            raise click.UsageError(f"'{args[0]}' is planned and not in this version.", ctx)
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib  # noqa: PLC0415 - only for a typo
 
@@ -51,6 +58,14 @@ class LazyGroup(click.Group):
             meant = f" Did you mean '{close[0]}'?" if close else ""
             raise click.UsageError(f"No such command '{args[0]}'.{meant}", ctx)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what an error hints at is put as it would be typed here."""
+        try:
+            return super().invoke(ctx)
+        except ReconcilerError as error:
+            error.hint = as_typed(error.hint)
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands from the table, importing none of them."""
@@ -70,7 +85,7 @@ class LazyGroup(click.Group):
     "--batches",
     "root",
     type=click.Path(path_type=Path),
-    default=Path("batches"),
+    default=ROOT,
     show_default=True,
     metavar="DIR",
     help="The batches root: specs, contact lists, reconciler.yaml and state.json.",
@@ -84,6 +99,7 @@ def app(ctx: click.Context, root: Path) -> None:
       reconciler validate            check the specs
       reconciler plan                see who would be called, and when
       reconciler apply               create what is new
+
     \b
     Without a token and without calling anybody:
       reconciler plan --sandbox

@@ -16,16 +16,18 @@ from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
+from reconciler.apply.report import Ending
 from reconciler.cli.options import Seconds, format_option, state_options
 from reconciler.cli.planning import plan_with
 from reconciler.cli.progress import shown_progress
 from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
+from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import InvalidSpecs, Refused
 from reconciler.model import Diagnostic, Severity
 from reconciler.render import structured, text
-from reconciler.render.words import people
+from reconciler.render.words import how_soon, people
 from reconciler.spec.load import locate
 from reconciler.system import RandomIds, ServerClock
 
@@ -122,6 +124,8 @@ class _Apply:
         """Do it, and give the exit status."""
         specs = self._specs()
         store = self._session.store()
+        if self._session.options.sandbox:
+            tell_of_the_sandbox(self._session.sandbox_directory())
         with (
             store.exclusive(),
             self._session.api(parallelism=self._parallelism, stop=self._stop) as api,
@@ -134,7 +138,7 @@ class _Apply:
             self._require_reviewed(plan)
             self._agree(plan)
             report = self._carry_out(plan, store, state, api)
-        self._show(report)
+        self._show(report, store)
         return report.exit_code
 
     def _specs(self) -> SpecSet:
@@ -151,7 +155,10 @@ class _Apply:
         path: Path | None = self._options["plan_file"]
         if path is None:
             return
-        again = f"make a new one: reconciler plan --out {path}; look at it, then apply that"
+        again = (
+            "make a new one: reconciler plan --out plan.json; look at it, then: reconciler apply "
+            "--plan plan.json"
+        )
         try:
             saved = orjson.loads(path.read_bytes())
             essence, lineage = saved["essence"], saved["state"]["lineage"]
@@ -159,7 +166,7 @@ class _Apply:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Refused(f"{path} is not a plan saved by plan --out", hint=again) from error
         if serial and lineage != plan.lineage:
-            raise Refused(f"{path} was made for another state", hint=again)
+            raise Refused(f"{path} was made against another state", hint=again)
         now = orjson.loads(orjson.dumps(plan.essence()))
         if now != essence:
             names = sorted(
@@ -176,16 +183,17 @@ class _Apply:
         """Show the plan and ask, unless nobody is to be asked."""
         asks = not self._options["yes"]
         if plan.pending and (asks or not self._json):
-            click.echo(text.plan_text(plan, self._session.clock.now()), err=self._json)
+            shown = as_typed(text.plan_text(plan, self._session.clock.now()))
+            click.echo(shown, err=self._json)
         if not asks or not plan.pending:
             return
         question = (
-            f"Call {people(plan.people)}? Type yes to go on"
+            f"Call {people(plan.people)}{how_soon(plan)}? Type yes to go on"
             if plan.people
-            else "Go on? Nobody is called by this. Type yes"
+            else "Nobody is called by this. Type yes to go on"
         )
         if click.prompt(question, default="no", show_default=False, err=True).strip() != "yes":
-            raise Refused("not agreed to; nothing was done")
+            raise Refused("the answer was not yes; nothing was done")
 
     def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options
@@ -242,11 +250,14 @@ class _Apply:
                         f"the API says: {problem.message}",
                     )
 
-    def _show(self, report: Report) -> None:
+    def _show(self, report: Report, store: StateStore) -> None:
         if self._json:
             click.echo(structured.dumps(structured.report_document(report)), nl=False)
         else:
-            click.echo(text.report_text(report), nl=False)
+            click.echo(as_typed(text.report_text(report)), nl=False)
+            told = {result.ending for result in report.results}
+            if told & {Ending.CREATED, Ending.DONE} and not self._session.options.sandbox:
+                click.echo(f"Recorded in {store.where}: commit it with the specs.", err=True)
 
 
 def _difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.wording import remember_sandbox
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,7 @@ def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--sandbox",
             is_flag=True,
+            callback=remember_sandbox,
             help="Use the embedded API and a state of its own: no token, nobody is called.",
         ),
         click.option("--state-branch", metavar="BRANCH", help="With --state git: the branch."),

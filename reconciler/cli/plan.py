@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli.options import format_option, state_options
 from reconciler.cli.session import Session, StateOptions
+from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import ExitCode, InvalidSpecs
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def command(
         case "markdown":
             click.echo(markdown.plan_markdown(plan, session.clock.now()), nl=False)
         case _:
-            click.echo(text.plan_text(plan, session.clock.now()), nl=False)
+            click.echo(as_typed(text.plan_text(plan, session.clock.now())), nl=False)
     if plan.errors:
         return ExitCode.FAILED
     return ExitCode.CHANGES_PENDING if detailed_exitcode and plan.pending else ExitCode.DONE
@@ -77,6 +78,8 @@ def _plan(session: Session, *, offline: bool) -> Plan:
     specs = session.specs()
     state = session.store().load()
     rules = session.rules()
+    if session.options.sandbox and not offline:
+        tell_of_the_sandbox(session.sandbox_directory())
     if not offline and not session.options.sandbox and not os.environ.get("GRAINE_API_KEY"):
         click.echo("note: GRAINE_API_KEY is not set, so the plan is made offline", err=True)
         offline = True

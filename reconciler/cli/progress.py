@@ -74,7 +74,6 @@ def shown_progress(people: int) -> Iterator[Progress]:
     from rich.console import Console  # noqa: PLC0415 - 50 ms, and only for a terminal
     from rich.progress import (  # noqa: PLC0415 - as above
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeElapsedColumn,
@@ -82,7 +81,6 @@ def shown_progress(people: int) -> Iterator[Progress]:
 
     columns = (
         BarColumn(bar_width=30),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.description}", markup=False),
     )

@@ -9,6 +9,7 @@ import click
 
 from reconciler.cli.options import state_options
 from reconciler.cli.session import Session, StateOptions
+from reconciler.cli.wording import as_typed
 from reconciler.errors import Refused
 from reconciler.plan.settling import as_created
 from reconciler.state.document import RecordedBy
@@ -57,7 +58,7 @@ def command(
             told = f"{name} is recorded as batch {batch_id}."
         changed = recorded.with_request(name, generation, settled)
         store.save(changed, touched=frozenset({name}), why=f"resolve {name}")
-    click.echo(told)
+    click.echo(as_typed(told))
 
 
 def _in_doubt(recorded: State, name: str) -> tuple[Generation, RequestRecord]:

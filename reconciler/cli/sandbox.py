@@ -12,7 +12,14 @@ from reconciler.errors import ReconcilerError, Usage
 
 
 @click.command("sandbox", short_help="Serve the embedded API: a stand-in that calls nobody.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8377, show_default=True, metavar="N")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8377,
+    show_default=True,
+    metavar="N",
+    help="The port to listen on; 0 takes a free one.",
+)
 @click.option(
     "--database",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -21,6 +21,7 @@ from reconciler.errors import ReconcilerError
 def command(out: Path) -> None:
     """Write the JSON Schemas that editors and checks use.
 
+    \b
     An editor reads them through a spec's first line:
       # yaml-language-server: $schema=../schemas/batch.schema.json
 

@@ -72,7 +72,7 @@ class Session:
         from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports pydantic
 
         if self.options.sandbox:
-            return FileStore(self._sandbox_directory() / STATE_NAME, ids=RandomIds())
+            return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds())
         kind = self.options.state_kind or self.settings.state
         if kind != "file":
             raise Refused(
@@ -128,7 +128,7 @@ class Session:
                 f"the embedded API is not installed ({error})",
                 hint="pip install 'call-batch-reconciler[sandbox]'",
             ) from error
-        database = self._sandbox_directory() / "api.sqlite"
+        database = self.sandbox_directory() / "api.sqlite"
         try:
             sandbox = Sandbox(database, accept_any_campaign=True)
         except ValueError as error:
@@ -136,7 +136,7 @@ class Session:
         with sandbox:
             yield sandbox.url
 
-    def _sandbox_directory(self) -> Path:
+    def sandbox_directory(self) -> Path:
         """Make the directory whose simulated batches never mix with recorded state."""
         directory = self.root / SANDBOX_DIRECTORY
         if self.root.is_dir():

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @click.group("state", short_help="Read what is recorded.")
 def command() -> None:
-    """Read what is recorded. Never changes it."""
+    """Read what is recorded. Never changes it.
+
+    \b
+    Examples:
+      reconciler state list
+      reconciler state show renewals/2026-05
+    """
 
 
 @command.command("list")

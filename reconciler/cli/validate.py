@@ -37,7 +37,7 @@ def command(root: Path, /, output: str, **state: Any) -> int:
     session = Session.open(root, StateOptions(**state))
     specs = load_specs(root)
     diagnostics = [*specs.diagnostics, *_late(session, specs)]
-    _show(diagnostics, specs, output)
+    _show(root, diagnostics, specs, output)
     bad = any(d.severity is Severity.ERROR for d in diagnostics)
     return ExitCode.FAILED if bad else ExitCode.DONE
 
@@ -61,7 +61,7 @@ def _late(session: Session, specs: SpecSet) -> list[Diagnostic]:
     return [diagnostic for diagnostic in late if diagnostic]
 
 
-def _show(diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:
+def _show(root: Path, diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:
     from reconciler.render import diagnostics as render  # noqa: PLC0415 - as above
     from reconciler.render.structured import dumps, failure_document  # noqa: PLC0415 - as above
     from reconciler.render.words import counted, people  # noqa: PLC0415 - as above
@@ -75,6 +75,9 @@ def _show(diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:
             click.echo(render.as_github(diagnostics), nl=False)
         case _:
             click.echo(render.as_text(diagnostics), nl=False)
+            if not specs.files and not diagnostics:
+                click.echo(f"There is no spec in {root} yet: specs are the .yaml files below it.")
+                return
             total = sum(spec.contacts for spec in specs.specs)
             sound = f"{counted(len(specs.specs), 'sound spec')}, {people(total)}"
             found = f" of {counted(specs.files, 'file')}" if specs.files != len(specs.specs) else ""

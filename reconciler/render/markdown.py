@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from reconciler.render.text import headline
-from reconciler.render.words import start
+from reconciler.render.words import NOT_CARRIED_OUT, is_refused, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from reconciler.plan.actions import Plan
+    from reconciler.plan.actions import Action, Plan
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>&@:])")
 
@@ -29,6 +29,10 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(lambda match: f"&#{ord(match[1])};", flat)
 
 
+def _why(action: Action) -> tuple[str, ...]:
+    return action.message, NOT_CARRIED_OUT if is_refused(action) else "", action.hint
+
+
 def _lines(plan: Plan, now: datetime) -> Iterator[str]:
     yield f"### {escaped(headline(plan))}"
     if plan.pending:
@@ -43,7 +47,7 @@ def _lines(plan: Plan, now: datetime) -> Iterator[str]:
                 f"{action.people:,}",
                 when,
                 action.campaign_id,
-                " ".join(part for part in (action.message, action.hint) if part),
+                "; ".join(part for part in _why(action) if part),
             )
             yield "| " + " | ".join(escaped(cell) for cell in cells) + " |"
     if plan.diagnostics:

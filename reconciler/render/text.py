@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from reconciler.apply.report import Ending
 from reconciler.plan.actions import ActionKind
 from reconciler.render.diagnostics import as_text
-from reconciler.render.words import counted, people, span, start
+from reconciler.render.words import (
+    NOT_CARRIED_OUT,
+    counted,
+    how_soon,
+    is_refused,
+    people,
+    span,
+    start,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +62,10 @@ _ENDINGS = {
 }
 _SHOWN = 60
 """Characters of a field's value that a plan shows."""
+_FEW = 5
+"""Actions after which the headline of a plan is said again at its end."""
+_WIDEST = 40
+"""Characters up to which names are padded, so that one long name does not push all ids away."""
 
 
 def plan_text(plan: Plan, now: datetime) -> str:
@@ -65,6 +77,8 @@ def plan_text(plan: Plan, now: datetime) -> str:
     unchanged = plan.summary()[ActionKind.NONE]
     if unchanged and plan.pending:
         blocks.append(f"{counted(unchanged, 'spec')} unchanged.")
+    if len(plan.pending) > _FEW:
+        blocks.append(headline(plan))  # the first one has scrolled away
     return "\n\n".join(blocks) + "\n"
 
 
@@ -80,8 +94,8 @@ def headline(plan: Plan) -> str:
             else ("Nothing to do: there is no spec here.")
         )
     note = " (offline: the API was not asked)" if plan.offline else ""
-    calls = f" {people(plan.people)} will be called." if plan.people else " Nobody will be called."
-    return f"Plan{note}: {', '.join(parts)}.{calls}"
+    calls = f"{people(plan.people)} will be called{how_soon(plan)}"
+    return f"Plan{note}: {', '.join(parts)}. {calls if plan.people else 'Nobody will be called'}."
 
 
 def _action_lines(action: Action, plan: Plan, now: datetime) -> Iterator[str]:
@@ -91,18 +105,20 @@ def _action_lines(action: Action, plan: Plan, now: datetime) -> Iterator[str]:
         facts.append(("people", f"{action.people:,}"))
         facts.append(("starts", start(action, plan, now)))
     elif action.contacts:
-        facts.append(("people", f"{action.contacts:,} in this batch, nobody is called by this"))
+        facts.append(("people", f"{action.contacts:,} in this batch; none is called by this"))
     facts.append(("campaign", _campaign(action, plan)))
     if action.creations and action.spec is not None:
         facts.extend(_limits(action))
     if action.batch_id:
         facts.append(("batch", action.batch_id))
     facts.extend(
-        ("change", f"{change.field}: {_value(change.before)} → {_value(change.after)}")
+        ("change", f"{change.field}: {_value(change.before)} -> {_value(change.after)}")
         for change in action.changes
     )
     if action.message:
         facts.append(("why", action.message))
+    if is_refused(action):
+        facts.append(("but", NOT_CARRIED_OUT))
     if action.hint:
         facts.append(("hint", action.hint))
     for label, text in facts:
@@ -130,43 +146,63 @@ def _value(value: Any) -> str:
     if value is None:
         return "(absent)"
     text = str(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def report_text(report: Report) -> str:
-    """Render what an apply did: each batch and its id, and for the rest what to type next."""
-    lines = [line for result in report.results for line in _result_lines(result)]
+    """Render what an apply did: each batch and its id, and for the rest what to type next.
+
+    What is odd about the specs stands in the plan, and only here when there was no plan to show.
+    """
+    hints = Counter(result.hint for result in report.results if result.hint)
+    width = min(_WIDEST, max((len(result.action.name) for result in report.results), default=0))
+    lines = [
+        line
+        for result in report.results
+        for line in _result_lines(result, width, shared={h for h, n in hints.items() if n > 1})
+    ]
+    lines.extend(f"\nhint, for {n} of them: {hint}" for hint, n in hints.items() if n > 1)
     if lines:
         lines.append("")
-    notes = [*report.complaints, *report.plan.diagnostics]
+    notes = [*report.complaints, *(() if report.plan.pending else report.plan.diagnostics)]
     if notes:
         lines.append(as_text(notes))
     lines.append(_verdict(report))
     return "\n".join(lines) + "\n"
 
 
-def _result_lines(result: Result) -> Iterator[str]:
-    sign, word = _ENDINGS[result.ending]
+def _result_lines(result: Result, width: int, shared: set[str]) -> Iterator[str]:
     action = result.action
-    if result.ending is Ending.CREATED and action.kind is not ActionKind.CREATE:
-        word = "recorded"
-    if action.kind is ActionKind.MOVE and result.ending is Ending.DONE:
-        word = "moved"
     ids = f"  {', '.join(result.batch_ids)}" if result.batch_ids else ""
     size = f"  {people(action.contacts)}" if action.contacts else ""
-    yield f"{sign}  {action.name}  {word}{ids}{size}"
+    sign, _ = _ENDINGS[result.ending]
+    yield f"{sign}  {action.name:<{width}}  {_word(result):<8}{ids}{size}".rstrip()
     if result.message:
         yield f"      why       {result.message}"
     for warning in result.warnings:
         yield f"      warning   {warning}"
-    if result.hint:
+    if result.hint and result.hint not in shared:
         yield f"      hint      {result.hint}"
+
+
+def _word(result: Result) -> str:
+    """Say in a word how an action ended."""
+    match result.action.kind, result.ending:
+        case ActionKind.MOVE, Ending.DONE:
+            return "moved"
+        case ActionKind.CANCEL, Ending.DONE:
+            return "cancelled"
+        case ActionKind.CREATE, Ending.CREATED:
+            return "created"
+        case _, Ending.CREATED:
+            return "recorded"
+    return _ENDINGS[result.ending][1]
 
 
 def _verdict(report: Report) -> str:
     if not report.results:
         return "Nothing to do: every spec is as recorded."
-    counts = Counter(_ENDINGS[result.ending][1] for result in report.results)
+    counts = Counter(_word(result) for result in report.results)
     told = ", ".join(f"{count} {word}" for word, count in counts.items())
     stopped = "Stopped early: " if report.interrupted else ""
     return f"{stopped}{told}, in {span(report.seconds)}."

@@ -5,17 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from reconciler.plan.actions import ActionKind, Reason
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.plan.actions import Action, Plan
 
+RIGHT_AWAY = "right away"
+"""How a start without a time is told: a batch starts calling the moment it is created."""
+
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_PLANNED_ONLY = {ActionKind.REPLACE, ActionKind.PAUSE, ActionKind.RESUME, ActionKind.CANCEL}
+
+
+NOT_CARRIED_OUT = "this version does not carry this out: apply refuses it and leaves all as it is"
+
+
+def is_refused(action: Action) -> bool:
+    """Tell whether apply will refuse a planned action because it cannot carry it out yet."""
+    return action.kind in _PLANNED_ONLY and action.reason is not Reason.DUPLICATE
 
 
 def people(count: int) -> str:
     """Say a number of people: `1 person`, `12,000 people`."""
     return f"{count:,} {'person' if count == 1 else 'people'}"
+
+
+def how_soon(plan: Plan) -> str:
+    """Say how many of a plan's people are called as soon as it is applied; ends a phrase."""
+    soon = sum(action.people for action in plan.actions if action.scheduled_start is None)
+    if not soon:
+        return ""
+    return f" {RIGHT_AWAY}" if soon == plan.people else f", {soon:,} of them {RIGHT_AWAY}"
 
 
 def counted(count: int, noun: str) -> str:
@@ -40,7 +62,7 @@ def span(seconds: float) -> str:
 def start(action: Action, plan: Plan, now: datetime) -> str:
     """Say when an action's first call can go out, in the campaign's time and in UTC."""
     if action.scheduled_start is None:
-        return "at once: phones ring within seconds of being created"
+        return f"{RIGHT_AWAY}: phones ring within seconds of its creation"
     campaign = plan.campaigns.get(action.campaign_id)
     timezone = campaign.timezone if campaign else None
     if action.starts_at is None:
