@@ -43,8 +43,8 @@ class Turn:
         if self._used >= self._patience.tries:
             return False
         step = self._patience.first * 2 ** (self._used - 1)
-        # Spreading load needs no secrecy.
-        delay = asked if asked is not None else step * random.uniform(0.5, 1)  # noqa: S311
+        spread = random.uniform(0.5, 1)  # noqa: S311 - spreading load needs no secrecy
+        delay = asked if asked is not None else step * spread
         spent = max(self._waited, self._clock.elapsed() - self._began)
         if spent + delay > self._patience.longest or self._stop.wait(delay):
             return False

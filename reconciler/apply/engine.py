@@ -26,7 +26,7 @@ from reconciler.apply.report import Ending, Report
 from reconciler.apply.retry import Retry
 from reconciler.apply.sending import Event, Job, Workers
 from reconciler.apply.verifier import Verifier
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, StateMoved
 from reconciler.plan.actions import Action, ActionKind, Plan, Reason
 from reconciler.spec.schedule import past_diagnostic
 
@@ -44,18 +44,20 @@ _TURN = 1.0
 class Limits:
     """How hard and how long an apply tries. Seconds, but `parallelism`.
 
-    `grace` is how long requests under way may take after a signal.
+    `grace` is how long requests under way may take after a signal. `chunk` is how many requests
+    are recorded and sent together where storing is slow; None stores after every outcome.
     """
 
     parallelism: int = 4
     verify_for: float = 60.0
     lease: float = 300.0
     grace: float = 5.0
+    chunk: int | None = None
 
     @property
     def window(self) -> int:
         """How many intents may stand without an outcome: enough to keep every sender busy."""
-        return self.parallelism * 2
+        return self.chunk or self.parallelism * 2
 
 
 class Progress(Protocol):
@@ -110,6 +112,7 @@ class Engine:
         )
         self._jobs = 0
         self._store_error: ReconcilerError | None = None
+        self._moved = False
 
     def run(self) -> Report:
         """Do it. Raises `StateError` or `StateUnusable` when outcomes could not be stored."""
@@ -131,6 +134,7 @@ class Engine:
             plan=self._plan,
             results=self._outcomes.results(self._plan),
             interrupted=self._stop.is_set() and self._store_error is None,
+            moved=self._moved,
             seconds=self._clock.elapsed() - started,
         )
 
@@ -175,6 +179,8 @@ class Engine:
         for job in jobs:
             job.intended_at, job.begun = intended_at, False
             self._ledger.intend(job.place, job.creation)
+        if self._limits.chunk and self._desk.under_way:
+            return  # a push for every single outcome would take longer than the requests
         if not self._store(f"create {len(jobs)}" if jobs else "record outcomes"):
             for job in jobs:
                 self._ledger.withdraw(job.place, job.creation.previous)
@@ -189,8 +195,10 @@ class Engine:
         """Choose which requests to begin now."""
         now = self._clock.elapsed()
         self._desk.ripen(now)
-        if self._stop.is_set() or self._store_error or self._retry.closed_until > now:
+        if self._ended or self._retry.closed_until > now:
             return []
+        if self._limits.chunk and self._desk.under_way:
+            return []  # the outcomes of a chunk ride with the intents of the next
         jobs: list[Job] = []
         while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._limits.window:
             job = self._desk.ready.popleft()
@@ -215,9 +223,18 @@ class Engine:
             )
         return late is not None
 
+    @property
+    def _ended(self) -> bool:
+        """Whether nothing new may begin."""
+        return self._stop.is_set() or self._moved or self._store_error is not None
+
     def _store(self, why: str) -> bool:
         try:
             self._ledger.store(why)
+        except StateMoved as error:
+            self._progress.say(f"{error.message}; planning again")
+            self._moved = True
+            return False
         except ReconcilerError as error:
             if self._store_error is None:
                 self._progress.say(f"{error.message}; nothing more is sent")

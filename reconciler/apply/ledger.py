@@ -22,6 +22,8 @@ from reconciler.state.document import (
 )
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from reconciler.model import Spec
     from reconciler.plan.actions import Action, Adoption, Creation
     from reconciler.ports import Clock
@@ -55,7 +57,10 @@ class Ledger:
         clock: Clock,
         run: str,
         provenance: Provenance,
+        lease: timedelta | None = None,
     ) -> None:
+        """`lease` is for how long an intent is this run's alone; None where a lock says so."""
+        self._lease = lease
         self._store = store
         self._provenance = provenance
         self._clock = clock
@@ -111,6 +116,7 @@ class Ledger:
             first_attempted_at=earlier.first_attempted_at if earlier else now,
             attempted_at=now,
             run=self._run,
+            expires_at=now + self._lease if self._lease is not None else None,
         )
         self._put(place, intent)
 

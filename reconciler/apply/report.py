@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
@@ -55,14 +55,26 @@ class Result:
 class Report:
     """All results of one apply. `interrupted` tells that a signal ended it early.
 
-    `complaints` are the API's about fields of requests, at the lines where they can be mended.
+    `moved` tells that somebody else stored a state first, so that what is left has to be planned
+    again. `complaints` are the API's about fields of requests, at the lines where they are mended.
     """
 
     plan: Plan
     results: tuple[Result, ...]
     complaints: tuple[Diagnostic, ...] = ()
     interrupted: bool = False
+    moved: bool = False
     seconds: float = 0.0
+
+    def followed_by(self, later: Report) -> Report:
+        """Join this report and that of planning and going on after the state had moved."""
+        told = {_subject(result) for result in later.results}
+        kept = (
+            result
+            for result in self.results
+            if result.ending is not Ending.SKIPPED and _subject(result) not in told
+        )
+        return replace(later, results=(*kept, *later.results), seconds=self.seconds + later.seconds)
 
     def counts(self) -> dict[str, int]:
         """Count the endings, zeros included. The one place that counts."""
@@ -78,6 +90,12 @@ class Report:
                 return code
         failed = self.interrupted or self.plan.errors
         return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _subject(result: Result) -> tuple[str, str | None]:
+    """Say what a result is about: a name, or one second batch of it."""
+    action = result.action
+    return action.name, action.batch_id if action.reason is Reason.DUPLICATE else None
 
 
 def _code(result: Result) -> ExitCode:

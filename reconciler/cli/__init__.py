@@ -90,6 +90,7 @@ def _tell(error: ReconcilerError) -> None:
         from reconciler.render.diagnostics import as_text  # noqa: PLC0415 - only for this error
 
         click.echo(as_text(error.diagnostics), err=True)
-    click.echo(f"error: {error.message}", err=True)
+    failed = error.exit_code is not ExitCode.DONE
+    click.echo(f"error: {error.message}" if failed else error.message, err=True)
     if error.hint:
         click.echo(f"hint: {error.hint}", err=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import random
 import sys
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +26,12 @@ from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
-from reconciler.errors import InvalidSpecs, Refused
+from reconciler.errors import InvalidSpecs, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.render import structured, text
 from reconciler.render.words import how_soon, people
 from reconciler.spec.load import locate
-from reconciler.system import RandomIds, ServerClock
+from reconciler.system import ServerClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +108,8 @@ def command(root: Path, /, **options: Any) -> int:
 
 
 SHORTEST_LEASE = 5.0
+MOST_PLANS = 6
+"""How often one run plans, each time because somebody else stored a state first."""
 
 
 class _Apply:
@@ -119,6 +123,7 @@ class _Apply:
         self._parallelism: int = options["parallelism"] or settings.parallelism
         self._stop = threading.Event()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._agreed: list[dict[str, Any]] | None = None
 
     def run(self) -> int:
         """Do it, and give the exit status."""
@@ -130,16 +135,30 @@ class _Apply:
             store.exclusive(),
             self._session.api(parallelism=self._parallelism, stop=self._stop) as api,
         ):
-            state = store.load()
-            rules = self._session.rules(settle=self._options["settle"])
-            plan = plan_with(
-                self._session, specs, state, rules, api=api, parallelism=self._parallelism
-            )
-            self._require_reviewed(plan)
-            self._agree(plan)
-            report = self._carry_out(plan, store, state, api)
+            report = self._once(specs, store, api)
+            for lost in range(1, MOST_PLANS):
+                if not report.moved or self._stop.is_set():
+                    break
+                # So that two runs that met do not meet again at the next turn.
+                self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
+                report = report.followed_by(self._once(specs, store, api))
         self._show(report, store)
         return report.exit_code
+
+    def _once(self, specs: SpecSet, store: StateStore, api: HttpBatchApi) -> Report:
+        """Plan against the state as it is now; carry it out until somebody else moves the state."""
+        state = store.load()
+        try:
+            store.require_current()
+        except Superseded:
+            if self._json:
+                click.echo(structured.dumps(structured.failure_document([])), nl=False)
+            raise
+        rules = self._session.rules(settle=self._options["settle"])
+        plan = plan_with(self._session, specs, state, rules, api=api, parallelism=self._parallelism)
+        self._require_reviewed(plan)
+        self._agree(plan)
+        return self._carry_out(plan, store, state, api)
 
     def _specs(self) -> SpecSet:
         try:
@@ -168,6 +187,8 @@ class _Apply:
         if serial and lineage != plan.lineage:
             raise Refused(f"{path} was made against another state", hint=again)
         now = orjson.loads(orjson.dumps(plan.essence()))
+        if self._agreed is not None and not _difference(now, essence):
+            return  # planned again, with less to do than was reviewed: somebody did the rest
         if now != essence:
             names = sorted(
                 {str(action.get("name")) for action in _difference(now, essence)}
@@ -181,7 +202,11 @@ class _Apply:
 
     def _agree(self, plan: Plan) -> None:
         """Show the plan and ask, unless nobody is to be asked."""
+        essence = plan.essence()
         asks = not self._options["yes"]
+        if self._agreed is not None and not _difference(essence, self._agreed):
+            asks = False  # planned again, and all of it was agreed to already
+        self._agreed = essence
         if plan.pending and (asks or not self._json):
             shown = as_typed(text.plan_text(plan, self._session.clock.now()))
             click.echo(shown, err=self._json)
@@ -197,6 +222,7 @@ class _Apply:
 
     def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options
+        shared = self._session.in_git
         clock = ServerClock(self._session.clock, lambda: api.skew)
 
         def chosen(name: str) -> float:
@@ -210,8 +236,9 @@ class _Apply:
                     store,
                     state,
                     clock=clock,
-                    run=RandomIds().unique(),
+                    run=self._session.run,
                     provenance=GitProvenance(self._session.root),
+                    lease=timedelta(seconds=chosen("lease")) if shared else None,
                 ),
                 api=api,
                 lookup=Lookup(api, known_keys(state), parallelism=self._parallelism),
@@ -221,7 +248,8 @@ class _Apply:
                     verify_for=chosen("verify_for"),
                     # The lock plays the lease's part here; an intent only has to be recent, and
                     # one too short to reach a sender at all would never be acted on.
-                    lease=max(chosen("lease"), SHORTEST_LEASE),
+                    lease=chosen("lease") if shared else max(chosen("lease"), SHORTEST_LEASE),
+                    chunk=settings.chunk if shared else None,
                 ),
                 stop=self._stop,
                 events=self._events,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Usage
+from reconciler.errors import InvalidSpecs, ReconcilerError, Usage
 from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
@@ -40,11 +40,12 @@ class StateOptions(NamedTuple):
 
 @dataclass(frozen=True)
 class Session:
-    """One command's surroundings below one batches root."""
+    """One command's surroundings below one batches root. `run` is unlike that of any other run."""
 
     root: Path
     settings: Settings
     options: StateOptions
+    run: str = field(default_factory=lambda: RandomIds().unique())
 
     @classmethod
     def open(cls, root: Path, options: StateOptions) -> Session:
@@ -68,18 +69,29 @@ class Session:
         return specs
 
     def store(self) -> StateStore:
-        """Give the store of the state. Raises `Refused` for a kind this version does not have."""
+        """Give the store of the state. Raises what the store does, see `reconciler.state`."""
         from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports pydantic
 
         if self.options.sandbox:
             return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds())
+        if not self.in_git:
+            return FileStore(self.root / STATE_NAME, ids=RandomIds())
+        from reconciler.cli.git_state import git_store  # noqa: PLC0415 - only for state in git
+
+        return git_store(
+            self.root,
+            remote=self.options.state_remote or self.settings.state_remote,
+            branch=self.options.state_branch or self.settings.state_branch,
+            clock=self.clock,
+            ids=RandomIds(),
+            run=self.run,
+        )
+
+    @property
+    def in_git(self) -> bool:
+        """Whether state lives on a branch, where other runs can reach it."""
         kind = self.options.state_kind or self.settings.state
-        if kind != "file":
-            raise Refused(
-                f"state cannot live in {kind} with this version",
-                hint="use --state file (the default), or set `state: file` in reconciler.yaml",
-            )
-        return FileStore(self.root / STATE_NAME, ids=RandomIds())
+        return kind == "git" and not self.options.sandbox
 
     def rules(self, *, settle: float | None = None) -> Rules:
         """Give what planning goes by. `settle` is the command line's, in seconds."""
@@ -88,6 +100,8 @@ class Session:
         return Rules(
             settle=timedelta(seconds=self.settings.settle if settle is None else settle),
             hold=self.settings.unknown == "hold",
+            run=self.run,
+            timeout=timedelta(seconds=_timeout()),
             organization_id=None
             if self.options.sandbox
             else os.environ.get("GRAINE_ORG_ID", "").strip() or None,
@@ -143,3 +157,11 @@ class Session:
             directory.mkdir(exist_ok=True)
             (directory / ".gitignore").write_text("*\n", encoding="utf-8")
         return directory
+
+
+def _timeout() -> float:
+    """Give GRAINE_TIMEOUT; what is wrong with it is told when the API is opened."""
+    try:
+        return max(0.0, min(float(os.environ.get("GRAINE_TIMEOUT") or 60), 86_400))
+    except ValueError:
+        return 60.0

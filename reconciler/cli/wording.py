@@ -42,6 +42,6 @@ def as_typed(text: str) -> str:
 def tell_of_the_sandbox(directory: Path) -> None:
     """Say on stderr that nothing of this is real. `directory` holds what is pretended."""
     click.echo(
-        f"note: this is the embedded API in {directory}: nobody is called, whatever is said below",
+        f"note: --sandbox: calls are only simulated; their batches and state lie in {directory}",
         err=True,
     )

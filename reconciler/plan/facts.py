@@ -42,9 +42,13 @@ class Rules:
     """What the command line, the environment and `reconciler.yaml` say about planning.
 
     `settle` is how old an attempt must be before its absence counts as "not created"; with `hold`
-    it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`.
+    it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`. `run` is this run,
+    whose own intents it need not leave alone. `timeout` is how long a request may be under way
+    after the intent of another run expired.
     """
 
     settle: timedelta = timedelta(seconds=600)
     hold: bool = False
     organization_id: str | None = None
+    run: str | None = None
+    timeout: timedelta = timedelta(seconds=60)

@@ -55,6 +55,13 @@ Verdict = Found | CreateAgain | StillInDoubt
 
 def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: datetime) -> Verdict:
     """Decide what to believe about one request in doubt."""
+    if record.expires_at is not None and now < record.expires_at and record.run != rules.run:
+        return StillInDoubt(
+            Reason.IN_DOUBT,
+            f"run {record.run[:12]} is creating it and has until {_clock(record.expires_at)} to "
+            "say what came of it",
+            f"run again after {_clock(record.expires_at)}: reconciler apply",
+        )
     found = facts.found.get(record.key, ())
     foreign = [batch for batch in found if batch.digest not in {None, record.digest}]
     if foreign:
@@ -106,7 +113,10 @@ def _absence(
             "run again when the API answers: reconciler apply",
         )
     # A clock that was set back makes ages negative, which is never old enough.
-    not_before = max(record.attempted_at + rules.settle, record.expires_at or record.attempted_at)
+    not_before = record.attempted_at + rules.settle
+    if record.expires_at is not None:
+        # Its run may have begun the request just before the intent expired.
+        not_before = max(not_before, record.expires_at + rules.timeout)
     if now >= not_before:
         return CreateAgain()
     return StillInDoubt(

@@ -204,6 +204,26 @@ class State:
         return self.with_record(name, replace(record, generations=tuple(generations)))
 
 
+def begins(before: State, after: State, names: frozenset[str]) -> bool:
+    """Whether the later version holds an intent that is new: something is about to be sent."""
+    known = {
+        (request.key, request.attempt, request.run)
+        for name in names
+        for request in _in_doubt(before, name)
+    }
+    return any(
+        (request.key, request.attempt, request.run) not in known and request.unknown is None
+        for name in names
+        for request in _in_doubt(after, name)
+    )
+
+
+def _in_doubt(state: State, name: str) -> list[RequestRecord]:
+    record = state.record(name)
+    generations = record.generations if record else ()
+    return [r for generation in generations for r in generation.requests if r.in_doubt]
+
+
 def lay_onto(base: State, ours: State, names: frozenset[str]) -> State:
     """Lay our records of some names onto another version of the state.
 

@@ -48,6 +48,9 @@ class FileStore:
             return State(lineage=self._ids.unique())
         return codec.decode(self._on_disk, where=self.where)
 
+    def require_current(self) -> None:
+        """Do nothing: beside the specs there is no other version of them to compare with."""
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the lock beside the file. Raises `StateLocked` at once when another run has it."""

@@ -24,6 +24,13 @@ class StateStore(Protocol):
         cannot be read.
         """
 
+    def require_current(self) -> None:
+        """Make sure that what is checked out is what is to be applied, if the store can tell.
+
+        Raises `Superseded` for a checkout that something newer took the place of, `Refused` for
+        one that nobody else can see.
+        """
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep every other run from storing until the context ends.
 
@@ -37,6 +44,7 @@ class StateStore(Protocol):
         When this returns, the state must survive the power going out. When it raises
         (`StateError`, `StateUnusable`), the caller must not begin anything that relies on it.
         `touched` are the names whose records this run changed since its `load`: should somebody
-        else have stored a state meanwhile, these are laid onto theirs. `why` is a short line for
-        a history, if the store keeps one, without personal data. Only inside `exclusive`.
+        else have stored a state meanwhile, these are laid onto theirs. But new intents must not
+        be, because they were planned without knowing: a store that others can reach raises
+        `StateMoved` and stores nothing. Only inside `exclusive`.
         """

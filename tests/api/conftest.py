@@ -64,7 +64,7 @@ class RawServer:
             except OSError:
                 return
             self._open.append(connection)
-            self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]
+            self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc] # mypy does not type a default
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection:

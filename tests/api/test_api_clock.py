@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
+    """Run an embedded API."""
     with Sandbox() as running:
         yield running
 
 
 def opened(sandbox: Sandbox) -> HttpBatchApi:
+    """Give a client of it."""
     return HttpBatchApi(ApiConfig(sandbox.url, "gat_test"), clock=SystemClock())
 
 
