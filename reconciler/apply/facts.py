@@ -127,11 +127,16 @@ class _Gatherer:
                 names[action.campaign_id].add(action.name)
                 counts[action.campaign_id].update(len(c.request.contacts) for c in action.creations)
         existing: dict[str, list[Batch]] = defaultdict(list)
-        for campaign_id in sorted(names):
-            for batch in self._strangers_of(campaign_id, {*counts[campaign_id], None}):
-                name = (batch.marker or {}).get("name")
-                if name in names[campaign_id]:
-                    existing[str(name)].append(batch)
+        with ThreadPoolExecutor(self._parallelism) as pool:
+            strangers = pool.map(
+                lambda campaign_id: self._strangers_of(campaign_id, {*counts[campaign_id], None}),
+                sorted(names),
+            )
+            for campaign_id, batches in zip(sorted(names), strangers, strict=True):
+                for batch in batches:
+                    name = (batch.marker or {}).get("name")
+                    if name in names[campaign_id]:
+                        existing[str(name)].append(batch)
         return {name: tuple(batches) for name, batches in existing.items()}
 
     def _strangers_of(self, campaign_id: str, counts: set[int | None]) -> list[Batch]:
