@@ -181,7 +181,7 @@ class Engine:
             self._ledger.intend(job.place, job.creation)
         if self._limits.chunk and self._desk.under_way:
             return  # a push for every single outcome would take longer than the requests
-        if not self._store(f"create {len(jobs)}" if jobs else "record outcomes"):
+        if not self._store():
             for job in jobs:
                 self._ledger.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
@@ -228,9 +228,9 @@ class Engine:
         """Whether nothing new may begin."""
         return self._stop.is_set() or self._moved or self._store_error is not None
 
-    def _store(self, why: str) -> bool:
+    def _store(self) -> bool:
         try:
-            self._ledger.store(why)
+            self._ledger.store()
         except StateMoved as error:
             self._progress.say(f"{error.message}; planning again")
             self._moved = True
@@ -274,7 +274,7 @@ class Engine:
             reason = "the run was stopped while the request was under way"
             self._ledger.doubt(job.place, reason)
             self._outcomes.end(job.action, job.place.part, Ending.UNKNOWN, message=reason)
-        self._store("record outcomes")
+        self._store()
         if self._store_error is not None and self._ledger.dirty:
             error = self._store_error
             ids = self._outcomes.created_ids()

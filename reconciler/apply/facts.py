@@ -34,12 +34,12 @@ MOST_STRANGERS = 200
 
 
 def known_keys(state: State) -> dict[str, str]:
-    """Map every recorded batch id to its key; cancelled duplicates count for none, so to ""."""
+    """Map every recorded batch id, those of duplicates included, to its key."""
     known = {}
     for _, _, request in state.requests():
         if request.batch_id:
             known[request.batch_id] = request.key
-        known.update(dict.fromkeys(request.duplicates, ""))
+        known.update(dict.fromkeys(request.duplicates, request.key))
     return known
 
 

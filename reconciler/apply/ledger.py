@@ -70,10 +70,10 @@ class Ledger:
         self.state = state
         self.dirty = False
 
-    def store(self, why: str) -> None:
+    def store(self) -> None:
         """Make everything recorded so far durable. Raises what the store raises."""
         if self.dirty:
-            self.state = self._store.save(self.state, touched=frozenset(self._touched), why=why)
+            self.state = self._store.save(self.state, touched=frozenset(self._touched), why="")
             self.dirty = False
 
     def owner(self, batch_id: str) -> str | None:

@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "apply": "Create what is new, exactly once, and record the ids.",
     "state": "Read what is recorded.",
     "resolve": "Settle a batch in doubt by hand.",
+    "adopt": "Record a batch that already exists.",
     "schema": "Write the JSON Schemas that editors and checks use.",
     "sandbox": "Serve the embedded API: a stand-in that calls nobody.",
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.cli.by_hand import audit, existing_batch, told, why_option
 from reconciler.cli.options import state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed
@@ -15,9 +16,9 @@ from reconciler.plan.settling import as_created
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
-    from reconciler.ports import BatchApi
     from reconciler.state.document import Generation, RequestRecord, State
 
 
@@ -25,20 +26,22 @@ if TYPE_CHECKING:
 @click.argument("name")
 @click.option("--created", "batch_id", metavar="BATCH_ID", help="It exists, and this is its id.")
 @click.option("--not-created", is_flag=True, help="It certainly does not exist.")
+@why_option
 @state_options
 @click.pass_obj
 def command(
-    root: Path, /, name: str, *, batch_id: str | None, not_created: bool, **state: Any
+    root: Path, /, name: str, *, batch_id: str | None, not_created: bool, why: str, **state: Any
 ) -> None:
     """Settle a batch in doubt by hand: say that it exists, or that it does not.
 
     With --created the batch is read through the API first: it must exist, in the same campaign,
-    and not be recorded already. After --not-created the next apply creates it.
+    and not be recorded already. After --not-created the next apply creates it. Who said so, when
+    and why is kept.
 
     \b
     Examples:
       reconciler resolve renewals/2026-05 --created bat_123
-      reconciler resolve renewals/2026-05 --not-created
+      reconciler resolve renewals/2026-05 --not-created --why "not in the console"
     """
     if not_created == (batch_id is not None):
         raise click.UsageError("Give one of --created BATCH_ID and --not-created.")
@@ -46,22 +49,30 @@ def command(
     store = session.store()
     with store.exclusive():
         recorded = store.load()
-        generation, request = _in_doubt(recorded, name)
         now = session.clock.now()
+        generation, request = _in_doubt(recorded, name, now)
         if batch_id is None:
+            decision = audit(f"resolved {name} as not created", why, now)
             settled = replace(request, released_at=now)
-            told = f"{name} counts as not created. Next: reconciler apply"
+            next_step = f"{name} counts as not created. Next: reconciler apply"
         else:
             with session.api() as api:
-                _verify(api, recorded, name, batch_id)
+                batch = existing_batch(
+                    api, recorded, batch_id, name=name, campaign_id=generation.campaign_id
+                )
+            if batch.key not in {None, request.key}:
+                raise Refused(f"batch {batch_id} carries the key of another request")
+            decision = audit(f"resolved {name} as {batch_id}", why, now)
             settled = as_created(request, batch_id, by=RecordedBy.RESOLVED, now=now)
-            told = f"{name} is recorded as batch {batch_id}."
+            next_step = f"{name} is recorded as batch {batch_id}."
+        settled = replace(settled, audit=(*settled.audit, decision))
         changed = recorded.with_request(name, generation, settled)
-        store.save(changed, touched=frozenset({name}), why=f"resolve {name}")
-    click.echo(as_typed(told))
+        store.save(changed, touched=frozenset({name}), why=told(decision))
+    click.echo(as_typed(next_step))
 
 
-def _in_doubt(recorded: State, name: str) -> tuple[Generation, RequestRecord]:
+def _in_doubt(recorded: State, name: str, now: datetime) -> tuple[Generation, RequestRecord]:
+    """Find the request to settle. Raises `Refused` when there is none, or its run is at it."""
     record = recorded.record(name)
     if record is None:
         raise Refused(
@@ -69,28 +80,13 @@ def _in_doubt(recorded: State, name: str) -> tuple[Generation, RequestRecord]:
         )
     for request in record.current.requests:
         if request.in_doubt and request.released_at is None:
+            if request.expires_at is not None and now < request.expires_at:
+                raise Refused(
+                    f"run {request.run[:12]} is creating {name} and has until "
+                    f"{request.expires_at:%Y-%m-%d %H:%M:%S} UTC to say what came of it",
+                    hint="wait until then, and look at: reconciler plan",
+                )
             return record.current, request
     raise Refused(
         f"{name} is not in doubt: nothing to resolve", hint=f"see: reconciler state show {name}"
     )
-
-
-def _verify(api: BatchApi, recorded: State, name: str, batch_id: str) -> None:
-    """Refuse an id that cannot be this request's batch."""
-    owner = recorded.batch_ids().get(batch_id)
-    if owner is not None:
-        raise Refused(f"batch {batch_id} is recorded already, under {owner}")
-    generation, request = _in_doubt(recorded, name)
-    batch = api.batch(batch_id)
-    if batch is None:
-        raise Refused(
-            f"the API knows no batch {batch_id}",
-            hint="copy the id from the vendor's console; is GRAINE_API_KEY of the right account?",
-        )
-    if batch.campaign_id not in {None, generation.campaign_id}:
-        raise Refused(
-            f"batch {batch_id} is in campaign {batch.campaign_id}, {name} in "
-            f"{generation.campaign_id}"
-        )
-    if batch.key not in {None, request.key}:
-        raise Refused(f"batch {batch_id} carries the key of another request")

@@ -66,5 +66,8 @@ def _request_facts(request: RequestRecord) -> Iterator[tuple[str, str]]:
         yield "in doubt", request.unknown
     if request.recorded_at and request.recorded_by:
         yield "recorded", f"{request.recorded_at:%Y-%m-%d %H:%M:%S} UTC ({request.recorded_by})"
+    for decision in request.audit:
+        reason = f": {decision.why}" if decision.why else ""
+        yield "by hand", f"{decision.at:%Y-%m-%d %H:%M} UTC, {decision.who} {decision.said}{reason}"
     if request.duplicates:
         yield "cancelled", f"second batches of this key: {', '.join(request.duplicates)}"

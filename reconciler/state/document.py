@@ -45,6 +45,18 @@ class RecordedBy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What a person said about a request: who, when, what and why."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    who: str
+    at: datetime
+    said: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
     """One request of a generation: the intent to create it, and what came of it.
 
@@ -53,7 +65,8 @@ class RequestRecord:
     the intent is its run's alone; None where a lock plays that part. `unknown` says why the outcome
     is not known, None while the run is still at it (or died there). Until `watch_until` every run
     looks for second batches of this key. `duplicates` are ids of such batches, cancelled by us.
-    `released_at` is when a person said of a request in doubt that it made no batch.
+    `released_at` is when a person said of a request in doubt that it made no batch, and `audit`
+    all that people said of it.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -75,6 +88,7 @@ class RequestRecord:
     watch_until: datetime | None = None
     released_at: datetime | None = None
     duplicates: tuple[str, ...] = ()
+    audit: tuple[Audit, ...] = ()
 
     @property
     def in_doubt(self) -> bool:

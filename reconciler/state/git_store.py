@@ -110,7 +110,7 @@ class GitStore:
         """Hold nothing: the branch itself is what only one run can move."""
         return nullcontext()
 
-    def save(self, state: State, *, touched: frozenset[str], why: str) -> State:  # noqa: ARG002 - the commit says what the records say
+    def save(self, state: State, *, touched: frozenset[str], why: str) -> State:
         """Push the state; see `StateStore.save`.
 
         With new intents it is pushed onto the version that was planned against or not at all
@@ -119,7 +119,7 @@ class GitStore:
         intents = begins(self._known or State(lineage=state.lineage), state, touched)
         for attempt in range(TRIES):
             stored = replace(state, serial=state.serial + 1)
-            commit = self._commit(stored, touched)
+            commit = self._commit(stored, touched, why)
             pushed = self._git.push(self._place.remote, commit, self._place.branch)
             if self._is_in(commit, pushed):
                 self._tip, self._known = commit, stored
@@ -159,13 +159,14 @@ class GitStore:
             return False
         return self._git.is_ancestor(commit, tip)
 
-    def _commit(self, stored: State, touched: frozenset[str]) -> str:
+    def _commit(self, stored: State, touched: frozenset[str], why: str) -> str:
         self._pushes += 1
         before = self._known or State(lineage=stored.lineage)
         message = commit_message(
             before,
             stored,
             touched,
+            why=why,
             token=f"{self._run}-{self._pushes}",
             spec_commit=self._git.head(),
         )

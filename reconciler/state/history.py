@@ -16,15 +16,23 @@ _LISTED = 20
 
 
 def commit_message(
-    before: State, after: State, touched: frozenset[str], *, token: str, spec_commit: str | None
+    before: State,
+    after: State,
+    touched: frozenset[str],
+    *,
+    why: str = "",
+    token: str,
+    spec_commit: str | None,
 ) -> str:
     """Say what a state commit changes: a subject, a line a request, and trailers.
 
-    `token` makes the commit unlike that of every other run. `[skip ci]` keeps a state commit from
-    starting the workflow that made it.
+    `why` is what a person decided. `token` makes the commit unlike that of every other run.
+    `[skip ci]` keeps a state commit from starting the workflow that made it.
     """
     changes = list(_changes(before, after, touched))
     lines = [f"{_subject(changes)} [skip ci]", ""]
+    if why:
+        lines.extend([why, ""])
     if len(changes) > 1:
         lines.extend(f"- {verb} {name}{_id(record)}" for verb, name, record, _ in changes[:_LISTED])
         if len(changes) > _LISTED:

@@ -46,5 +46,6 @@ class StateStore(Protocol):
         `touched` are the names whose records this run changed since its `load`: should somebody
         else have stored a state meanwhile, these are laid onto theirs. But new intents must not
         be, because they were planned without knowing: a store that others can reach raises
-        `StateMoved` and stores nothing. Only inside `exclusive`.
+        `StateMoved` and stores nothing. `why` is a line for the history where a person decided,
+        empty where the records say it all. Only inside `exclusive`.
         """
