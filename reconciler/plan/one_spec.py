@@ -34,13 +34,18 @@ _LIFECYCLE_ACTIONS = {
 
 @dataclass(frozen=True)
 class SpecPlanner:
-    """Plans single specs against one state. `movable` maps new names to the old ones they were."""
+    """Plans single specs against one state.
+
+    `movable` maps new names to the old ones they were. `doubtful` maps digests to names that are in
+    doubt and have no spec any more.
+    """
 
     state: State
     facts: Facts
     rules: Rules
     now: datetime
     movable: Mapping[str, str]
+    doubtful: Mapping[str, str]
 
     def action(self, spec: Spec, again: Mapping[int, RequestRecord]) -> Action:
         """Plan one spec. `again` holds parts that were in doubt and are certainly not created."""
@@ -87,6 +92,17 @@ class SpecPlanner:
     def _for_new(self, spec: Spec) -> Action:
         if spec.name in self.movable:
             return self._move(spec, self.movable[spec.name])
+        was = next(
+            (self.doubtful[r.digest] for r in spec.requests if r.digest in self.doubtful), None
+        )
+        if was is not None:
+            return self._blocked(
+                spec,
+                Reason.IN_DOUBT,
+                f"its contents are those of {was}, which has no spec any more and may have been "
+                "created: creating this could call the same people again",
+                f"settle it first: reconciler apply, or: reconciler resolve {was}",
+            )
         existing = self.facts.existing.get(spec.name, ())
         adoptions = tuple(_same_contents(spec, existing))
         if len(adoptions) == len(spec.requests):

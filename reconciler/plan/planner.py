@@ -15,8 +15,8 @@ from reconciler.plan.one_spec import SpecPlanner
 from reconciler.plan.settling import (
     Settled,
     StillInDoubt,
-    oldest,
     settle,
+    sort_out,
     with_adoption,
     without_released,
 )
@@ -39,7 +39,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     `specs` must have no errors. `now` is aware, in UTC.
     """
     by_name = {spec.name: spec for spec in specs.specs}
-    state = without_released(state, by_name)
+    state = without_released(state, by_name, facts)
     settled = {each.name: each for each in settle(state, facts, rules, now)}
     actions = [
         *(a for each in settled.values() for a in _settling(each, by_name.get(each.name))),
@@ -48,7 +48,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     stuck = {action.name for action in actions if action.kind is ActionKind.BLOCKED}
     known = _with_adoptions(state, settled.values(), now)
     movable = _movable(known, by_name)
-    planner = SpecPlanner(known, facts, rules, now, movable)
+    planner = SpecPlanner(known, facts, rules, now, movable, _doubtful(known, by_name))
     diagnostics = [*specs.diagnostics, *facts.diagnostics]
     for name in sorted(set(by_name) - stuck):
         again = {r.part: r for r in settled[name].again} if name in settled else {}
@@ -124,7 +124,7 @@ def _duplicates(state: State, facts: Facts) -> Iterator[Action]:
         ]
         if record.status is not Status.CREATED or not found:
             continue
-        keep, extra = oldest(found, recorded=record.batch_id)
+        keep, extra = sort_out(record, found)
         if keep.batch_id != record.batch_id:
             yield _adopt_older(name, generation, record, keep)
         for batch in extra:
@@ -187,6 +187,16 @@ def _movable(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
         if candidates:
             pairs[name] = candidates.pop(0)
     return pairs
+
+
+def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
+    """Map the digests of names that are in doubt and have no spec any more to those names."""
+    return {
+        request.digest: name
+        for name in sorted(set(state.batches) - set(by_name))
+        for request in state.batches[name].current.requests
+        if state.batches[name].current.in_doubt
+    }
 
 
 def _cancel_duplicate(name: str, generation: Generation, part: int, batch_id: str) -> Action:

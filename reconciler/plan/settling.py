@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from reconciler.observed import TERMINAL, Batch
 from reconciler.plan.actions import Adoption, Reason
 from reconciler.state.document import RecordedBy, Status
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.model import Spec
-    from reconciler.observed import Batch
     from reconciler.plan.facts import Facts, Rules
     from reconciler.state.document import Generation, RequestRecord, State
 
@@ -64,7 +64,7 @@ def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: d
         )
     found = facts.found.get(record.key, ())
     foreign = [batch for batch in found if batch.digest not in {None, record.digest}]
-    if foreign:
+    if foreign and record.released_at is None:
         return StillInDoubt(
             Reason.KEY_CONFLICT,
             f"batch {foreign[0].batch_id} carries this key with other contents "
@@ -72,6 +72,8 @@ def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: d
             f"look at it, then: reconciler resolve {name} --created {foreign[0].batch_id} "
             f"or --not-created",
         )
+    # A person who looked at a conflict and said "not created" has settled it.
+    found = tuple(batch for batch in found if batch not in foreign)
     if found:
         keep, extra = oldest(found)
         return Found(keep, extra)
@@ -134,7 +136,8 @@ def oldest(
 
     The oldest has called the most people, and one that a person cancelled was not wanted, so its
     twin is not either. Every run chooses the same one; where an age is not told, the `recorded`
-    one stays. Gives the kept one and the others that still have to be cancelled.
+    one stays. Gives the kept one and the others that still have to be cancelled; one that ended
+    calls nobody any more.
     """
     undated = any(batch.created_at is None for batch in batches)
     keep, *rest = sorted(
@@ -145,7 +148,21 @@ def oldest(
             batch.batch_id,
         ),
     )
-    return keep, tuple(batch for batch in rest if batch.status != "cancelled")
+    return keep, tuple(batch for batch in rest if batch.status not in TERMINAL)
+
+
+def sort_out(record: RequestRecord, found: Sequence[Batch]) -> tuple[Batch, tuple[Batch, ...]]:
+    """Choose, for a request whose batch is known, which of its batches is kept: see `oldest`.
+
+    A recorded batch that the API does not list may be there all the same, of any age: it stays. A
+    known duplicate is never kept, and is cancelled again where cancelling it did not work.
+    """
+    known = [batch for batch in found if batch.batch_id in record.duplicates]
+    others = [batch for batch in found if batch.batch_id not in record.duplicates]
+    if record.batch_id not in {batch.batch_id for batch in others}:
+        others.append(Batch(record.batch_id or ""))
+    keep, extra = oldest(others, recorded=record.batch_id)
+    return keep, (*extra, *(batch for batch in known if batch.status not in TERMINAL))
 
 
 def as_created(
@@ -184,15 +201,17 @@ class Settled:
     in_doubt: tuple[StillInDoubt, ...]
 
 
-def without_released(state: State, specs: Mapping[str, Spec]) -> State:
+def without_released(state: State, specs: Mapping[str, Spec], facts: Facts) -> State:
     """Leave out requests that a person settled as not created and that no spec asks for any more.
 
-    One that a spec still asks for stays: it is created again under its key, and watched.
+    One that a spec still asks for stays: it is created again under its key, and watched. So does
+    one whose batch was seen: it arrived after all, and its people are not to be called again.
     """
     for name, generation, record in list(state.requests()):
         spec = specs.get(name)
         wanted = {request.digest for request in spec.requests} if spec else set()
-        if record.in_doubt and record.released_at and record.digest not in wanted:
+        seen = any(b.digest in {None, record.digest} for b in facts.found.get(record.key, ()))
+        if record.in_doubt and record.released_at and not seen and record.digest not in wanted:
             state = state.without_request(name, generation.generation, record.part)
     return state
 
