@@ -284,8 +284,10 @@ class _Apply:
         else:
             click.echo(as_typed(text.report_text(report)), nl=False)
             told = {result.ending for result in report.results}
-            if told & {Ending.CREATED, Ending.DONE} and not self._session.options.sandbox:
-                click.echo(f"Recorded in {store.where}: commit it with the specs.", err=True)
+            recorded = told & {Ending.CREATED, Ending.DONE, Ending.UNKNOWN}
+            if recorded and not self._session.options.sandbox:
+                then = "" if self._session.in_git else ": commit it with the specs"
+                click.echo(f"Recorded in {store.where}{then}.", err=True)
 
 
 def _difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:

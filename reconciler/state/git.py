@@ -196,6 +196,10 @@ class Git:
                 return Pushed(_rejection(rest), f"{rest.split(chr(9))[-1]}\n{told}".strip())
         return Pushed(PushFate.UNKNOWN, told)
 
+    def delete_branch(self, remote: str, branch: str) -> None:
+        """Remove a branch of the remote, if it is there; what goes wrong is not told."""
+        self._network("push", "--quiet", "--no-verify", remote, f":refs/heads/{branch}")
+
     # -- running ------------------------------------------------------------------------------
 
     def _read(self, *arguments: str) -> str:

@@ -47,8 +47,8 @@ class GitStore:
     """A `StateStore` on a git branch. One run, one store."""
 
     def __init__(self, git: Git, place: Place, *, clock: Clock, ids: Ids, run: str) -> None:
-        self._git = git
-        self._place = place
+        self.git = git
+        self.place = place
         self._clock = clock
         self._run = run
         self._lineage = ids.unique()
@@ -59,15 +59,15 @@ class GitStore:
     @property
     def where(self) -> str:
         """The place as people know it."""
-        return f"{self._place.remote}/{self._place.branch}:{self._place.path}"
+        return f"{self.place.remote}/{self.place.branch}:{self.place.path}"
 
     def load(self) -> State:
         """Read the state at the remote's tip; a branch that is not there yet is empty."""
-        self._tip = self._git.remote_tip(self._place.remote, self._place.branch)
+        self._tip = self.git.remote_tip(self.place.remote, self.place.branch)
         data = None
         if self._tip is not None:
-            self._git.fetch(self._place.remote, self._place.branch, self._tip)
-            data = self._git.file_at(self._tip, self._place.path)
+            self.git.fetch(self.place.remote, self.place.branch, self._tip)
+            data = self.git.file_at(self._tip, self.place.path)
         self._known = self._decode(data)
         return self._known
 
@@ -76,7 +76,7 @@ class GitStore:
 
         Raises `Superseded` when the branch has moved past it, `Refused` when it was never there.
         """
-        head, source = self._git.head(), self._place.source_branch
+        head, source = self.git.head(), self.place.source_branch
         if head is None:
             raise Refused("nothing is committed here, so nothing was reviewed")
         if source is None:
@@ -84,26 +84,26 @@ class GitStore:
                 "a detached checkout of no known branch: nobody can say whether it is current",
                 hint="check the branch out, or set GITHUB_REF_NAME to its name",
             )
-        tip = self._git.remote_tip(self._place.remote, source)
+        tip = self.git.remote_tip(self.place.remote, source)
         if tip is None:
             raise Refused(
-                f"{self._place.remote} has no branch {source}",
-                hint=f"push it first: git push {self._place.remote} {source}",
+                f"{self.place.remote} has no branch {source}",
+                hint=f"push it first: git push {self.place.remote} {source}",
             )
-        self._git.fetch(self._place.remote, source, tip)
+        self.git.fetch(self.place.remote, source, tip)
         if head == tip:
             return
-        path = self._place.path
-        if not self._git.is_ancestor(head, tip):
-            if self._git.is_ancestor(tip, head) and not self._git.differs_beyond(tip, head, path):
+        path = self.place.path
+        if not self.git.is_ancestor(head, tip):
+            if self.git.is_ancestor(tip, head) and not self.git.differs_beyond(tip, head, path):
                 return
             raise Refused(
-                f"{self._git.subject(head)}, checked out here, is not on "
-                f"{self._place.remote}/{source}",
+                f"{self.git.subject(head)}, checked out here, is not on "
+                f"{self.place.remote}/{source}",
                 hint="push or merge it first; what is applied must be what others can see",
             )
-        if self._git.differs_beyond(head, tip, path):
-            newer = self._git.subject(self._git.latest_beyond(head, tip, path))
+        if self.git.differs_beyond(head, tip, path):
+            newer = self.git.subject(self.git.latest_beyond(head, tip, path))
             raise Superseded(f"superseded by {newer}: nothing was applied from this checkout")
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -120,13 +120,13 @@ class GitStore:
         for attempt in range(TRIES):
             stored = replace(state, serial=state.serial + 1)
             commit = self._commit(stored, touched, why)
-            pushed = self._git.push(self._place.remote, commit, self._place.branch)
+            pushed = self.git.push(self.place.remote, commit, self.place.branch)
             if self._is_in(commit, pushed):
                 self._tip, self._known = commit, stored
                 return stored
             if pushed.fate is PushFate.REFUSED:
                 raise Refused(
-                    f"{self._place.remote} does not take the state: {_first_line(pushed.told)}",
+                    f"{self.place.remote} does not take the state: {_first_line(pushed.told)}",
                     hint=advice(pushed.told),
                 )
             if intents and pushed.fate is PushFate.MOVED:
@@ -151,13 +151,13 @@ class GitStore:
             return False
         # A lost connection tells nothing, and "somebody was first" may mean an earlier try of ours.
         try:
-            tip = self._git.remote_tip(self._place.remote, self._place.branch)
+            tip = self.git.remote_tip(self.place.remote, self.place.branch)
             if tip is None:
                 return False
-            self._git.fetch(self._place.remote, self._place.branch, tip)
+            self.git.fetch(self.place.remote, self.place.branch, tip)
         except StateError:
             return False
-        return self._git.is_ancestor(commit, tip)
+        return self.git.is_ancestor(commit, tip)
 
     def _commit(self, stored: State, touched: frozenset[str], why: str) -> str:
         self._pushes += 1
@@ -168,10 +168,10 @@ class GitStore:
             touched,
             why=why,
             token=f"{self._run}-{self._pushes}",
-            spec_commit=self._git.head(),
+            spec_commit=self.git.head(),
         )
-        return self._git.commit_file(
-            self._place.path,
+        return self.git.commit_file(
+            self.place.path,
             codec.encode(stored),
             message,
             parent=self._tip,
