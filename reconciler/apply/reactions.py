@@ -139,8 +139,9 @@ class Reactions:
             batch_id=created.batch_id,
             warnings=warnings,
         )
-        if job.creation.previous is not None:
-            # The attempt that was given up may have arrived after all, just before this one.
+        if job.creation.previous is not None or job.action.arm_delay:
+            # An attempt that was given up may have arrived after all, just before this one; and
+            # while nothing rings yet there is time to see what a proxy sent twice.
             self.look(job.action, job.place, 0.0, own=created.batch_id)
 
     def _on_rejected(self, job: Job, rejected: Rejected) -> None:

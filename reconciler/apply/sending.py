@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,6 +19,7 @@ from reconciler.observed import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from reconciler.apply.ledger import Place
     from reconciler.observed import Batch, Outcome
@@ -41,8 +43,11 @@ class Job:
     first_tried_at: float | None = None
     tries: int = 0
 
-    def body(self) -> bytes:
-        """Build the request's JSON, with the marker by which the batch is found again."""
+    def body(self, now: datetime) -> bytes:
+        """Build the request's JSON, with the marker by which the batch is found again.
+
+        An armed batch gets a start so far after `now`; it is not part of what the digest covers.
+        """
         request = self.creation.request
         marker = {
             "key": self.creation.key,
@@ -53,6 +58,9 @@ class Job:
         }
         body: dict[str, Any] = dict(request.fields)
         body["metadata"] = {**(body.get("metadata") or {}), "reconciler": marker}
+        if self.action.arm_delay and request.scheduled_start is None:
+            armed = (now + self.action.arm_delay).astimezone(UTC)
+            body["scheduled_start"] = f"{armed:%Y-%m-%dT%H:%M:%S}Z"
         body["contacts"] = list(request.contacts)
         return orjson.dumps(body)
 
@@ -132,7 +140,7 @@ class Workers:
 
     def _post(self, job: Job) -> Event:
         try:
-            body = job.body()
+            body = job.body(self.clock.now())
             # The last look before phones ring: a process that was suspended here for longer than
             # its intent is good for must record a new one first.
             if self.stop.is_set() or self.clock.elapsed() - job.intended_at > self.lease:

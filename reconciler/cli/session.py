@@ -101,6 +101,7 @@ class Session:
             settle=timedelta(seconds=self.settings.settle if settle is None else settle),
             hold=self.settings.unknown == "hold",
             run=self.run,
+            arm_delay=timedelta(seconds=self.settings.arm_delay),
             timeout=timedelta(seconds=_timeout()),
             organization_id=None
             if self.options.sandbox

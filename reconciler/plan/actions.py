@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from reconciler.model import Diagnostic, Request, Spec
     from reconciler.observed import Batch, Campaign
     from reconciler.state.document import RequestRecord
+
+
+AT_ONCE = timedelta(0)
 
 
 class ActionKind(StrEnum):
@@ -98,7 +102,8 @@ class Action:
 
     `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
     out, aware in UTC: None for at once, or when the campaign's timezone is not known. `part` tells
-    which request a duplicate is of.
+    which request a duplicate is of. `arm_delay` is how long after its creation a batch without a
+    scheduled start begins to call; zero is at once.
     """
 
     kind: ActionKind
@@ -116,6 +121,7 @@ class Action:
     changes: tuple[FieldChange, ...] = ()
     scheduled_start: str | None = None
     starts_at: datetime | None = None
+    arm_delay: timedelta = AT_ONCE
     message: str = ""
     hint: str = ""
 

@@ -44,7 +44,8 @@ class Rules:
     `settle` is how old an attempt must be before its absence counts as "not created"; with `hold`
     it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`. `run` is this run,
     whose own intents it need not leave alone. `timeout` is how long a request may be under way
-    after the intent of another run expired.
+    after the intent of another run expired. `arm_delay` is how far ahead a batch that would call at
+    once is created.
     """
 
     settle: timedelta = timedelta(seconds=600)
@@ -52,3 +53,4 @@ class Rules:
     organization_id: str | None = None
     run: str | None = None
     timeout: timedelta = timedelta(seconds=60)
+    arm_delay: timedelta = timedelta(0)

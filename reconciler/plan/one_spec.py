@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.digest import request_key
 from reconciler.model import Lifecycle, OnChange
-from reconciler.plan.actions import Action, ActionKind, Adoption, Creation, Reason
+from reconciler.plan.actions import AT_ONCE, Action, ActionKind, Adoption, Creation, Reason
 from reconciler.plan.diff import field_changes
 from reconciler.plan.settling import oldest
 from reconciler.spec.schedule import past_diagnostic, resolve
@@ -236,6 +236,7 @@ class SpecPlanner:
             spec=spec,
             scheduled_start=start,
             starts_at=resolve(start, timezone)[0] if start else None,
+            arm_delay=AT_ONCE if start else self.rules.arm_delay,
         )
 
     def _blocked(self, spec: Spec, reason: Reason, message: str, hint: str) -> Action:

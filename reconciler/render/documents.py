@@ -42,7 +42,8 @@ class ActionDocument(TypedDict):
     """What is, or was, done about one name.
 
     `contacts` is how many people the batch has, `people` how many are called by this action.
-    `starts_at` is in UTC. The fields from `outcome` on are there after an apply.
+    `starts_at` is in UTC; `arm_delay` is in seconds after the creation. The fields from `outcome`
+    on are there after an apply.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ActionDocument(TypedDict):
     generation: int
     scheduled_start: str | None
     starts_at: str | None
+    arm_delay: NotRequired[float]
     file: NotRequired[str]
     batch_id: NotRequired[str | None]
     moved_from: NotRequired[str]

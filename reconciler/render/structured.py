@@ -110,6 +110,7 @@ def _action(action: Action) -> dict[str, Any]:
         "generation": action.generation,
         "scheduled_start": action.scheduled_start,
         "starts_at": action.starts_at,
+        "arm_delay": action.arm_delay.total_seconds() if action.creations else 0,
         "file": action.spec.file if action.spec else None,
         "batch_id": action.batch_id,
         "moved_from": action.moved_from,
@@ -120,7 +121,7 @@ def _action(action: Action) -> dict[str, Any]:
         "message": action.message,
         "hint": action.hint,
     }
-    optional = ("batch_id", "moved_from", "changes", "message", "hint", "file")
+    optional = ("arm_delay", "batch_id", "moved_from", "changes", "message", "hint", "file")
     return {k: v for k, v in document.items() if k not in optional or v}
 
 

@@ -61,7 +61,11 @@ def _request_facts(request: RequestRecord) -> Iterator[tuple[str, str]]:
     yield "status", request.status.value
     yield "key", request.key
     yield "digest", request.digest
-    yield "attempted", f"{request.attempted_at:%Y-%m-%d %H:%M:%S} UTC, attempt {request.attempt}"
+    if request.attempt:
+        yield (
+            "attempted",
+            f"{request.attempted_at:%Y-%m-%d %H:%M:%S} UTC, attempt {request.attempt}",
+        )
     if request.unknown:
         yield "in doubt", request.unknown
     if request.recorded_at and request.recorded_by:

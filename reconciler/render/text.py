@@ -105,7 +105,7 @@ def _action_lines(action: Action, plan: Plan, now: datetime) -> Iterator[str]:
         facts.append(("people", f"{action.people:,}"))
         facts.append(("starts", start(action, plan, now)))
     elif action.contacts:
-        facts.append(("people", f"{action.contacts:,} in this batch; none is called by this"))
+        facts.append(("people", f"{action.contacts:,}, none of whom is called by this"))
     facts.append(("campaign", _campaign(action, plan)))
     if action.creations and action.spec is not None:
         facts.extend(_limits(action))
@@ -177,12 +177,18 @@ def _result_lines(result: Result, width: int, shared: set[str]) -> Iterator[str]
     size = f"  {people(action.contacts)}" if action.contacts else ""
     sign, _ = _ENDINGS[result.ending]
     yield f"{sign}  {action.name:<{width}}  {_word(result):<8}{ids}{size}".rstrip()
-    if result.message:
+    if result.message and not _goes_without_saying(result):
         yield f"      why       {result.message}"
     for warning in result.warnings:
         yield f"      warning   {warning}"
     if result.hint and result.hint not in shared:
         yield f"      hint      {result.hint}"
+
+
+def _goes_without_saying(result: Result) -> bool:
+    """Whether a result went as the plan, shown just before, explained it."""
+    well = result.ending in {Ending.CREATED, Ending.DONE}
+    return well and result.message == result.action.message
 
 
 def _word(result: Result) -> str:

@@ -34,7 +34,11 @@ def people(count: int) -> str:
 
 def how_soon(plan: Plan) -> str:
     """Say how many of a plan's people are called as soon as it is applied; ends a phrase."""
-    soon = sum(action.people for action in plan.actions if action.scheduled_start is None)
+    soon = sum(
+        action.people
+        for action in plan.actions
+        if action.scheduled_start is None and not action.arm_delay
+    )
     if not soon:
         return ""
     return f" {RIGHT_AWAY}" if soon == plan.people else f", {soon:,} of them {RIGHT_AWAY}"
@@ -61,6 +65,9 @@ def span(seconds: float) -> str:
 
 def start(action: Action, plan: Plan, now: datetime) -> str:
     """Say when an action's first call can go out, in the campaign's time and in UTC."""
+    if action.arm_delay:
+        wait = span(action.arm_delay.total_seconds())
+        return f"{wait} after its creation (armed: until then it can be cancelled unheard)"
     if action.scheduled_start is None:
         return f"{RIGHT_AWAY}: phones ring within seconds of its creation"
     campaign = plan.campaigns.get(action.campaign_id)

@@ -101,6 +101,9 @@ class Settings(Model):
     """How old an attempt must be before a batch that was not found is created again."""
     lease: _Lease = 300.0
     """How long an intent belongs to its run alone."""
+    arm_delay: _Duration = 0.0
+    """How far ahead a batch without scheduled_start is created, so that a duplicate or a mistake
+    can be cancelled before any phone rings; 0 calls at once."""
     chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = 8
     """How many creates are recorded together."""
 
@@ -129,5 +132,6 @@ def load_settings(root: Path, *, shown: str | None = None) -> Settings:
         except ValidationError as error:
             collector.extend(model_problems(error, Settings))
     if collector or settings is None:
-        raise InvalidSpecs(diagnose(collector, data, file))
+        found = diagnose(collector, data, file)
+        raise InvalidSpecs(sorted(found, key=lambda one: (one.line, one.column)))
     return settings
