@@ -1,0 +1,227 @@
+"""`reconciler plan`: what it says about everything it can plan, and its exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import orjson
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.sandbox import Sandbox
+    from tests.cli.conftest import Cli
+
+SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "plan.schema.json"
+
+
+def conforms(document: Any) -> None:
+    """Hold a document against the published schema."""
+    jsonschema.validate(document, orjson.loads(SCHEMA.read_bytes()))
+
+
+def test_new_specs(account: Cli, write: Callable[..., Path]) -> None:
+    """A plan says who is created, how many people that calls, when, and with which limits."""
+    write("welcome", people=1, concurrency_limit="10", max_retries_override="0")
+    write("renewals/2035-05", people=3, scheduled_start="2035-05-14T09:00:00")
+    assert account.run("plan") == 0
+    assert account.run("plan", "--format", "markdown") == 0
+    assert account.run("plan", "--detailed-exitcode") == 2
+    account.said("plan_create")
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+
+
+def test_json(account: Cli, write: Callable[..., Path]) -> None:
+    """The JSON plan says the same as the text, for programs."""
+    write("renewals", people=3, scheduled_start="2035-05-14T09:00:00")
+    assert account.run("plan", "--format", "json", "--detailed-exitcode") == 2
+    conforms(account.json())
+    account.said("plan_json")
+
+
+def test_nothing_to_do(account: Cli, write: Callable[..., Path]) -> None:
+    """Once applied, the same specs plan nothing, whatever the order of their keys and people."""
+    write()
+    account.prepare("apply", "--yes")
+    assert account.run("plan") == 0
+    assert account.run("plan", "--detailed-exitcode") == 0
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+    assert account.json()["actions"] == []
+    account.said("plan_none")
+
+
+def test_without_a_token(cli: Cli, write: Callable[..., Path]) -> None:
+    """Without a token, or with --offline, the plan says what it could not know."""
+    write(scheduled_start="2035-05-14T09:00:00")
+    assert cli.run("plan") == 0
+    assert cli.run("plan", "--offline") == 0
+    assert cli.run("plan", "--offline", "--format", "json") == 0
+    conforms(cli.json())
+    assert cli.json()["offline"] is True
+    cli.said("plan_offline")
+
+
+def test_in_the_sandbox(cli: Cli, write: Callable[..., Path]) -> None:
+    """`--sandbox` says that nothing is real, and hints keep to the sandbox and the root."""
+    Path("batches").mkdir()
+    write("../staging/welcome")
+    assert cli.run("--batches", "staging", "plan", "--sandbox") == 0
+    assert cli.run("--batches", "staging", "apply", "--sandbox") == 4
+    assert "reconciler --batches staging apply --sandbox --yes" in cli.stderr
+    cli.said("sandbox_plan")
+
+
+def test_a_renamed_spec(account: Cli, write: Callable[..., Path]) -> None:
+    """The same contents under another name are a move: nobody is called."""
+    old = write("welcome")
+    account.prepare("apply", "--yes")
+    old.rename("batches/hello.yaml")
+    assert account.run("plan") == 0
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+    assert account.run("apply", "--yes") == 0
+    account.said("plan_move")
+
+
+def test_a_removed_spec(account: Cli, write: Callable[..., Path]) -> None:
+    """A batch whose spec is gone is left alone, and the plan says so."""
+    write("stays")
+    old = write("welcome")
+    account.prepare("apply", "--yes")
+    old.unlink()
+    assert account.run("plan") == 0
+    account.said("plan_orphan")
+
+
+def test_a_changed_spec(account: Cli, write: Callable[..., Path]) -> None:
+    """A changed spec plans a replacement, says what changed, and that apply refuses it for now."""
+    write(concurrency_limit="10")
+    account.prepare("apply", "--yes")
+    write(concurrency_limit="20", people=3)
+    assert account.run("plan") == 0
+    assert account.run("plan", "--format", "markdown") == 0
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+    assert account.run("apply", "--yes") == 4
+    account.said("plan_replace")
+
+
+def test_on_change_forbid(account: Cli, write: Callable[..., Path]) -> None:
+    """A spec that forbids changes is blocked when it changes."""
+    write(reconcile="{on_change: forbid}")
+    account.prepare("apply", "--yes")
+    write(reconcile="{on_change: forbid}", people=3)
+    assert account.run("plan") == 0
+    assert account.run("apply", "--yes") == 4
+    account.said("plan_forbid")
+
+
+def test_a_lost_state(account: Cli, write: Callable[..., Path]) -> None:
+    """Without its state, a spec whose batch the API has is adopted, not created again."""
+    write()
+    account.prepare("apply", "--yes")
+    Path("batches/state.json").unlink()
+    assert account.run("plan") == 0
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+    assert account.run("apply", "--yes") == 0
+    account.said("plan_adopt")
+
+
+def test_a_name_that_the_api_has(account: Cli, write: Callable[..., Path]) -> None:
+    """Another batch of the same name that no state knows is never guessed about."""
+    write()
+    account.prepare("apply", "--yes")
+    Path("batches/state.json").unlink()
+    write(concurrency_limit="7")
+    assert account.run("plan") == 0
+    assert account.run("apply", "--yes") == 4
+    account.said("plan_name_in_use")
+
+
+def test_clocks_put_forward(account: Cli, write: Callable[..., Path]) -> None:
+    """A start that the campaign's clocks jump over is told, and what it is taken for."""
+    write(campaign_id="cmp_new_york", scheduled_start="2035-03-11T02:30:00")
+    assert account.run("plan") == 0
+    account.said("plan_dst")
+
+
+def test_odd_campaigns(account: Cli, write: Callable[..., Path]) -> None:
+    """A campaign that is paused, or that nobody knows, is pointed out."""
+    write("paused", campaign_id="cmp_paused")
+    write("missing", campaign_id="cmp_missing")
+    assert account.run("plan") == 0
+    account.said("plan_odd_campaigns")
+
+
+def test_another_organisation(account: Cli, write: Callable[..., Path]) -> None:
+    """A spec of another organisation than GRAINE_ORG_ID is refused."""
+    account.env(GRAINE_ORG_ID="org_ours")
+    write(organization_id="org_theirs")
+    assert account.run("plan") == 0
+    account.said("plan_other_organisation")
+
+
+def test_a_long_plan(account: Cli, write: Callable[..., Path]) -> None:
+    """After many actions the sum is told again, where the eye is."""
+    for number in range(7):
+        write(f"spec-{number}", people=number + 1, scheduled_start="2035-05-14T09:00:00")
+    write("thousands", people=0)
+    people = "".join(f"+1415{n:07d},Person {n}\n" for n in range(12_000))
+    Path("batches/list.csv").write_text(f"phone_number,callee_name\n{people}", encoding="utf-8")
+    Path("batches/thousands.yaml").write_text(
+        "campaign_id: cmp_abc123\ncontacts: {file: list.csv}\n", encoding="utf-8"
+    )
+    assert account.run("plan") == 0
+    account.said("plan_long")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GRAINE_API_KEY": ""},
+        {"GRAINE_API_KEY": "gat_a b"},
+        {"GRAINE_API_KEY": "Bearer gat_abc"},
+        {"GRAINE_API_URL": "http://api.example.com/api/v1"},
+        {"GRAINE_API_URL": "api.example.com"},
+        {"GRAINE_TIMEOUT": "soon"},
+        {"GRAINE_API_KEY": "gat_wrong"},
+    ],
+    ids=["none", "space", "bearer", "in_clear", "no_url", "timeout", "wrong"],
+)
+def test_a_wrong_environment(
+    account: Cli,
+    write: Callable[..., Path],
+    variables: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    """What is wrong with token, URL or timeout is told before anything is sent."""
+    write()
+    account.env(**variables)
+    account.run("plan")
+    account.run("apply", "--yes")
+    account.said(f"environment_{request.node.callspec.id}")
+
+
+def test_an_api_that_is_not_there(
+    account: Cli, sandbox: Sandbox, write: Callable[..., Path]
+) -> None:
+    """A plan without answers is a plan with warnings."""
+    write()
+    sandbox.disconnect()
+    assert account.run("plan") == 0
+    account.said("unreachable_plan")
+
+
+def test_saving_a_plan_where_nothing_can_be_written(
+    account: Cli, write: Callable[..., Path]
+) -> None:
+    """A plan that cannot be saved is a usage error."""
+    write()
+    assert account.run("plan", "--out", "nowhere/plan.json") == 64
+    account.said("plan_not_saved")

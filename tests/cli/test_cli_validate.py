@@ -1,0 +1,96 @@
+"""`reconciler validate` at its various ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def broken(cli: Cli) -> None:  # noqa: ARG001 - it is the directory of the command line
+    """Write two specs with the mistakes people make."""
+    Path("batches").mkdir(exist_ok=True)
+    Path("batches/renewals.yaml").write_text(
+        "campaign_id: cmp_abc123\n"
+        "concurency_limit: 10\n"
+        "scheduled_start: 2035-05-12\n"
+        "contacts:\n"
+        "  - phone_number: 9812345600\n"
+        "    call_variables: {callee_name: Asha Testperson}\n"
+        "  - phone_number: +919812345601\n"
+        "    call_variables: {calle_name: Asha Testperson}\n",
+        encoding="utf-8",
+    )
+    Path("batches/welcome.yaml").write_text("campaign_id: [\n", encoding="utf-8")
+
+
+def test_sound_specs(cli: Cli, write: Callable[..., Path]) -> None:
+    """Sound specs give a count of them and of the people in them."""
+    write("welcome", people=1)
+    write("renewals/2035-05", people=3, scheduled_start="2035-05-12T09:00:00")
+    assert cli.run("validate") == 0
+    assert cli.run("validate", "--format", "json") == 0
+    assert cli.run("validate", "--format", "github") == 0
+    cli.said("validate_sound")
+
+
+def test_an_empty_directory(cli: Cli) -> None:
+    """A root without a spec is sound, and says what is looked for."""
+    Path("batches").mkdir()
+    assert cli.run("validate") == 0
+    assert cli.run("plan", "--offline") == 0
+    assert cli.run("state", "list") == 0
+    cli.said("empty_directory")
+
+
+@pytest.mark.usefixtures("broken")
+def test_broken_specs(cli: Cli) -> None:
+    """All mistakes at once, each with place, field and how to mend it; numbers are masked."""
+    assert cli.run("validate") == 1
+    cli.said("validate_broken")
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("output", ["json", "github"])
+def test_broken_specs_for_programs(cli: Cli, output: str) -> None:
+    """Programs are told the same as people."""
+    assert cli.run("validate", "--format", output) == 1
+    assert cli.stderr == ""
+    cli.said(f"validate_broken_{output}")
+
+
+@pytest.mark.usefixtures("broken")
+def test_nothing_is_planned_from_broken_specs(cli: Cli) -> None:
+    """Plan and apply tell the mistakes as validate does, and do nothing."""
+    assert cli.run("plan") == 1
+    assert cli.run("plan", "--format", "json") == 1
+    assert cli.json()["summary"]["create"] == 0
+    assert len(cli.json()["diagnostics"]) == 5
+    assert cli.run("apply", "--yes") == 1
+    assert not Path("batches/state.json").exists()
+    cli.said("broken_plan_and_apply")
+
+
+def test_a_start_that_is_over(cli: Cli, write: Callable[..., Path]) -> None:
+    """A start in the past is an error before the batch is created: it would call right away."""
+    write(scheduled_start="2020-05-12T09:00:00")
+    assert cli.run("validate") == 1
+    assert cli.run("plan", "--offline") == 1
+    assert cli.run("apply", "--sandbox", "--yes") == 1
+    cli.said("start_in_the_past")
+
+
+def test_wrong_settings(cli: Cli, write: Callable[..., Path]) -> None:
+    """A slip in reconciler.yaml is an error at its line, never a default."""
+    write()
+    Path("batches/reconciler.yaml").write_text("unknown: hlod\nparalellism: 9\n", encoding="utf-8")
+    assert cli.run("validate") == 1
+    assert cli.run("apply", "--sandbox", "--yes") == 1
+    cli.said("wrong_settings")
