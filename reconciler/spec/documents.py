@@ -46,7 +46,7 @@ def diagnose(problems: Iterable[Problem], data: bytes, file: str) -> list[Diagno
     problems = list(problems)
     wanted = {problem.path for problem in problems if problem.place is None}
     wanted |= {problem.first for problem in problems if problem.first is not None}
-    found = positions(data, wanted) if wanted != {()} else {}
+    found = positions(data, wanted)
     diagnostics = []
     for problem in problems:
         place = problem.place or nearest(found, problem.path, key=problem.at_key)

@@ -270,4 +270,4 @@ class BatchSpec(Model):
     metadata: Annotated[dict[str, Any], BeforeValidator(_metadata), _FREE_KEYS] | None = None
     """Stored with the batch. The key `reconciler` is reserved."""
     reconcile: Reconcile = Reconcile()
-    """What is for this tool alone; nothing of it is sent."""
+    """For this tool alone: the spec's name, its lifecycle, and whom a change calls."""

@@ -14,6 +14,9 @@ from reconciler.spec.problems import shown_number
 
 _SCIENTIFIC = re.compile(r"\+?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _DECIMAL = re.compile(r"\+?[0-9]{5,}[.,]0+")
+_LONGEST = 100
+"""No number is this long, and the searches below take time on what is."""
+
 _MIN_DIGITS, _MAX_DIGITS = 7, 15
 _E164_HINT = "write `+`, country code and number, digits only, such as `+14155550123`"
 _TEXT_HINT = "format the column as text in the spreadsheet, and export it again"
@@ -38,6 +41,8 @@ def explain(number: str) -> BadNumber:
 def _reason(number: str) -> tuple[str, str]:
     if not number.strip():
         return "the phone number is empty", "write the number, or delete the contact"
+    if len(number) > _LONGEST:
+        return f"is too long: more than {_LONGEST} characters", _E164_HINT
     for char in number:
         odd = _odd_character(char)
         if odd:

@@ -18,7 +18,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.spec.yaml import events
+from reconciler.spec.yaml import MAX_DEPTH, events
 from reconciler.spec.yaml_errors import at
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def positions(data: bytes, wanted: Iterable[Path]) -> dict[Path, Position]:
     `data` is UTF-8 without a BOM. Of a repeated key the first counts. A syntax error ends the
     search: what stands before it is found.
     """
-    through: set[Path] = {()}
+    through: set[Path] = set()
     for path in wanted:
         through.update(path[:length] for length in range(len(path) + 1))
     found: dict[Path, Position] = {}
@@ -54,7 +54,12 @@ def positions(data: bytes, wanted: Iterable[Path]) -> dict[Path, Position]:
 
 
 def nearest(found: dict[Path, Position], path: Path, *, key: bool) -> tuple[int, int]:
-    """Give the place of a path, or of the nearest thing above it; (0, 0) when there is nothing."""
+    """Give the place of a path, or of the nearest thing above it; (0, 0) when there is nothing.
+
+    The empty path is the whole file, which has no line either.
+    """
+    if not path:
+        return (0, 0)
     for length in range(len(path), 0, -1):
         position = found.get(path[:length])
         if position is not None:
@@ -67,7 +72,7 @@ def nearest(found: dict[Path, Position], path: Path, *, key: bool) -> tuple[int,
 def _walk(get: Callable[[], Any], through: set[Path], found: dict[Path, Position]) -> None:
     """Follow the events, with a stack of (path, next index or None for a mapping)."""
     stack: list[tuple[Path, int | None]] = []
-    while type(event := get()) is not StreamEndEvent:
+    while len(found) < len(through) and type(event := get()) is not StreamEndEvent:
         kind = type(event)
         if kind in _ENDS:
             stack.pop()
@@ -92,16 +97,17 @@ def _walk(get: Callable[[], Any], through: set[Path], found: dict[Path, Position
             found[path] = Position(place, key)
             if kind in _STARTS:
                 stack.append((path, None if kind is MappingStartEvent else 0))
-        elif kind in _STARTS:
-            _skip(get)
+        elif kind in _STARTS and not _skip(get):
+            return
 
 
-def _skip(get: Callable[[], Any]) -> None:
-    """Read past a collection that has just begun."""
+def _skip(get: Callable[[], Any]) -> bool:
+    """Read past a collection that has just begun; False when it is nested too deep to end soon."""
     depth = 1
-    while depth:
+    while 0 < depth <= MAX_DEPTH:
         kind = type(get())
         if kind in _STARTS:
             depth += 1
         elif kind in _ENDS:
             depth -= 1
+    return depth == 0

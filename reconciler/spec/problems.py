@@ -94,8 +94,7 @@ class Collector:
             elif nth == SHOWN + 1:
                 yield replace(
                     problem,
-                    path=problem.path[:1],
-                    message=f"and {count - SHOWN:,} more like this: {problem.kind}",
+                    message=f"and {count - SHOWN:,} more like this, from here on: {problem.kind}",
                     first=None,
                 )
 

@@ -32,6 +32,7 @@ _EXAMPLE = "2026-05-12T09:00:00"
 _WRITE = f"write `{_EXAMPLE}` (the campaign's timezone) or `{_EXAMPLE}Z` (UTC)"
 _MAX_OFFSET = timedelta(hours=14)
 _MAX_FRACTION = 6
+_LONGEST = 100
 
 # The last place on earth where a day ends: a naive time that is past there is past everywhere.
 _LAST_TIMEZONE = fixed_offset(timedelta(hours=-12))
@@ -106,7 +107,7 @@ def _to_utc(moment: datetime, offset: str, text: str) -> datetime:
 
 def _hint_for(text: str) -> str:
     """Guess what was meant by a text that is no time."""
-    if re.search(r"\d ?[A-Za-z]{2,}(?:[/_][A-Za-z_]+)?$", text.strip()):
+    if len(text) < _LONGEST and re.search(r"\d ?[A-Za-z]{2,}(?:[/_][A-Za-z_]+)?$", text.strip()):
         return (
             "leave the timezone's name out: a time without `Z` is read in the campaign's timezone"
         )

@@ -22,7 +22,7 @@ from ruamel.yaml.events import (
 )
 
 from reconciler.spec.problems import Path, Problem, quoted
-from reconciler.spec.yaml import MAX_DEPTH, MAX_NODES, Document, Plain, events
+from reconciler.spec.yaml import MAX_CONTACTS, MAX_DEPTH, MAX_NODES, Document, Plain, events
 from reconciler.spec.yaml_errors import at, syntax_problem
 
 _ENOUGH = 20
@@ -177,6 +177,8 @@ class _Surveyor:
             loose = len(self._stack) == 2 and not isinstance(value, dict)  # noqa: PLR2004
             if self._in_contacts() and loose and len(frame.node) > _MAX_LOOSE:
                 self._too_much(event, f"{_MAX_LOOSE:,} entries that are no contacts")
+            if len(self._stack) == 2 and len(frame.node) > MAX_CONTACTS:  # noqa: PLR2004
+                self._too_much(event, f"more than {MAX_CONTACTS:,} contacts")
         else:
             frame.waiting = False
             if not frame.repeated:

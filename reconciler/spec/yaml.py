@@ -37,6 +37,9 @@ MAX_DEPTH = 64
 MAX_NODES = 100_000
 """How many values may stand outside `contacts`."""
 
+MAX_CONTACTS = 2_000_000
+"""How many contacts may stand in the YAML itself; real ones reach the size limit before."""
+
 # An indicator of an anchor, alias or tag starts a token, and no token starts right after a letter
 # or digit: `R&D` is safe, `R & D` gets the guarded reading.
 _INDICATOR = re.compile(rb"(?<![A-Za-z0-9])[&*!]")
@@ -153,6 +156,8 @@ def _contacts(get: Callable[[], Any]) -> list[dict[str, Any]]:  # noqa: C901 - t
         if type(event) is not MappingEndEvent:
             raise Odd
         append(contact)
+        if len(contacts) > MAX_CONTACTS:
+            raise Odd
     if type(event) is not SequenceEndEvent:
         raise Odd
     return contacts

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from reconciler.spec.problems import Problem, printable
 
@@ -104,6 +105,8 @@ def syntax_problem(error: Exception, data: bytes) -> Problem:
         line = data.count(b"\n", 0, conflict.start()) + 1
         hint = "decide which side of the merge is meant, and delete the lines with the markers"
         return Problem((), "git left a conflict marker here", hint, place=(line, 1))
+    if isinstance(error, ReaderError):
+        return _refused_character(error, data)
     if not isinstance(error, MarkedYAMLError) or error.problem_mark is None:
         return Problem((), f"not YAML: {printable(str(error))[:200]}", place=(1, 1))
     problem = str(error.problem)
@@ -118,6 +121,19 @@ def syntax_problem(error: Exception, data: bytes) -> Problem:
             return Problem((), message, hint or _QUOTE_TEXT, place=(line, column))
     said = f"{context}: {problem}" if context else problem
     return Problem((), f"not YAML: {printable(said)}", place=(line, column))
+
+
+def _refused_character(error: ReaderError, data: bytes) -> Problem:
+    """Name a character that YAML does not allow anywhere."""
+    code = int(error.character)
+    before = data[: max(data.find(chr(code).encode("utf-8", "replace")), 0)]
+    place = (
+        before.count(b"\n") + 1,
+        len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1,
+    )
+    return Problem(
+        (), f"the character U+{code:04X} cannot stand in a YAML file", "delete it", place=place
+    )
 
 
 def _bad_start(data: bytes, line: int, column: int) -> Problem:

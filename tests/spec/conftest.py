@@ -45,7 +45,7 @@ class Root:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
-    """An empty batches root."""
+    """Give an empty batches root."""
     path = tmp_path / "batches"
     path.mkdir()
     return Root(path)

@@ -1,0 +1,134 @@
+"""A root's `reconciler.yaml`: defaults, durations, and no setting guessed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from reconciler.errors import InvalidSpecs
+from reconciler.spec.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from reconciler.model import Diagnostic
+    from tests.spec.conftest import Root
+
+
+def _wrong(root: Root, content: str) -> tuple[Diagnostic, ...]:
+    root.write("reconciler.yaml", content)
+    with pytest.raises(InvalidSpecs) as caught:
+        load_settings(root.path, shown="batches")
+    return caught.value.diagnostics
+
+
+@pytest.mark.parametrize("content", [None, "", "# nothing\n", "\n\n", "state: ~\n"])
+def test_without_settings_there_are_defaults(root: Root, content: str | None) -> None:
+    """A root without the file, with an empty one or with comments only has all the defaults."""
+    if content is not None:
+        root.write("reconciler.yaml", content)
+    assert load_settings(root.path) == Settings()
+    assert (
+        Settings().model_dump().items()
+        >= {
+            "state": "file",
+            "state_remote": "origin",
+            "state_branch": None,
+            "unknown": "retry",
+            "create_path": "/batches/",
+            "parallelism": 4,
+            "verify_for": 60,
+            "settle": 600,
+            "lease": 300,
+            "chunk": 8,
+        }.items()
+    )
+
+
+def test_every_setting_can_be_set(root: Root) -> None:
+    """Each field is read, with durations in any unit."""
+    root.write(
+        "reconciler.yaml",
+        "state: git\nstate_remote: upstream\nstate_branch: 2026\nunknown: hold\n"
+        "create_path: /batches/upload\nparallelism: 64\nverify_for: 90\nsettle: 1.5h\n"
+        'lease: "2 m"\nchunk: 1\narm_delay: 5m\n',
+    )
+    settings = load_settings(root.path)
+    assert settings.model_dump() == {
+        "arm_delay": 300,
+        "state": "git",
+        "state_remote": "upstream",
+        "state_branch": "2026",
+        "unknown": "hold",
+        "create_path": "/batches/upload",
+        "parallelism": 64,
+        "verify_for": 90,
+        "settle": 5_400,
+        "lease": 120,
+        "chunk": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("0", 0), ("90", 90), ("90s", 90), ("2m", 120), ("1h", 3_600), ("1d", 86_400), ("0.5", 0.5)],
+)
+def test_durations(root: Root, written: str, seconds: float) -> None:
+    """A duration is a number of seconds, or a number with a unit."""
+    root.write("reconciler.yaml", f"verify_for: {written}\n")
+    assert load_settings(root.path).verify_for == seconds
+
+
+@pytest.mark.parametrize(
+    ("content", "said", "hint"),
+    [
+        ("unknown: hlod", "it can be `retry`, `hold`", "did you mean `hold`?"),
+        ("unknwon: hold", "unknown field `unknwon`", "did you mean `unknown`?"),
+        ("parallelism: 65", "it can be 1 to 64", ""),
+        ("parallelism: 0", "it can be 1 to 64", ""),
+        ('parallelism: "4"', "not a number", "remove the quotes"),
+        ("chunk: 0", "it can be 1 or more", ""),
+        ("settle: -1", "a duration is needed", "`90s`, `2m`, `1h`, `1d`"),
+        ("settle: 2 weeks", "a duration is needed", "`90s`"),
+        ("settle: [1]", "is a list where a duration", ""),
+        ("lease: 0", "a lease must last", ""),
+        ("create_path: /other", "it can be `/batches/`, `/batches/upload`", ""),
+        ("- a", "a list where a mapping", ""),
+        ("state: git\nstate: file", "a second time; it is on line 1", ""),
+        ("state: {", "", ""),
+    ],
+)
+def test_a_wrong_setting_is_an_error(root: Root, content: str, said: str, hint: str) -> None:
+    """Nothing falls back to a default: each wrong setting is named with file, line and a way."""
+    (one,) = _wrong(root, content + "\n")
+    assert said in one.message
+    assert hint in one.hint
+    assert one.file == "batches/reconciler.yaml"
+    assert one.line >= 1
+
+
+def test_all_wrong_settings_are_reported_at_once(root: Root) -> None:
+    """Three mistakes are three diagnostics, in one go."""
+    found = _wrong(root, "parallelism: 0\nunknown: maybe\nfoo: 1\n")
+    assert [one.line for one in found] == [1, 2, 3]
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes settings halfway through a run."""
+    with pytest.raises(ValidationError):
+        setattr(Settings(), "parallelism", 2)  # noqa: B010 - the type checker knows already
+
+
+def test_settings_are_no_spec(root: Root) -> None:
+    """`reconciler.yaml` in the root is not read as a spec."""
+    root.write("reconciler.yaml", "state: git\n")
+    root.spec()
+    loaded = root.load()
+    assert (len(loaded.specs), loaded.diagnostics, loaded.files) == (1, (), 1)
+
+
+def test_a_broken_symlink_for_settings_is_an_error(root: Root) -> None:
+    """Settings that cannot be read are not taken for settings that do not exist."""
+    (root.path / "reconciler.yaml").symlink_to("nowhere")
+    with pytest.raises(InvalidSpecs):
+        load_settings(root.path)
