@@ -56,7 +56,8 @@ def read_contacts_file(root: FilePath, spec_path: str, file: ContactsFile, shown
     else:
         if all_sound(contacts):
             return ListRead(contacts)
-    return ListRead([], (), tuple(_explain(data, file, os.path.join(shown, file.file))))  # noqa: PTH118
+    where = os.path.join(shown, file.file)  # noqa: PTH118 - keeps the root as typed
+    return ListRead([], (), tuple(_explain(data, file, where)))
 
 
 def list_bytes(root: FilePath, file: ContactsFile) -> bytes:

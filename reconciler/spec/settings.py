@@ -116,7 +116,8 @@ def load_settings(root: Path, *, shown: str | None = None) -> Settings:
     path = root / SETTINGS
     if not os.path.lexists(path):
         return Settings()
-    file = os.path.join(str(root) if shown is None else shown, SETTINGS)  # noqa: PTH118
+    typed = str(root) if shown is None else shown
+    file = os.path.join(typed, SETTINGS)  # noqa: PTH118 - keeps the root as typed
     try:
         data = read_bytes(path, limit=_MAX_SETTINGS, hint="settings are a few lines")
     except Unreadable as error:

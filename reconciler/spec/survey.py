@@ -28,6 +28,9 @@ from reconciler.spec.yaml_errors import at, syntax_problem
 _ENOUGH = 20
 """So many structural problems are reported of one file before the survey ends."""
 
+_IN_LIST = 2
+"""How many collections are open where a contact stands: the top level and the list."""
+
 _MAX_LOOSE = 1_000
 """So many entries of `contacts` may be something else than a contact before the survey ends."""
 
@@ -174,11 +177,8 @@ class _Surveyor:
         """Give a value to its list or its key; of a repeated key the first value stays."""
         if isinstance(frame.node, list):
             frame.node.append(value)
-            loose = len(self._stack) == 2 and not isinstance(value, dict)  # noqa: PLR2004
-            if self._in_contacts() and loose and len(frame.node) > _MAX_LOOSE:
-                self._too_much(event, f"{_MAX_LOOSE:,} entries that are no contacts")
-            if len(self._stack) == 2 and len(frame.node) > MAX_CONTACTS:  # noqa: PLR2004
-                self._too_much(event, f"more than {MAX_CONTACTS:,} contacts")
+            if self._in_contacts() and len(self._stack) == _IN_LIST:
+                self._count_contact(len(frame.node), value, event)
         else:
             frame.waiting = False
             if not frame.repeated:
@@ -189,6 +189,13 @@ class _Surveyor:
             self._nodes += 1
             if self._nodes > MAX_NODES:
                 self._too_much(event, f"more than {MAX_NODES:,} values outside of `contacts`")
+
+    def _count_contact(self, count: int, value: object, event: Any) -> None:
+        """End the survey of a list that is no list of contacts, or one that never ends."""
+        if count > _MAX_LOOSE and not isinstance(value, dict):
+            self._too_much(event, f"{_MAX_LOOSE:,} entries that are no contacts")
+        if count > MAX_CONTACTS:
+            self._too_much(event, f"more than {MAX_CONTACTS:,} contacts")
 
     def _too_much(self, event: Any, what: str) -> None:
         hint = "people to call belong into `contacts`, each as `- phone_number: …`"
