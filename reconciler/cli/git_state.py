@@ -40,6 +40,9 @@ def _source_branch(git: Git, remote: str) -> str | None:
     current = git.current_branch()
     if current:
         return current
+    if os.environ.get("GITHUB_BASE_REF"):
+        # A pull request's checkout is of no branch; what it would change is the one it goes into.
+        return os.environ["GITHUB_BASE_REF"]
     if os.environ.get("GITHUB_REF_TYPE") == "branch" and os.environ.get("GITHUB_REF_NAME"):
         return os.environ["GITHUB_REF_NAME"]
     return git.default_branch(remote)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - pydantic resolves annotations at run time
 from dataclasses import dataclass, field, replace
-from datetime import datetime  # noqa: TC003 - as above
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +17,9 @@ from reconciler.model import Lifecycle
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+WATCH = timedelta(days=1)
+"""How long later runs look for a second batch of a key: a given-up request can still arrive."""
 
 STRICT = {"extra": "forbid"}
 """For pydantic: a field we do not know is a newer format or an edit, and is refused."""
@@ -219,17 +222,20 @@ class State:
 
 
 def begins(before: State, after: State, names: frozenset[str]) -> bool:
-    """Whether the later version holds an intent that is new: something is about to be sent."""
-    known = {
-        (request.key, request.attempt, request.run)
-        for name in names
-        for request in _in_doubt(before, name)
-    }
+    """Whether the later version holds an intent that is new: something is about to be sent.
+
+    An intent recorded anew because it had become too old to act on is new.
+    """
+    known = {_intent(request) for name in names for request in _in_doubt(before, name)}
     return any(
-        (request.key, request.attempt, request.run) not in known and request.unknown is None
+        _intent(request) not in known and request.unknown is None
         for name in names
         for request in _in_doubt(after, name)
     )
+
+
+def _intent(request: RequestRecord) -> tuple[str, str, datetime]:
+    return request.key, request.run, request.attempted_at
 
 
 def _in_doubt(state: State, name: str) -> list[RequestRecord]:
@@ -242,9 +248,43 @@ def lay_onto(base: State, ours: State, names: frozenset[str]) -> State:
     """Lay our records of some names onto another version of the state.
 
     Outcomes are facts: when somebody else stored a state meanwhile, what this run learned goes on
-    top of theirs name by name, and nothing of theirs under other names is touched.
+    top of theirs name by name, and nothing of theirs under other names is touched. Theirs are facts
+    too: a batch that only they know of is kept.
     """
     merged = base
     for name in sorted(names):
         merged = merged.with_record(name, ours.record(name))
+    known = ours.batch_ids()
+    for name, generation, request in base.requests():
+        if name in names and request.batch_id is not None and request.batch_id not in known:
+            merged = _with_theirs(merged, name, generation, request)
     return merged
+
+
+def _with_theirs(state: State, name: str, generation: Generation, theirs: RequestRecord) -> State:
+    """Put a created request of theirs into our record of its name.
+
+    Where we are in doubt about its key, it is the answer. Where we have another batch of its key,
+    it is a second one, and watching the key makes the next run look at both.
+    """
+    for _, own, ours in list(state.requests()):
+        if ours.key == theirs.key and not ours.in_doubt and theirs.batch_id is not None:
+            duplicates = (*ours.duplicates, theirs.batch_id)
+            times = (ours.watch_until, (theirs.recorded_at or ours.attempted_at) + WATCH)
+            watched = max(time for time in times if time is not None)
+            return state.with_request(
+                name, own, replace(ours, duplicates=duplicates, watch_until=watched)
+            )
+    return state.with_request(name, _place_for(state, name, generation, theirs), theirs)
+
+
+def _place_for(
+    state: State, name: str, generation: Generation, theirs: RequestRecord
+) -> Generation:
+    """Give their generation, under the next number where ours has other contents in its place."""
+    record = state.record(name)
+    for own in record.generations if record else ():
+        taken = own.request(theirs.part) if own.generation == generation.generation else None
+        if record and taken is not None and taken.key != theirs.key:
+            return replace(generation, generation=record.current.generation + 1)
+    return generation

@@ -7,8 +7,13 @@ a commit is written straight into the object database and pushed by its id.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
+import secrets
+import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -23,7 +28,13 @@ NETWORK_TIMEOUT = 60.0
 """Seconds one fetch or push may take."""
 _LOCAL_TIMEOUT = 30.0
 _NO_SUCH_REF = 2
-_SCRATCH = "refs/reconciler/commit"
+_NOBODY = "0" * 40
+_QUIET = (
+    # Nothing that takes its time in the background, and nothing that a user's own settings turn
+    # on: signed pushes, signatures in logs, submodules pushed along.
+    "gc.auto=0", "maintenance.auto=false", "log.showSignature=false", "push.gpgSign=false",
+    "push.recurseSubmodules=no", "fetch.recurseSubmodules=no", "core.quotePath=false",
+)  # fmt: skip
 
 
 class PushFate(Enum):
@@ -80,19 +91,28 @@ class Git:
         done = self._network("ls-remote", "--exit-code", remote, f"refs/heads/{branch}")
         if done.returncode == _NO_SUCH_REF:
             return None
-        self._require(done, f"cannot look at {remote}")
-        return done.stdout.split()[0].decode()
+        self._require(done, f"cannot look at {without_secrets(remote)}")
+        for line in done.stdout.decode(errors="replace").splitlines():
+            commit, _, ref = line.partition("\t")
+            # The pattern also fits a ref that only ends like this.
+            if ref == f"refs/heads/{branch}":
+                return commit
+        return None
 
     def fetch(self, remote: str, branch: str, commit: str) -> None:
         """Bring a commit of a remote's branch here, unless it is here. Raises `StateError`."""
         if self._maybe("cat-file", "-e", f"{commit}^{{commit}}") is not None:
             return
-        kept = f"refs/reconciler/{remote.replace('/', '-').replace(':', '-')}/{branch}"
+        # Kept under a ref, so that the next fetch brings only what is new. A remote may be a URL.
+        place = hashlib.sha256(remote.encode()).hexdigest()[:12]
+        kept = f"refs/reconciler/{place}/{branch}"
         done = self._network(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
             remote, f"+refs/heads/{branch}:{kept}",
         )  # fmt: skip
-        self._require(done, f"cannot fetch {branch} from {remote}")
+        if done.returncode and self._maybe("cat-file", "-e", f"{commit}^{{commit}}") is not None:
+            return  # another process in this clone fetched it in the same moment
+        self._require(done, f"cannot fetch {branch} from {without_secrets(remote)}")
 
     def file_at(self, commit: str, path: str) -> bytes | None:
         """Read a file of a commit, None when the commit has no such file."""
@@ -108,20 +128,13 @@ class Git:
         """Whether a commit is another's ancestor, or the same."""
         return self._maybe("merge-base", "--is-ancestor", older, newer) is not None
 
-    def differs_beyond(self, one: str, other: str, path: str) -> bool:
-        """Whether two commits' trees differ in anything but one file."""
+    def differs_beyond(self, one: str, other: str, name: str) -> bool:
+        """Whether two commits' trees differ in anything but files of one name, wherever they are.
+
+        Of one name, not of one path: the state of another root is no change to this one's specs.
+        """
         done = self._run(
-            [
-                "diff-tree",
-                "--quiet",
-                "-r",
-                one,
-                other,
-                "--",
-                ":(top)",
-                f":(top,exclude,literal){path}",
-            ],
-            _LOCAL_TIMEOUT,
+            ["diff-tree", "--quiet", "-r", one, other, "--", *_beyond(name)], _LOCAL_TIMEOUT
         )
         if done.returncode not in {0, 1}:
             self._require(done, "cannot compare the checkout with the branch")
@@ -131,11 +144,10 @@ class Git:
         """Give a commit's short id and first line, for people."""
         return self._maybe("log", "-1", "--format=%h (%s)", commit) or commit[:12]
 
-    def latest_beyond(self, older: str, newer: str, path: str) -> str:
-        """Give the newest commit between two that changed anything but one file."""
+    def latest_beyond(self, older: str, newer: str, name: str) -> str:
+        """Give the newest commit between two that changed anything but files of one name."""
         found = self._maybe(
-            "log", "-1", "--format=%H", f"{older}..{newer}", "--", ":(top)",
-            f":(top,exclude,literal){path}",
+            "log", "-1", "--format=%H", f"{older}..{newer}", "--", *_beyond(name)
         )  # fmt: skip
         return found or newer
 
@@ -143,6 +155,7 @@ class Git:
         """Give `Name <email>` for commits: the user's, or the reconciler's own."""
         name = os.environ.get("GIT_COMMITTER_NAME") or self._maybe("config", "user.name")
         email = os.environ.get("GIT_COMMITTER_EMAIL") or self._maybe("config", "user.email")
+        name, email = (re.sub(r"[<>\x00-\x1f]", "", each or "").strip() for each in (name, email))
         if name and email:
             return f"{name} <{email}>"
         return "call-batch-reconciler <reconciler@users.noreply.github.com>"
@@ -155,20 +168,21 @@ class Git:
         Without a parent it is the first of a branch of its own. `seconds` is its time since 1970.
         """
         text = message.encode()
+        # A branch of this commit's own that is gone again at the end: processes that share a clone
+        # must not meet, and an earlier commit must not become this one's history.
+        scratch = f"refs/reconciler/commit-{secrets.token_hex(8)}"
         quoted = path.replace("\\", "\\\\").replace('"', '\\"')
         stream = b"".join(
             [
-                f"commit {_SCRATCH}\nmark :1\n".encode(),
+                f"commit {scratch}\nmark :1\n".encode(),
                 f"committer {self.identity()} {seconds} +0000\n".encode(),
                 b"data %d\n%b\n" % (len(text), text),
                 f"from {parent}\n".encode() if parent else b"",
                 f'M 100644 inline "{quoted}"\n'.encode(),
                 b"data %d\n%b\n" % (len(data), data),
-                b"get-mark :1\ndone\n",
+                f"get-mark :1\nreset {scratch}\nfrom {_NOBODY}\n\ndone\n".encode(),
             ]
         )
-        # The scratch branch of an earlier commit must not become this one's history.
-        self._maybe("update-ref", "-d", _SCRATCH)
         done = self._run(
             ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"],
             _LOCAL_TIMEOUT,
@@ -187,7 +201,7 @@ class Git:
             )  # fmt: skip
         except StateError as error:
             return Pushed(PushFate.UNKNOWN, error.message)
-        told = done.stderr.decode(errors="replace").strip()
+        told = _text(done.stderr)
         for line in done.stdout.decode(errors="replace").splitlines():
             flag, _, rest = line.partition("\t")
             if flag in {" ", "*", "="} and done.returncode == 0:
@@ -217,36 +231,58 @@ class Git:
     def _run(
         self, arguments: Sequence[str], timeout: float, data: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        command = ["git", "-c", "gc.auto=0", "-c", "maintenance.auto=false", *arguments]
+        command = ["git", *(word for each in _QUIET for word in ("-c", each)), *arguments]
         # No prompt can be answered here, and messages are matched, so they must not be translated.
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         try:
-            return subprocess.run(  # noqa: S603 - git, with our own words
+            process = subprocess.Popen(  # noqa: S603 - git, with our own words
                 command,
                 cwd=self._directory,
                 env=environment,
-                input=data if data is not None else b"",
-                capture_output=True,
-                timeout=timeout,
-                check=False,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 # A signal to the terminal's group must not kill a push that is under way.
                 start_new_session=True,
             )
         except FileNotFoundError as error:
             raise StateError(
-                "git is not installed, and state lives in git", hint="install git"
+                "git is not installed, and state lives in git",
+                hint="install git, or use --state file",
             ) from error
-        except subprocess.TimeoutExpired as error:
-            raise StateError(
-                f"git {arguments[0]} gave no answer for {timeout:.0f} seconds",
-                hint="check the connection to the remote, then run this again",
-            ) from error
+        with process:
+            try:
+                out, err = process.communicate(data or b"", timeout=timeout)
+            except BaseException as error:
+                # What git started to talk to the remote ends with it.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                raise StateError(
+                    f"git {arguments[0]} gave no answer for {timeout:.0f} seconds",
+                    hint="check the connection to the remote, then run this again",
+                ) from error
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
 
     @staticmethod
     def _require(done: subprocess.CompletedProcess[bytes], what: str) -> None:
         if done.returncode:
-            told = done.stderr.decode(errors="replace").strip()
+            told = _text(done.stderr)
             raise StateError(f"{what}: {told}", hint=advice(told))
+
+
+def without_secrets(text: str) -> str:
+    """Leave out what stands before the host of a URL: often a token."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+
+
+def _text(told: bytes) -> str:
+    return without_secrets(told.decode(errors="replace").strip())
+
+
+def _beyond(name: str) -> tuple[str, str]:
+    return ":(top)", f":(top,exclude,glob)**/{name}"
 
 
 def _rejection(status: str) -> PushFate:
@@ -258,23 +294,44 @@ def _rejection(status: str) -> PushFate:
     return PushFate.MOVED if any(race in status for race in races) else PushFate.REFUSED
 
 
+_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("gh006", "gh013", "protected", "hook declined"),
+        ("the branch is protected: let state live on a branch of its own with "
+        "--state-branch reconciler-state (state_branch in reconciler.yaml)"),
+    ),
+    (
+        ("dubious ownership",),
+        "tell git that this checkout is yours: git config --global --add safe.directory '*'",
+    ),
+    (
+        ("not appear to be a git repository", "no such remote", "no such device or address"),
+        "name the remote with --state-remote; see: git remote -v",
+    ),
+    (
+        ("could not resolve host", "failed to connect", "connection refused", "timed out"),
+        "check the connection to the remote, then run this again",
+    ),
+    (
+        (
+            "403", "401", "permission", "authentication", "could not read username", "denied",
+            "repository not found", "read-only", "read only",
+        ),
+        ("this token may not push: in GitHub Actions give the job `permissions: contents: write` "
+        "and let actions/checkout keep its credentials"),
+    ),
+    (("not a git repository",), "run inside a clone, or use --state file"),
+    (
+        ("cannot lock ref", "failed to update ref"),
+        "another branch may stand in the way, as a/b does of a: choose another --state-branch",
+    ),
+)  # fmt: skip
+
+
 def advice(told: str) -> str:
     """Say what to type or change after what git or the server said."""
     text = told.lower()
-    if "gh006" in text or "protected" in text or "gh013" in text or "hook declined" in text:
-        return (
-            "the branch is protected: let state live on a branch of its own with "
-            "--state-branch reconciler-state (state_branch in reconciler.yaml)"
-        )
-    if any(word in text for word in ("403", "permission", "authentication", "username", "denied")):
-        return (
-            "this token may not push: in GitHub Actions give the job `permissions: contents: "
-            "write` and let actions/checkout keep its credentials"
-        )
-    if any(word in text for word in ("not appear to be a git repository", "no such remote")):
-        return "name the remote with --state-remote; see: git remote -v"
-    if "could not resolve host" in text or "connect" in text:
-        return "check the connection to the remote, then run this again"
-    if "not a git repository" in text:
-        return "run inside a clone, or use --state file"
+    for signs, what in _ADVICE:
+        if any(sign in text for sign in signs):
+            return what
     return "mend that, then run this again"

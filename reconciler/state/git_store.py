@@ -12,13 +12,15 @@ import random
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Refused, StateError, StateMoved, Superseded
 from reconciler.state import codec
-from reconciler.state.document import State, begins, lay_onto
-from reconciler.state.git import Git, PushFate, advice
+from reconciler.state.document import State, begins
+from reconciler.state.git import Git, PushFate, advice, without_secrets
 from reconciler.state.history import commit_message
+from reconciler.state.merge import lay_over
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
     from reconciler.ports import Clock, Ids
     from reconciler.state.git import Pushed
 
-TRIES = 6
-"""How often one save is pushed, each time onto what the branch holds by then."""
+TRIES = 12
+"""How often outcomes are pushed, each time onto what the branch holds by then."""
+INTENT_TRIES = 3
+"""How often an intent is pushed whose fate is unclear: the very same commit, onto the same tip."""
+LONGEST_PAUSE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +59,28 @@ class GitStore:
         self._lineage = ids.unique()
         self._tip: str | None = None
         self._known: State | None = None
+        self._overtaken = False
         self._pushes = 0
 
     @property
     def where(self) -> str:
         """The place as people know it."""
-        return f"{self.place.remote}/{self.place.branch}:{self.place.path}"
+        return f"{without_secrets(self.place.remote)}/{self.place.branch}:{self.place.path}"
 
     def load(self) -> State:
         """Read the state at the remote's tip; a branch that is not there yet is empty."""
-        self._tip = self.git.remote_tip(self.place.remote, self.place.branch)
-        data = None
-        if self._tip is not None:
-            self.git.fetch(self.place.remote, self.place.branch, self._tip)
-            data = self.git.file_at(self._tip, self.place.path)
-        self._known = self._decode(data)
+        self._tip, self._known = self._look()
+        self._overtaken = False
         return self._known
+
+    def _look(self) -> tuple[str | None, State]:
+        """Read the remote's tip and the state there."""
+        tip = self.git.remote_tip(self.place.remote, self.place.branch)
+        data = None
+        if tip is not None:
+            self.git.fetch(self.place.remote, self.place.branch, tip)
+            data = self.git.file_at(tip, self.place.path)
+        return tip, self._decode(data)
 
     def require_current(self) -> None:
         """Refuse a checkout that is not what the branch of the specs has now.
@@ -87,23 +98,23 @@ class GitStore:
         tip = self.git.remote_tip(self.place.remote, source)
         if tip is None:
             raise Refused(
-                f"{self.place.remote} has no branch {source}",
-                hint=f"push it first: git push {self.place.remote} {source}",
+                f"{without_secrets(self.place.remote)} has no branch {source}",
+                hint=f"push it first: git push {without_secrets(self.place.remote)} {source}",
             )
         self.git.fetch(self.place.remote, source, tip)
         if head == tip:
             return
-        path = self.place.path
+        name = PurePosixPath(self.place.path).name
         if not self.git.is_ancestor(head, tip):
-            if self.git.is_ancestor(tip, head) and not self.git.differs_beyond(tip, head, path):
+            if self.git.is_ancestor(tip, head) and not self.git.differs_beyond(tip, head, name):
                 return
             raise Refused(
                 f"{self.git.subject(head)}, checked out here, is not on "
-                f"{self.place.remote}/{source}",
+                f"{without_secrets(self.place.remote)}/{source}",
                 hint="push or merge it first; what is applied must be what others can see",
             )
-        if self.git.differs_beyond(head, tip, path):
-            newer = self.git.subject(self.git.latest_beyond(head, tip, path))
+        if self.git.differs_beyond(head, tip, name):
+            newer = self.git.subject(self.git.latest_beyond(head, tip, name))
             raise Superseded(f"superseded by {newer}: nothing was applied from this checkout")
 
     def exclusive(self) -> AbstractContextManager[None]:
@@ -116,52 +127,101 @@ class GitStore:
         With new intents it is pushed onto the version that was planned against or not at all
         (`StateMoved`); outcomes are laid onto whatever the branch holds until they are in.
         """
-        intents = begins(self._known or State(lineage=state.lineage), state, touched)
+        known = self._known or State(lineage=state.lineage)
+        if begins(known, state, touched):
+            return self._push_intents(known, state, touched, why)
+        tip, theirs, mine, told = self._tip, known, state, ""
         for attempt in range(TRIES):
-            stored = replace(state, serial=state.serial + 1)
-            commit = self._commit(stored, touched, why)
+            if attempt:
+                _pause(attempt)
+                try:
+                    tip, theirs = self._look()
+                except StateError as error:  # as likely to be over in a moment as a lost push
+                    told = error.message
+                    continue
+                mine = lay_over(theirs, state, known, touched, self._run)
+            stored = replace(mine, serial=mine.serial + 1)
+            commit = self._commit(theirs, stored, tip, touched, why)
             pushed = self.git.push(self.place.remote, commit, self.place.branch)
-            if self._is_in(commit, pushed):
-                self._tip, self._known = commit, stored
-                return stored
-            if pushed.fate is PushFate.REFUSED:
-                raise Refused(
-                    f"{self.place.remote} does not take the state: {_first_line(pushed.told)}",
-                    hint=advice(pushed.told),
-                )
-            if intents and pushed.fate is PushFate.MOVED:
-                raise StateMoved(f"{self.where} was moved by another run or a person")
-            if intents:
-                raise StateError(
-                    f"the push to {self.where} did not go through: {_first_line(pushed.told)}",
-                    hint=advice(pushed.told),
-                )
-            time.sleep(random.uniform(0, 0.2 * 2**attempt))  # noqa: S311 - so that runs do not meet again
-            state = lay_onto(self.load(), state, touched)
+            if self._tip_with(commit, pushed) is True:
+                return self._stored(commit, stored, overtaken=tip != self._tip)
+            told = _first_line(pushed.told)
+            self._require_willing(pushed)
         raise StateError(
-            f"{self.where} moved away {TRIES} times in a row, or could not be reached",
+            f"what came of it could not be pushed to {self.where}, {TRIES} times in a row: {told}",
             hint="run this again: it finds by its key whatever was created",
         )
 
-    def _is_in(self, commit: str, pushed: Pushed) -> bool:
-        """Whether a commit is on the branch, whatever the push seemed to say."""
+    def _push_intents(self, known: State, state: State, touched: frozenset[str], why: str) -> State:
+        """Push intents as one commit, onto the version they were planned against."""
+        self._require_not_overtaken()
+        stored = replace(state, serial=state.serial + 1)
+        commit = self._commit(known, stored, self._tip, touched, why)
+        told = ""
+        for attempt in range(INTENT_TRIES):
+            if attempt:
+                _pause(attempt)
+            # The same commit again: however many of these pushes arrive, it is on the branch once.
+            pushed = self.git.push(self.place.remote, commit, self.place.branch)
+            tip = self._tip_with(commit, pushed)
+            if tip is True:
+                return self._stored(commit, stored, overtaken=False)
+            self._require_willing(pushed)
+            if tip is not False and tip != self._tip:
+                raise StateMoved(f"{self.where} was moved by another run or a person")
+            told = pushed.told
+        raise StateError(
+            f"the push to {self.where} did not go through: {_first_line(told)}", hint=advice(told)
+        )
+
+    def _require_not_overtaken(self) -> None:
+        """Begin nothing more from a checkout that may have been superseded since it was planned.
+
+        Where specs and state share a branch the push itself would tell, unless outcomes were laid
+        onto somebody's commit meanwhile.
+        """
+        if self._overtaken:
+            raise StateMoved(f"{self.where} was moved by another run or a person")
+        if self.place.source_branch != self.place.branch:
+            try:
+                self.require_current()
+            except Superseded as error:
+                raise StateMoved(error.message.partition(":")[0]) from error
+
+    def _require_willing(self, pushed: Pushed) -> None:
+        if pushed.fate is PushFate.REFUSED:
+            raise Refused(
+                f"{without_secrets(self.place.remote)} does not take the state: "
+                f"{_first_line(pushed.told)}",
+                hint=advice(pushed.told),
+            )
+
+    def _tip_with(self, commit: str, pushed: Pushed) -> str | bool | None:
+        """Say whether a commit is on the branch, whatever its push seemed to say: True if so.
+
+        Otherwise the tip without it (None without a branch), and False when nobody can tell.
+        """
         if pushed.fate is PushFate.DONE:
             return True
-        if pushed.fate is PushFate.REFUSED:
-            return False
         # A lost connection tells nothing, and "somebody was first" may mean an earlier try of ours.
         try:
             tip = self.git.remote_tip(self.place.remote, self.place.branch)
             if tip is None:
-                return False
+                return None
             self.git.fetch(self.place.remote, self.place.branch, tip)
         except StateError:
             return False
-        return self.git.is_ancestor(commit, tip)
+        return self.git.is_ancestor(commit, tip) or tip
 
-    def _commit(self, stored: State, touched: frozenset[str], why: str) -> str:
+    def _stored(self, commit: str, stored: State, *, overtaken: bool) -> State:
+        self._tip, self._known = commit, stored
+        self._overtaken = self._overtaken or overtaken
+        return stored
+
+    def _commit(
+        self, before: State, stored: State, parent: str | None, touched: frozenset[str], why: str
+    ) -> str:
         self._pushes += 1
-        before = self._known or State(lineage=stored.lineage)
         message = commit_message(
             before,
             stored,
@@ -174,7 +234,7 @@ class GitStore:
             self.place.path,
             codec.encode(stored),
             message,
-            parent=self._tip,
+            parent=parent,
             seconds=int(self._clock.now().timestamp()),
         )
 
@@ -182,6 +242,11 @@ class GitStore:
         if data is None:
             return State(lineage=self._lineage)
         return codec.decode(data, where=self.where)
+
+
+def _pause(attempt: int) -> None:
+    """Wait a little, so that runs that met do not meet again."""
+    time.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.1 * 2**attempt)))  # noqa: S311 - guards nothing
 
 
 def _first_line(told: str) -> str:
