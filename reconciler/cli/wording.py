@@ -17,7 +17,7 @@ ROOT = Path("batches")
 
 _SANDBOX = "reconciler.sandbox"
 _COMMAND = re.compile(
-    r"\breconciler (?P<command>(?:validate|plan|apply|resolve|adopt|state list|state show)\b)"
+    r"\breconciler (?P<command>(?:validate|plan|apply|resolve|adopt|doctor|state list|state show)\b)"
     r"(?! --sandbox)"
 )
 

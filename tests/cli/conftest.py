@@ -56,6 +56,8 @@ def normalised(text: str) -> str:
         (r"rk1_[0-9a-f]{40}", "rk1_KEY"),
         (r'"(lineage|run)": "[a-z0-9]+"', r'"\1": "ID"'),
         (r'"tool_version": "[^"]+"', '"tool_version": "VERSION"'),
+        (r"clock is \d s off the API's", "clock is in step with the API's"),
+        (r"git \d+(?:\.\d+)+", "git VERSION"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\d \d\d:\d\d(?::\d\d)? UTC", "TIME"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
