@@ -22,7 +22,7 @@ WIDTH = 100
 
 def reference() -> str:
     """Give the page: every command's help, those below a group too, in the order of the help."""
-    parts = [
+    head = (
         "# Commands\n\n"
         "What `--help` says of each command, on one page. It is generated from there: see "
         "`tests/cli/test_cli_reference.py`. Options of the whole stand before the command, "
@@ -39,7 +39,11 @@ def _helps(
     path: str, command: click.Command, parent: click.Context | None = None
 ) -> Iterator[tuple[str, str]]:
     context = click.Context(
-        command, info_name=path.rpartition(" ")[2], parent=parent, terminal_width=WIDTH
+        command,
+        info_name=path.rpartition(" ")[2],
+        parent=parent,
+        terminal_width=WIDTH,
+        **command.context_settings,
     )
     yield path, "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     if isinstance(command, click.Group):
