@@ -28,11 +28,9 @@ def reference() -> str:
         "`tests/cli/test_cli_reference.py`. Options of the whole stand before the command, "
         "`reconciler --batches DIR plan`. What goes wrong and what to do then: "
         "[operations](operations.md).\n"
-    ]
-    parts += [
-        f"## {title}\n\n```text\n{shown}\n```\n" for title, shown in _helps("reconciler", app)
-    ]
-    return "\n".join(parts)
+    )
+    helps = [f"## {title}\n\n```text\n{shown}\n```\n" for title, shown in _helps("reconciler", app)]
+    return "\n".join([head, *helps])
 
 
 def _helps(
