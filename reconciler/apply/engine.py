@@ -14,6 +14,7 @@ that has not been sent, because nothing may be sent that is not on disk.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
@@ -185,8 +186,9 @@ class Engine:
             for job in jobs:
                 self._ledger.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
-            self._reactions.let_go()
-            return
+            jobs = []
+        if self._moved or self._store_error is not None:
+            self._reactions.let_go()  # and so in later turns: what came back is not sent again
         for job in jobs:
             self._desk.under_way[job.creation.key] = job
             self._workers.post(job)
@@ -251,13 +253,9 @@ class Engine:
             until = min(until, self._retry.closed_until)
         if grace_ends is not None:
             until = min(until, grace_ends)
-        try:
-            event = self._events.get(timeout=max(0.0, until - self._clock.elapsed()))
-            while True:
-                self._reactions.on(event)
-                event = self._events.get_nowait()
-        except queue.Empty:
-            pass
+        with contextlib.suppress(queue.Empty):
+            self._reactions.on(self._events.get(timeout=max(0.0, until - self._clock.elapsed())))
+        self._take_in()
         self._progress.update(
             done=self._jobs - self._desk.waiting,
             total=self._jobs,
@@ -265,7 +263,14 @@ class Engine:
             looking=len(self._desk.looking),
         )
 
+    def _take_in(self) -> None:
+        """React to all that came back already."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._reactions.on(self._events.get_nowait())
+
     def _finish(self) -> None:
+        self._take_in()
         for job in self._desk.under_way.values():
             if not job.begun:  # still in the queue, and the senders begin nothing any more
                 self._ledger.withdraw(job.place, job.creation.previous)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from reconciler.errors import StateMoved
 from reconciler.model import without_numbers
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
@@ -66,15 +67,38 @@ class Ledger:
         self._clock = clock
         self._run = run
         self._touched: set[str] = set()
+        self._stored: set[str] = set()
+        self._loaded = state
+        self._moved = False
         self._owner = state.batch_ids()
         self.state = state
         self.dirty = False
 
     def store(self) -> None:
         """Make everything recorded so far durable. Raises what the store raises."""
-        if self.dirty:
-            self.state = self._store.save(self.state, touched=frozenset(self._touched), why="")
-            self.dirty = False
+        touched = self._to_store() if self.dirty else frozenset()
+        if touched:
+            try:
+                self.state = self._store.save(self.state, touched=touched, why="")
+            except StateMoved:
+                self._moved = True
+                raise
+            self._stored |= touched
+        self.dirty = False
+
+    def _to_store(self) -> frozenset[str]:
+        """Give the names whose records are this run's to store.
+
+        Where somebody was first, a name of which this run stored nothing and learned nothing is
+        theirs: laying our idea of it onto theirs would undo what they recorded.
+        """
+        if not self._moved:
+            return frozenset(self._touched)
+        return frozenset(
+            name
+            for name in self._touched
+            if name in self._stored or self.state.record(name) != self._loaded.record(name)
+        )
 
     def owner(self, batch_id: str) -> str | None:
         """Give the name a batch id is recorded under, None when it is not recorded."""
@@ -85,6 +109,7 @@ class Ledger:
 
         An action about a name that is not recorded has a spec.
         """
+        self._forget_released(action)
         record = self.state.record(action.name)
         for generation in record.generations if record else ():
             if generation.generation == action.generation:
@@ -102,10 +127,25 @@ class Ledger:
         )
         return Place(action.name, generation, part)
 
+    def _forget_released(self, action: Action) -> None:
+        """Drop what a person settled as not created and the spec no longer says.
+
+        Its fields and its campaign are not those of what is created in its place, and the campaign
+        is where a create without an answer is looked for.
+        """
+        wanted = {creation.key for creation in action.creations}
+        record = self.state.record(action.name)
+        for generation in record.generations if record and wanted else ():
+            for request in generation.requests:
+                if request.in_doubt and request.released_at and request.key not in wanted:
+                    number = generation.generation
+                    kept = self.state.without_request(action.name, number, request.part)
+                    self._changed(action.name, kept)
+
     def intend(self, place: Place, creation: Creation) -> None:
         """Record that a request is about to be created."""
         now = self._clock.now()
-        earlier = self.record(place) or creation.previous
+        earlier = creation.previous
         intent = RequestRecord(
             part=place.part,
             key=creation.key,
@@ -117,6 +157,8 @@ class Ledger:
             attempted_at=now,
             run=self._run,
             expires_at=now + self._lease if self._lease is not None else None,
+            duplicates=earlier.duplicates if earlier else (),
+            audit=earlier.audit if earlier else (),
         )
         self._put(place, intent)
 

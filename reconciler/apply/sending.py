@@ -143,9 +143,11 @@ class Workers:
             body = job.body(self.clock.now())
             # The last look before phones ring: a process that was suspended here for longer than
             # its intent is good for must record a new one first.
-            if self.stop.is_set() or self.clock.elapsed() - job.intended_at > self.lease:
-                return NotSent(job)
+            # It says "begun" before it looks, so that who stops the run can rely on "not begun".
             job.begun = True
+            if self.stop.is_set() or self.clock.elapsed() - job.intended_at > self.lease:
+                job.begun = False
+                return NotSent(job)
             return Posted(job, self.api.create(body, job.creation.key))
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))

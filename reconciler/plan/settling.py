@@ -8,12 +8,12 @@ under the same key), or nobody can know yet (leave it alone). They err on the si
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.observed import TERMINAL, Batch
 from reconciler.plan.actions import Adoption, Reason
-from reconciler.state.document import RecordedBy, Status
+from reconciler.state.document import WATCH, RecordedBy, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from reconciler.model import Spec
     from reconciler.plan.facts import Facts, Rules
     from reconciler.state.document import Generation, RequestRecord, State
-
-WATCH = timedelta(days=1)
-"""How long later runs look for a second batch of a key: a given-up request can still arrive."""
 
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 

@@ -10,7 +10,6 @@ import pytest
 from reconciler.plan.actions import Reason
 from reconciler.plan.facts import Facts, Rules
 from reconciler.plan.settling import (
-    WATCH,
     CreateAgain,
     Found,
     StillInDoubt,
@@ -22,7 +21,7 @@ from reconciler.plan.settling import (
     with_adoption,
     without_released,
 )
-from reconciler.state.document import RecordedBy, RequestRecord, Status
+from reconciler.state.document import WATCH, RecordedBy, RequestRecord, Status
 from tests.core.builders import (
     LONG_AGO,
     NOW,
