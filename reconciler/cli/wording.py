@@ -17,8 +17,8 @@ ROOT = Path("batches")
 
 _SANDBOX = "reconciler.sandbox"
 _COMMAND = re.compile(
-    r"\breconciler (?P<command>(?:validate|plan|apply|resolve|adopt|doctor|state list|state show)\b)"
-    r"(?! --sandbox)"
+    r"\breconciler (?P<command>"
+    r"(?:validate|plan|apply|resolve|adopt|doctor|state list|state show)\b)(?! --sandbox)"
 )
 
 
