@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 RIGHT_AWAY = "right away"
 """How a start without a time is told: a batch starts calling the moment it is created."""
 
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3_600, 86_400, 365 * 86_400
 _PLANNED_ONLY = {ActionKind.REPLACE, ActionKind.PAUSE, ActionKind.RESUME, ActionKind.CANCEL}
 
 
@@ -60,7 +60,9 @@ def span(seconds: float) -> str:
         return f"{whole // _MINUTE} min"
     if whole < _DAY:
         return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+    if whole < _YEAR:
+        return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+    return f"{whole // _YEAR} y {whole % _YEAR // _DAY} d"
 
 
 def start(action: Action, plan: Plan, now: datetime) -> str:

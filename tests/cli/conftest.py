@@ -61,7 +61,7 @@ def normalised(text: str) -> str:
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\d \d\d:\d\d(?::\d\d)? UTC", "TIME"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
-        (r", in \d+ d \d+ h\b", ", in SPAN"),
+        (r", in \d+ [yd] \d+ [dh]\b", ", in SPAN"),
         (r", in \d+ s\.", ", in SPAN."),
     ):
         text = re.sub(pattern, instead, text)
@@ -89,6 +89,7 @@ class Cli:
         self._transcript: list[str] = []
         self.stdout = ""
         self.stderr = ""
+        self.printed = ""
 
     def env(self, **variables: str) -> None:
         """Set variables for all further commands."""
@@ -106,6 +107,7 @@ class Cli:
             status = command_line.run(list(arguments))
         self.stdout = "".join(text for number, text in tape if number == 1)
         self.stderr = "".join(text for number, text in tape if number == 2)
+        self.printed = "".join(text for _, text in tape)
         self._transcript.append(_told(arguments, tape, status))
         for secret in SECRETS:
             assert secret not in self.stdout + self.stderr, f"{secret!r} was printed"
