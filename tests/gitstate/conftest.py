@@ -1,0 +1,42 @@
+"""Worlds with state in git, see `tests.torture.gitworld`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.torture.gitworld import GitRuns, GitWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def git_runs() -> Iterator[GitRuns]:
+    """Give the fork server of this test process."""
+    server = GitRuns()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_git_world(git_runs: GitRuns, tmp_path: Path) -> Iterator[Callable[..., GitWorld]]:
+    """Give a maker of worlds; all end with the test."""
+    made: list[GitWorld] = []
+
+    def maker(*arguments: object, **named: object) -> GitWorld:
+        world = GitWorld(git_runs, tmp_path / f"world-{len(made)}", *arguments, **named)  # type: ignore[arg-type] # passed on as given
+        made.append(world)
+        return world
+
+    yield maker
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def git_world(make_git_world: Callable[..., GitWorld]) -> GitWorld:
+    """Give a world of three specs and chunks of two."""
+    return make_git_world()

@@ -1,0 +1,377 @@
+"""A world with state in git: a bare repository, clones that come and go, an API with faults.
+
+Each runner has a clone of its own, and a runner that died takes it along. The oracle knows every
+batch that exists and every commit that was pushed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+from reconciler.sandbox import Sandbox
+from reconciler.state import codec
+from reconciler.state.document import State
+from tests.proof.world import KILLED, PATIENCE, SETTLED, Ended, Runs, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.sandbox.oracle import KnownBatch
+
+__all__ = [
+    "KILLED",
+    "SETTLED",
+    "Clone",
+    "Ended",
+    "GitRuns",
+    "GitWorld",
+    "Started",
+    "git_environment",
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "gat_gitworld"  # noqa: S105 - opens a sandbox only
+
+
+class GitRuns(Runs):
+    """A client of the fork server in `git_runs`."""
+
+    def __init__(self) -> None:
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.torture.git_runs"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._ended: dict[int, int] = {}
+        self._rest = b""
+
+
+def git_environment(home: Path) -> dict[str, str]:
+    """Give an environment in which nothing of the user's own git settings counts."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Ada",
+        "GIT_AUTHOR_EMAIL": "ada@example.com",
+        "GIT_COMMITTER_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@example.com",
+        "LC_ALL": "C",
+    }
+
+
+@dataclass(frozen=True)
+class Clone:
+    """One runner's checkout. `root` is the batches directory in it."""
+
+    directory: Path
+    environment: Mapping[str, str]
+    batches: str = "batches"
+
+    @property
+    def root(self) -> Path:
+        """The batches root."""
+        return self.directory / self.batches
+
+    def git(self, *arguments: str, check: bool = True) -> str:
+        """Run git here and give what it printed."""
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.directory,
+            env=dict(self.environment),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def spec(self, name: str, *, people: int = 2, more: str = "") -> Path:
+        """Write a spec; each name has phone numbers of its own."""
+        digits = sum(ord(letter) << (3 * place) for place, letter in enumerate(name)) % 10**4
+        contacts = "".join(
+            f'  - phone_number: "+1555{digits:04d}{person:03d}"\n'
+            f"    call_variables: {{callee_name: Person {person}}}\n"
+            for person in range(people)
+        )
+        path = self.root / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"campaign_id: cmp_abc123\ncontacts:\n{contacts}{more}", "utf-8")
+        return path
+
+    def commit(self, message: str = "Change", *, push: bool = True) -> str:
+        """Commit everything, as a person would, and give the commit."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        if push:
+            self.git("push", "-q", "origin", "HEAD")
+        return self.git("rev-parse", "HEAD")
+
+
+class GitWorld:
+    """One remote, one API, one clock for all, and as many runners as it takes."""
+
+    def __init__(
+        self,
+        runs: GitRuns,
+        directory: Path,
+        specs: int = 3,
+        *,
+        chunk: int = 2,
+        batches: str = "batches",
+        settings: str = "",
+    ) -> None:
+        self._runs = runs
+        self._count = 0
+        self._ahead = 0.0
+        self.directory = directory
+        self.batches_directory = batches
+        directory.mkdir(parents=True)
+        self.environment = git_environment(directory)
+        self._clock = directory / "clock"
+        self._clock.write_text("0", "utf-8")
+        self.remote = directory / "remote.git"
+        self._git("init", "-q", "--bare", "--template=", "-b", "main", str(self.remote))
+        (self.remote / "hooks").mkdir()
+        # Every push leaves a line there.
+        self.git("config", "core.logAllRefUpdates", "always")
+        self.names = [f"spec-{number}" for number in range(1, specs + 1)]
+        self.person = self.clone("person", depth=None)
+        for name in self.names:
+            self.person.spec(name)
+        self.person.root.mkdir(parents=True, exist_ok=True)
+        (self.person.root / "reconciler.yaml").write_text(f"chunk: {chunk}\n{settings}", "utf-8")
+        self.person.git("checkout", "-q", "-B", "main")
+        self.person.commit("Specs")
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """The API, started when it is first needed."""
+        return Sandbox(speed=0.0).start()
+
+    def close(self) -> None:
+        """Stop the API and remove everything."""
+        if "sandbox" in self.__dict__:
+            self.sandbox.stop()
+        shutil.rmtree(self.directory)
+
+    def _git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], env=self.environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the remote and give what it printed."""
+        return self._git("-C", str(self.remote), *arguments)
+
+    # -- doing --------------------------------------------------------------------------------
+
+    def clone(self, name: str = "", *, depth: int | None = 1, branch: str = "") -> Clone:
+        """Make a clone, by default as shallow as a CI checkout is."""
+        self._count += 1
+        directory = self.directory / (name or f"clone-{self._count}")
+        how = ["--depth", str(depth)] if depth else []
+        where = ["-b", branch] if branch else []
+        self._git(
+            "clone", "-q", "--template=", *how, *where, f"file://{self.remote}", str(directory)
+        )  # fmt: skip
+        return Clone(directory, self.environment, self.batches_directory)
+
+    def start(
+        self,
+        clone: Clone,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        **order: Any,
+    ) -> Started:
+        """Start a command in a clone; `timeout` is GRAINE_TIMEOUT, `order` is the fork server's."""
+        self._count += 1
+        out = self.directory / f"run-{self._count}"
+        variables = {
+            **self.environment,
+            "GRAINE_API_KEY": TOKEN,
+            "GRAINE_API_URL": self.sandbox.url,
+            "GRAINE_TIMEOUT": str(order.pop("timeout", 20.0)),
+            "RECONCILER_DEBUG": "1",
+            **(environment or {}),
+        }
+        pid = self._runs.start(
+            {
+                "arguments": ["--batches", str(clone.root), *command],
+                "environment": variables,
+                "directory": str(clone.directory),
+                "out": str(out),
+                "clock": str(self._clock),
+                **order,
+            }
+        )
+        return Started(self._runs, pid, out)
+
+    def begin(
+        self,
+        clone: Clone,
+        *options: str,
+        parallelism: int = 1,
+        verify_for: float = 0.0,
+        state: Sequence[str] = ("--state=git",),
+        **order: Any,
+    ) -> Started:
+        """Start an apply."""
+        return self.start(
+            clone,
+            "apply",
+            "--yes",
+            "--format=json",
+            f"--parallelism={parallelism}",
+            f"--verify-for={verify_for}",
+            *state,
+            *options,
+            **order,
+        )
+
+    def apply(self, clone: Clone | None = None, *options: str, **order: Any) -> Ended:
+        """Apply to its end, in a clone that is thrown away unless one is given."""
+        where = clone or self.clone()
+        ended = self.begin(where, *options, **order).wait()
+        if clone is None:
+            shutil.rmtree(where.directory)
+        return ended
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass for the API and for every runner, those that live already too."""
+        if seconds:
+            self._ahead += seconds
+            self._clock.write_text(str(self._ahead), "utf-8")
+            self.sandbox.advance(seconds)
+
+    def wait_stopped(self, run: Started) -> bool:
+        """Wait until a run has stopped itself; False when it came to its end without that."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                words = Path(f"/proc/{run.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+            except OSError:
+                return False
+            if words[0] in {"T", "t"}:
+                return True
+            if words[0] in {"Z", "X"}:
+                return False
+            time.sleep(0.003)
+        raise AssertionError("a run neither stopped nor ended")
+
+    def go_on(self, run: Started) -> Ended:
+        """Let a stopped run go on, to its end."""
+        run.kill(signal.SIGCONT)
+        return run.wait()
+
+    def hook(self, name: str, script: str) -> None:
+        """Install a hook in the remote; an empty script removes it."""
+        path = self.remote / "hooks" / name
+        if not script:
+            path.unlink(missing_ok=True)
+            return
+        path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+        path.chmod(0o755)
+
+    # -- seeing -------------------------------------------------------------------------------
+
+    def tip(self, branch: str = "main") -> str:
+        """Give the commit a branch of the remote is at."""
+        return self.git("rev-parse", f"refs/heads/{branch}")
+
+    def state(self, branch: str = "main", commit: str = "") -> State:
+        """Read the state on a branch, or at a commit; it must be whole."""
+        at = commit or f"refs/heads/{branch}"
+        path = f"{self.batches_directory}/state.json".removeprefix("./")
+        listed = self.git("ls-tree", "-r", "--name-only", "-z", at).split("\0")
+        if path not in listed:
+            return State(lineage="")
+        return codec.decode(self.git("cat-file", "blob", f"{at}:{path}").encode(), where=at)
+
+    def pushes(self, branch: str = "main") -> int:
+        """Count the pushes a branch took so far."""
+        return len((self.remote / "logs/refs/heads" / branch).read_text("utf-8").splitlines())
+
+    def posts(self) -> list[str]:
+        """Give the key of every create that ever arrived, in order."""
+        return [str(entry.key) for entry in self.sandbox.log("create")]
+
+    def batches(self, name: str) -> list[KnownBatch]:
+        """Give every batch made for a name, cancelled ones too."""
+        return [batch for batch in self.sandbox.batches() if batch.name == name]
+
+    # -- the oracle ---------------------------------------------------------------------------
+
+    def let_arrive(self) -> None:
+        """Wait until whatever a dead run had sent has reached the API and been dealt with."""
+        before = None
+        while before != (before := self.sandbox.log()):
+            with urlopen(f"{self.sandbox.origin}/_sandbox/health") as answer:  # noqa: S310 - our own
+                answer.read()
+
+    def check_intents(self, branch: str = "main") -> None:
+        """No create was sent that no pushed commit had announced."""
+        announced: set[str] = set()
+        sent = set(self.posts())
+        if not sent:
+            return
+        for commit in self.git("rev-list", f"refs/heads/{branch}").split():
+            announced |= {request.key for _, _, request in self.state(commit=commit).requests()}
+            if sent <= announced:
+                return
+        raise AssertionError("a create was sent without a pushed intent")
+
+    def settle(self, *, runs: int = 5, **order: Any) -> list[int]:
+        """Run until a run is content, time passing between; give all codes."""
+        self.sandbox.faults.clear()
+        codes: list[int] = []
+        for _ in range(runs):
+            self.pass_time(SETTLED)
+            ended = self.apply(**order)
+            codes.append(ended.code)
+            assert ended.code in {0, 1, 3}, (ended.code, ended.err)
+            if codes[1:] and ended.code == 0:
+                return codes
+        raise AssertionError(f"no end in sight: {codes}\n{ended.out}\n{ended.err}")
+
+    def check(self, *, ever: int = 1, branch: str = "main") -> None:
+        """After settling: every promise. `ever` is how many batches a key may have had."""
+        self.check_intents(branch)
+        state = self.state(branch)
+        recorded = state.batch_ids()
+        batches = self.sandbox.batches()
+        lost = [batch.batch_id for batch in batches if batch.batch_id not in recorded]
+        assert not lost, f"lost: {lost}"
+        made = Counter(batch.key for batch in batches)
+        assert max(made.values(), default=0) <= ever, f"made more than {ever} times: {made}"
+        live = Counter(batch.name for batch in batches if batch.status != "cancelled")
+        assert live == Counter(self.names), f"live: {live}"
+        alive = {batch.batch_id: batch for batch in batches if batch.status != "cancelled"}
+        for name, _, request in state.requests():
+            assert request.batch_id in alive, f"{name} is recorded as {request.batch_id}"
+            assert alive[request.batch_id].key == request.key
+        if ever == 1:
+            self._check_dials()
+
+    def _check_dials(self) -> None:
+        self.sandbox.advance(2 * 86_400)
+        rang = Counter(
+            number for number, _ in {(d.phone_number, d.batch_id) for d in self.sandbox.dials()}
+        )
+        assert set(rang.values()) <= {1}, "somebody was called by two batches"
