@@ -105,7 +105,13 @@ def decode(data: bytes, *, where: str) -> State:
     _require_known_version(raw, where)
     document = _validate(data, where)
     state = State(lineage=document.lineage, serial=document.serial, batches=document.batches)
-    if encode(state) != data:  # not as we wrote it: slow, and only then
+    try:
+        as_we_write = encode(state)
+    except TypeError as error:
+        raise StateUnusable(
+            f"{where}: no state of ours holds this: {error}", hint=_RESTORE
+        ) from error
+    if as_we_write != data:  # slow, and only then
         _refuse_duplicate_names(data, where)
     problems = list(_contradictions(state))
     if problems:
@@ -237,6 +243,7 @@ def _request_contradictions(request: RequestRecord) -> Iterator[str]:
         request.recorded_at,
         request.watch_until,
         request.released_at,
+        *(each.at for each in request.audit),
     )
     if any(time is not None and time.tzinfo is None for time in times):
         yield "a time has no offset"
