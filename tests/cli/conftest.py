@@ -57,6 +57,7 @@ def normalised(text: str) -> str:
         (r'"(lineage|run)": "[a-z0-9]+"', r'"\1": "ID"'),
         (r'"tool_version": "[^"]+"', '"tool_version": "VERSION"'),
         (r"clock is \d s off the API's", "clock is in step with the API's"),
+        (r"superseded by [0-9a-f]{7,40}", "superseded by COMMIT"),
         (r"git \d+(?:\.\d+)+", "git VERSION"),
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\d \d\d:\d\d(?::\d\d)? UTC", "TIME"),

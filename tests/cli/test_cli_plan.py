@@ -159,6 +159,14 @@ def test_odd_campaigns(account: Cli, write: Callable[..., Path]) -> None:
     account.said("plan_odd_campaigns")
 
 
+def test_an_armed_batch(account: Cli, write: Callable[..., Path]) -> None:
+    """With `arm_delay` a batch without a start does not call right away, and the plan says when."""
+    write()
+    Path("batches/reconciler.yaml").write_text("arm_delay: 2m\n", encoding="utf-8")
+    assert account.run("plan") == 0
+    account.said("plan_armed")
+
+
 def test_another_organisation(account: Cli, write: Callable[..., Path]) -> None:
     """A spec of another organisation than GRAINE_ORG_ID is refused."""
     account.env(GRAINE_ORG_ID="org_ours")
