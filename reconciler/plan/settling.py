@@ -152,13 +152,16 @@ def sort_out(record: RequestRecord, found: Sequence[Batch]) -> tuple[Batch, tupl
     """Choose, for a request whose batch is known, which of its batches is kept: see `oldest`.
 
     A recorded batch that the API does not list may be there all the same, of any age: it stays. A
-    known duplicate is never kept, and is cancelled again where cancelling it did not work.
+    known duplicate is never kept, and is cancelled again where cancelling it did not work. One that
+    is not recorded is given even if it has ended: a run died cancelling it, or nobody looked in
+    time; its id must be known, and somebody told.
     """
     known = [batch for batch in found if batch.batch_id in record.duplicates]
     others = [batch for batch in found if batch.batch_id not in record.duplicates]
     if record.batch_id not in {batch.batch_id for batch in others}:
         others.append(Batch(record.batch_id or ""))
-    keep, extra = oldest(others, recorded=record.batch_id)
+    keep, _ = oldest(others, recorded=record.batch_id)
+    extra = (batch for batch in others if batch is not keep)
     return keep, (*extra, *(batch for batch in known if batch.status not in TERMINAL))
 
 

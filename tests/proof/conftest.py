@@ -1,0 +1,58 @@
+"""Worlds for the proof. See `world` for what they are, `killed_apply` for how runs are killed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof.world import SEED, Runs, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
+
+
+@pytest.fixture(scope="session")
+def runs() -> Iterator[Runs]:
+    """Give the fork server of this test process."""
+    server = Runs()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def make_world(runs: Runs) -> Iterator[Callable[..., World]]:
+    """Give a maker of worlds, one at a time: each ends with the next one, or with the test."""
+    # In memory where there is such a place: a sync to disk costs more than the rest of a run.
+    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as top:
+        made: list[World] = []
+
+        def maker(specs: int = 3) -> World:
+            while made:
+                made.pop().close()
+            made.append(World(runs, Path(top) / "world", specs))
+            return made[-1]
+
+        yield maker
+        for world in made:
+            world.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """Give a world of three specs."""
+    return make_world()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Say with each failure how to repeat it."""
+    result = yield
+    report = result.get_result()  # type: ignore[attr-defined]
+    if report.failed:
+        report.sections.append(("how to repeat this", f"PROOF_SEED={SEED} pytest {item.nodeid!r}"))
