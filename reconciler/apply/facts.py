@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.apply.lookup import Lookup, Sighting, Wanted
@@ -17,6 +17,7 @@ from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind, Reason
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
+from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
     from reconciler.ports import BatchApi
-    from reconciler.state.document import State
+    from reconciler.state.document import RequestRecord, State
 
+SAME_AGE = timedelta(hours=1)
+"""Batches created so close to each other are in the same lists."""
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MOST_STRANGERS = 200
 """How many unknown batches of a campaign are read to find out whether the state forgot them."""
@@ -45,8 +48,22 @@ def known_keys(state: State) -> dict[str, str]:
 
 def wanted_keys(state: State, now: datetime) -> list[Wanted]:
     """List the keys to look for: in doubt, or watched for a batch that arrives late."""
+    made: dict[str, list[RequestRecord]] = defaultdict(list)
+    for _, generation, request in state.requests():
+        if request.recorded_by is RecordedBy.CREATED:
+            made[generation.campaign_id].append(request)
     return [
-        Wanted(request.key, generation.campaign_id, request.contacts, request.first_attempted_at)
+        Wanted(
+            request.key,
+            generation.campaign_id,
+            request.contacts,
+            request.first_attempted_at,
+            frozenset(
+                str(each.batch_id)
+                for each in made[generation.campaign_id]
+                if abs(each.attempted_at - request.first_attempted_at) < SAME_AGE
+            ),
+        )
         for _, generation, request in state.requests()
         if request.in_doubt or (request.watch_until is not None and request.watch_until > now)
     ]

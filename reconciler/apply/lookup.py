@@ -29,12 +29,17 @@ ZONE_SKEW = timedelta(hours=15)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A key to look for. `since` is when it was first used, aware; None looks at every age."""
+    """A key to look for. `since` is when it was first used, aware; None looks at every age.
+
+    `witnesses` are ids of batches of about the same age that are known to exist in its campaign: a
+    list without them (of another organisation, say, or of a stale copy) proves no absence.
+    """
 
     key: str
     campaign_id: str
     contacts: int
     since: datetime | None = None
+    witnesses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +147,19 @@ class Lookup:
             for each in wanted
             if (ids := tuple(b.batch_id for b in mute if _is_suspect(b, each)))
         }
-        whole = listing.complete and not unreadable
+        listed = {row.batch_id for row in listing.rows}
+        lacking = any(not each.witnesses <= listed for each in wanted)
+        whole = listing.complete and not unreadable and not lacking
         absent = {each.key for each in wanted if whole and each.key not in by_key}
         return Sighting(
             found={each.key: tuple(by_key[each.key]) for each in wanted if each.key in by_key},
             absent=frozenset(absent - set(suspects)),
             suspects=suspects,
-            problem="" if whole else "the list of batches could not be read to its end",
+            problem=""
+            if whole
+            else "the list of batches lacks one that is known to exist"
+            if lacking
+            else "the list of batches could not be read to its end",
         )
 
 
