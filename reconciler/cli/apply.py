@@ -155,7 +155,12 @@ class _Apply:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
             raise
         rules = self._session.rules(settle=self._options["settle"])
-        plan = plan_with(self._session, specs, state, rules, api=api, parallelism=self._parallelism)
+        with signals_stop(self._stop, self._events):  # a read that hangs ends at once
+            plan = plan_with(
+                self._session, specs, state, rules, api=api, parallelism=self._parallelism
+            )
+        if self._stop.is_set() and self._agreed is None:
+            raise click.Abort
         self._require_reviewed(plan)
         self._agree(plan)
         return self._carry_out(plan, store, state, api)
