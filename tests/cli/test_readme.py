@@ -56,7 +56,8 @@ def test_the_output_is_what_the_commands_print(cli: Cli, readme: str) -> None:
                 assert name == "reconciler", line
                 cli.run(*arguments)
                 shown.append(f"{line}\n{cli.printed}")
-        return "\n".join(shown)
+        now = "\n".join(shown)
+        return block[0] if normalised(now) == normalised(block[0]) else now
 
     shutil.copytree(ROOT / "batches", "batches", ignore=shutil.ignore_patterns(".sandbox"))
     today = CONSOLE.sub(played, readme)
