@@ -19,12 +19,19 @@ TERMINAL = frozenset({"completed", "cancelled", "expired"})
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign as `GET /campaigns/{id}` gives it. `timezone` is an IANA name."""
+    """A campaign as `GET /campaigns/{id}` gives it. `timezone` is an IANA name.
+
+    `working_hours` are as sent, `reconciler.plan.hours` reads them. `concurrency_limit` is how many
+    calls may go out at once (`metadata.concurrency_limit`).
+    """
 
     campaign_id: str
     name: str | None = None
     status: str | None = None
     timezone: str | None = None
+    working_hours_enforced: bool | None = None
+    working_hours: Mapping[str, Any] | None = None
+    concurrency_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,8 @@ class Batch:
 
     `created_at` is aware; `created_at_is_naive` tells that the API gave no offset and UTC was
     assumed. `metadata` is None where the answer had none (the documented rows of the list), and
-    empty where it said there is none. `counters` are as sent.
+    empty where it said there is none. `counters` are as sent. `scheduled_start` is as sent too:
+    naive in the campaign's timezone, or with an offset. `concurrency_limit` is the batch's own.
     """
 
     batch_id: str
@@ -44,6 +52,8 @@ class Batch:
     created_at_is_naive: bool = False
     metadata: Mapping[str, Any] | None = None
     counters: Mapping[str, Any] | None = None
+    scheduled_start: str | None = None
+    concurrency_limit: int | None = None
 
     @property
     def marker(self) -> Mapping[str, Any] | None:

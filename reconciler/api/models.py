@@ -105,6 +105,8 @@ def as_batch(row: object) -> Batch | None:
         created_at_is_naive=is_naive,
         metadata=_as_mapping(row.get("metadata")),
         counters=_as_mapping(row.get("counters")),
+        scheduled_start=as_text(row.get("scheduled_start")),
+        concurrency_limit=as_count(row.get("concurrency_limit")),
     )
 
 
@@ -112,11 +114,17 @@ def as_campaign(row: object, asked: str) -> Campaign | None:
     """Give a campaign; its id is the one that was asked for. None when the row is no object."""
     if not isinstance(row, dict):
         return None
+    enforced = row.get("working_hours_enforced")
     return Campaign(
         campaign_id=asked,
         name=as_text(row.get("name")),
         status=as_text(row.get("status")),
         timezone=as_text(row.get("timezone")),
+        working_hours_enforced=enforced if isinstance(enforced, bool) else None,
+        working_hours=_as_mapping(row.get("working_hours")),
+        concurrency_limit=as_count(
+            (_as_mapping(row.get("metadata")) or {}).get("concurrency_limit")
+        ),
     )
 
 

@@ -1,0 +1,255 @@
+"""How far recorded batches are: counters read with little faith, rates, and about when they end.
+
+Pure. The vendor documents that batches carry "live counters", and not which. So the counters that
+bear the name of a contact status are used, all others are shown as they are, and what cannot be
+told is None and never a guess that looks like a fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from reconciler.observed import TERMINAL
+from reconciler.plan.hours import after_open_time, hours_of, open_time
+from reconciler.spec.schedule import BadSchedule, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from reconciler.observed import Batch, Campaign
+    from reconciler.state.document import Generation, RequestRecord, State
+
+IN_FLIGHT = ("dispatched", "in_progress")
+"""Contact statuses with a call under way."""
+WAITING = ("pending", "retrying", "followup_scheduled")
+"""Contact statuses of those who are still owed a call."""
+ENDED = ("completed", "failed", "busy", "no_answer", "max_retries_reached", "skipped")
+"""Contact statuses after which nobody is called any more."""
+KNOWN = frozenset({*IN_FLIGHT, *WAITING, *ENDED})
+
+IN_DOUBT = "in_doubt"
+GONE = "gone"
+UNKNOWN = "unknown"
+"""What stands for a batch's status where the API's own does not: nobody knows if it exists, the
+API does not know it any more, or the API could not be asked."""
+
+_LEAST_TIME = timedelta(minutes=1)
+"""A rate out of less time than this is noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the API said, as far as it said anything.
+
+    `batches` maps ids to batches, and to None for those that the API does not know. An id that is
+    missing could not be asked for. `at` is when it was asked, by the API's clock.
+    """
+
+    at: datetime
+    campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+    batches: Mapping[str, Batch | None] = field(default_factory=dict)
+    siblings: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    """All batches of a campaign that its list shows, recorded or not."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """What could not be read, each with a hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """Where one recorded batch stands.
+
+    `status` is the API's, or `in_doubt`, `gone` or `unknown`. `done` counts the people who will not
+    be called any more. `rate_per_hour` counts them per hour in which calls were allowed. Times are
+    aware, in UTC.
+    """
+
+    name: str
+    generation: int
+    part: int
+    batch_id: str | None
+    campaign_id: str
+    contacts: int
+    status: str
+    counters: Mapping[str, Any] = field(default_factory=dict)
+    done: int | None = None
+    starts_at: datetime | None = None
+    created_at: datetime | None = None
+    rate_per_hour: float | None = None
+    ends_about: datetime | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything may still happen to it, or nobody knows."""
+        return self.status not in TERMINAL | {GONE, IN_DOUBT}
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """The counters of those who are done, without the zeros."""
+        counted = counts(self.counters)
+        return {status: counted[status] for status in ENDED if counted.get(status)}
+
+
+def progress_of(state: State, reading: Reading) -> list[BatchProgress]:
+    """Tell where each batch of each name's current generation stands, sorted by campaign and name.
+
+    A batch of an earlier generation is there too while it still runs.
+    """
+    rows = [
+        _progress(name, generation, request, reading)
+        for name, generation, request in shown_requests(state, reading)
+    ]
+    return sorted(rows, key=lambda r: (r.campaign_id, r.name, r.generation, r.part))
+
+
+def shown_requests(
+    state: State, reading: Reading
+) -> Iterator[tuple[str, Generation, RequestRecord]]:
+    """Walk what `status` is about: current generations, and what still runs of earlier ones."""
+    for name, generation, request in state.requests():
+        current = state.batches[name].current is generation
+        batch = reading.batches.get(request.batch_id or "")
+        if current or (batch is not None and batch.status not in TERMINAL):
+            yield name, generation, request
+
+
+def counts(counters: Mapping[str, Any] | None) -> dict[str, int]:
+    """Give the counters of known contact statuses; empty when there is none of them."""
+    return {
+        status: value
+        for status, value in (counters or {}).items()
+        if status in KNOWN and isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    }
+
+
+def done_of(counters: Mapping[str, Any] | None, total: int) -> int | None:
+    """Count who will not be called any more, at most `total`; None when no counter tells.
+
+    Where some known status is counted, those that are missing count nobody.
+    """
+    counted = counts(counters)
+    return min(total, sum(counted.get(status, 0) for status in ENDED)) if counted else None
+
+
+def in_flight(counters: Mapping[str, Any] | None) -> int:
+    """Count the calls under way, as far as the counters tell."""
+    counted = counts(counters)
+    return sum(counted.get(status, 0) for status in IN_FLIGHT)
+
+
+def started_at(
+    batch: Batch, generation: Generation | None, campaign: Campaign | None
+) -> datetime | None:
+    """Give when a batch starts or started: its scheduled start, else its creation."""
+    recorded = (generation.fields if generation else {}).get("scheduled_start")
+    written = batch.scheduled_start or (recorded if isinstance(recorded, str) else None)
+    if written is None:
+        return batch.created_at
+    try:
+        moment, _ = resolve(written, campaign.timezone if campaign else None)
+    except BadSchedule:
+        return None
+    return moment
+
+
+def _progress(
+    name: str, generation: Generation, request: RequestRecord, reading: Reading
+) -> BatchProgress:
+    campaign = reading.campaigns.get(generation.campaign_id)
+    batch = reading.batches.get(request.batch_id or "")
+    plain = BatchProgress(
+        name=name,
+        generation=generation.generation,
+        part=request.part,
+        batch_id=request.batch_id,
+        campaign_id=generation.campaign_id,
+        contacts=request.contacts,
+        status=_status(request, reading),
+    )
+    if batch is None:
+        return plain
+    total = request.contacts if batch.total_contacts is None else batch.total_contacts
+    done = done_of(batch.counters, total)
+    starts_at = started_at(batch, generation, campaign)
+    rate, ends = None, None
+    if batch.status == "in_progress" and done is not None:
+        since = max((t for t in (starts_at, batch.created_at) if t is not None), default=None)
+        rate = rate_per_hour(campaign, since, reading.at, done)
+        ends = ends_about(campaign, reading.at, total - done, rate)
+    return replace(
+        plain,
+        contacts=total,
+        counters=batch.counters or {},
+        done=done,
+        starts_at=starts_at,
+        created_at=batch.created_at,
+        rate_per_hour=rate,
+        ends_about=ends,
+    )
+
+
+def _status(request: RequestRecord, reading: Reading) -> str:
+    if request.batch_id is None:
+        return IN_DOUBT
+    if request.batch_id not in reading.batches:
+        return UNKNOWN
+    batch = reading.batches[request.batch_id]
+    return GONE if batch is None else batch.status or UNKNOWN
+
+
+def rate_per_hour(
+    campaign: Campaign | None, since: datetime | None, now: datetime, done: int
+) -> float | None:
+    """Give how many people were done per hour in which calls were allowed.
+
+    None where nobody is done, the start or the working hours are not known, or the time is short.
+    """
+    hours = hours_of(campaign)
+    if hours is None or since is None or not done or now <= since:
+        return None
+    worked = open_time(hours, since, now)
+    return done / (worked / timedelta(hours=1)) if worked >= _LEAST_TIME else None
+
+
+def ends_about(
+    campaign: Campaign | None, now: datetime, left: int, rate: float | None
+) -> datetime | None:
+    """Estimate when the rest is done at this rate, within the working hours; to whole minutes.
+
+    None where it cannot be known. Retries wait on their own, so this is about the earliest.
+    """
+    hours = hours_of(campaign)
+    if hours is None or rate is None or rate <= 0 or left < 0:
+        return None
+    try:
+        needed = timedelta(hours=left / rate)
+    except OverflowError:
+        return None
+    end = after_open_time(hours, now, needed)
+    return None if end is None else (end + timedelta(seconds=30)).replace(second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Several batches in one: how many people, how many of them are known to be done."""
+
+    batches: int
+    alive: int
+    people: int
+    done: int
+    ends_about: datetime | None
+
+
+def totals(rows: Sequence[BatchProgress]) -> Totals:
+    """Sum batches up. The end is the last one, known only if that of every running batch is."""
+    running = [row.ends_about for row in rows if row.status == "in_progress"]
+    ends = [end for end in running if end is not None]
+    return Totals(
+        batches=len(rows),
+        alive=sum(row.alive for row in rows),
+        people=sum(row.contacts for row in rows),
+        done=sum(row.done or 0 for row in rows),
+        ends_about=max(ends, default=None) if len(ends) == len(running) else None,
+    )
