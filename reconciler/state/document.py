@@ -224,18 +224,22 @@ class State:
 def begins(before: State, after: State, names: frozenset[str]) -> bool:
     """Whether the later version holds an intent that is new: something is about to be sent.
 
-    An intent recorded anew because it had become too old to act on is new.
+    An intent recorded anew because it had become too old to act on is new. An earlier attempt that
+    was put back, because a later one certainly made no batch, is not.
     """
-    known = {_intent(request) for name in names for request in _in_doubt(before, name)}
+    known = {request.key: request for name in names for request in _in_doubt(before, name)}
     return any(
-        _intent(request) not in known and request.unknown is None
+        request.unknown is None and _is_new(request, known.get(request.key))
         for name in names
         for request in _in_doubt(after, name)
     )
 
 
-def _intent(request: RequestRecord) -> tuple[str, str, datetime]:
-    return request.key, request.run, request.attempted_at
+def _is_new(intent: RequestRecord, known: RequestRecord | None) -> bool:
+    if known is None:
+        return True
+    same = (intent.run, intent.attempted_at) == (known.run, known.attempted_at)
+    return intent.attempt >= known.attempt and not same
 
 
 def _in_doubt(state: State, name: str) -> list[RequestRecord]:

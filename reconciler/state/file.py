@@ -93,15 +93,19 @@ class FileStore:
     def _laid_onto(self, current: bytes, state: State, touched: frozenset[str]) -> State:
         try:
             theirs = codec.decode(current, where=self.where)
+            merged = lay_onto(theirs, state, touched)
+            # What the two say together may contradict itself, and would be refused from then on.
+            codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
         except StateUnusable as error:
             rescued = self._path.with_name(f"state.rescued-{self._ids.unique()[:8]}.json")
             self._replace(rescued, codec.encode(replace(state, serial=state.serial + 1)))
             raise StateUnusable(
-                f"{self.where} became unusable while this run was at work: {error.message}",
+                f"{self.where} changed while this run was at work and is not usable: "
+                f"{error.message}",
                 hint=f"nothing is lost: all that this run knows is in {rescued}; look at both, "
                 f"then: mv {rescued} {self.where}",
             ) from error
-        return lay_onto(theirs, state, touched)
+        return merged
 
     def _read(self) -> bytes | None:
         try:
@@ -109,7 +113,10 @@ class FileStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StateError(f"cannot read {self.where}: {error.strerror}") from error
+            raise StateError(
+                f"cannot read {self.where}: {error.strerror}",
+                hint=f"check that {self.where} is a file that may be read",
+            ) from error
 
     def _replace(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(f".{path.name}.tmp")
