@@ -18,7 +18,8 @@ ROOT = Path("batches")
 _SANDBOX = "reconciler.sandbox"
 _COMMAND = re.compile(
     r"\breconciler (?P<command>"
-    r"(?:validate|plan|apply|resolve|adopt|doctor|state list|state show)\b)(?! --sandbox)"
+    r"(?:validate|plan|apply|status|results|explain|resolve|adopt|doctor|state list|state show)\b)"
+    r"(?! --sandbox)"
 )
 
 
