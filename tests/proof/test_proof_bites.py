@@ -1,0 +1,113 @@
+"""The proof of the proof: a product broken on purpose must not pass.
+
+Each way to break it is a patch in the process of the run (see SABOTAGE in `killed_apply`), and each
+test here goes through a scenario that the whole product survives in the other modules.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.proof.world import KILLED, SETTLED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.proof.world import World
+
+NO_INTENT = "no intent is stored"
+BLIND = "nothing is ever found"
+HASTY = "no waiting before creating again"
+UNLOCKED = "the lock does nothing"
+IN_PLACE = "the state is written in place"
+TWICE = "is lost|live batches|had 2 batches"
+"""Of two batches one is known; whichever rule is asked first complains."""
+
+
+def die_after_a_create(world: World, **order: Any) -> None:
+    """Kill a run just after its first create was answered."""
+    assert world.apply(kill_on="create: after", **order).code == KILLED
+    world.let_arrive()
+
+
+def creates_without_intents(world: World) -> None:
+    """Send what is not on disk."""
+    die_after_a_create(world, sabotage=[NO_INTENT])
+    world.check_records()
+
+
+def calls_people_again(world: World) -> None:
+    """Send what is not on disk, and overlook what is there."""
+    die_after_a_create(world, sabotage=[NO_INTENT])
+    world.pass_time(SETTLED)
+    world.converge(sabotage=[BLIND])
+    world.check()
+
+
+def overlooks_batches(world: World) -> None:
+    """Take what exists for absent."""
+    world.sandbox.faults.add(operation="create", kind="reset", when="after")
+    world.apply(sabotage=[BLIND])
+    world.pass_time(SETTLED)
+    world.converge(sabotage=[BLIND])
+    world.check()
+
+
+def does_not_wait(world: World) -> None:
+    """Create again while the first request is still on its way."""
+    world.sandbox.faults.add(operation="create", kind="late", seconds=60)
+    world.apply(sabotage=[HASTY])
+    world.converge(sabotage=[HASTY])
+    world.pass_time(60)
+    world.check()
+
+
+def runs_beside_another(world: World) -> None:
+    """Settle what another run is just doing."""
+    gate = world.sandbox.faults.add(operation="create", kind="hold", when="before")
+    first = world.begin(parallelism=1)
+    world.sandbox.faults.wait_held(gate)
+    world.turn_clock(SETTLED)
+    second = world.apply(sabotage=[UNLOCKED])
+    world.sandbox.faults.release()
+    first.wait()
+    assert second.code == 4
+    world.converge()
+    world.check()
+
+
+def forgets_in_a_power_cut(world: World) -> None:
+    """Store without syncing."""
+    die_after_a_create(world, power=True, sabotage=[IN_PLACE])
+    world.check_records()
+
+
+@pytest.mark.parametrize(
+    ("broken", "complaint"),
+    [
+        (creates_without_intents, "without a durable intent"),
+        (calls_people_again, TWICE),
+        (overlooks_batches, TWICE),
+        (does_not_wait, TWICE),
+        (runs_beside_another, "code=3"),
+        (forgets_in_a_power_cut, "without a durable intent"),
+    ],
+)
+def test_the_oracle_notices(world: World, broken: Callable[[World], None], complaint: str) -> None:
+    """A product that does this fails the proof, and for the right reason."""
+    with pytest.raises(AssertionError, match=complaint):
+        broken(world)
+
+
+def test_the_lock_is_what_keeps_two_runs_apart(world: World) -> None:
+    """Without it two runs would really create a second batch: the rest is no substitute."""
+    gate = world.sandbox.faults.add(operation="create", kind="hold", when="before")
+    first = world.begin(parallelism=1)
+    world.sandbox.faults.wait_held(gate)
+    world.apply(sabotage=[UNLOCKED])
+    world.sandbox.faults.release()
+    first.wait()
+    assert max(Counter(batch.name for batch in world.sandbox.batches()).values()) == 2
