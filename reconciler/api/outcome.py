@@ -41,7 +41,7 @@ HINTS = {
     "spec, and GRAINE_ORG_ID.",
     405: "Check GRAINE_API_URL, then run: reconciler doctor",
     407: "The proxy wants a login. Check HTTPS_PROXY.",
-    409: "The API sees a conflict with what it already has. Run: reconciler status",
+    409: "The API sees a conflict with what it already has. Run: reconciler plan",
     413: "The request is too large. Spread the contacts over several specs.",
     422: "Correct the named fields in the spec, then run: reconciler validate",
     429: "The API asks for fewer requests. Wait, or lower --parallelism.",

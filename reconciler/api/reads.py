@@ -31,7 +31,6 @@ _CHECK_TOKEN = "Check GRAINE_API_KEY and GRAINE_ORG_ID, then run: reconciler doc
 _OK = range(200, 300)
 _REDIRECT = range(300, 400)
 _RETRIED = frozenset({408, 425, 429, *range(500, 600)})
-_DENIED = frozenset({401, 403})
 _NOT_FOUND = 404
 _ONCE = 1
 
@@ -61,6 +60,13 @@ class Failure:
 
 class DeniedError(ApiError):
     """The API does not accept the token, or not for this (401, 403)."""
+
+
+class TokenRefusedError(DeniedError):
+    """The API does not take the token (401): nothing at all can be done with it."""
+
+
+_KINDS: Mapping[int, type[ApiError]] = {401: TokenRefusedError, 403: DeniedError}
 
 
 class Reads(ABC):
@@ -225,17 +231,16 @@ class Reads(ABC):
         while True:
             got = self._send(method, path, query, stoppable=stoppable)
             asked = None
-            denied = False
+            kind: type[ApiError] = ApiError
             if isinstance(got, Answer):
                 if got.status in _OK:
                     return got
                 if or_none and got.status == _NOT_FOUND and isinstance(as_json(got.body), dict):
                     return None
                 asked = retry_after(got.headers, self._clock.now())
-                denied = got.status in _DENIED
+                kind = _KINDS.get(got.status, ApiError)
                 got = self._refusal(got)
             if not (got.retry and turn.again(asked)):
-                kind = DeniedError if denied else ApiError
                 raise kind(f"{method} {path} failed: {got.reason}", hint=got.hint)
 
     def _refusal(self, answer: Answer) -> Failure:
@@ -250,7 +255,7 @@ class Reads(ABC):
         return Failure(
             f"HTTP {status}: {text}" if text else f"HTTP {status}",
             retry=status in _RETRIED,
-            hint=_CHECK_TOKEN if status in _DENIED else CHECK_URL,
+            hint=_CHECK_TOKEN if status in _KINDS else CHECK_URL,
         )
 
 

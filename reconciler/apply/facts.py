@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from reconciler.api.reads import TokenRefusedError
 from reconciler.apply.lookup import Lookup, Sighting, Wanted
 from reconciler.errors import ApiError
 from reconciler.model import Diagnostic, Severity
@@ -116,6 +117,8 @@ class _Gatherer:
     def _campaign(self, campaign_id: str) -> Campaign | ApiError | None:
         try:
             return self._api.campaign(campaign_id)
+        except TokenRefusedError:
+            raise  # neither this nor anything after it can work
         except ApiError as error:
             return error
 

@@ -53,6 +53,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough; Python must not complain about it at exit.
         sys.stdout = None
         return ExitCode.DONE
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else "cannot write the output: "
+        click.echo(f"error: {place}{error.strerror}", err=True)
+        sys.stdout = None
+        return ExitCode.FAILED
     except Exception as error:
         if os.environ.get("RECONCILER_DEBUG"):
             raise

@@ -142,7 +142,10 @@ class _Apply:
                 # So that two runs that met do not meet again at the next turn.
                 self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
                 report = report.followed_by(self._once(specs, store, api))
-        self._show(report, store)
+        try:
+            self._show(report, store)
+        except OSError:
+            sys.stdout = None  # it is done and recorded; that it cannot be told changes no status
         return report.exit_code
 
     def _once(self, specs: SpecSet, store: StateStore, api: HttpBatchApi) -> Report:

@@ -67,7 +67,7 @@ def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
         if isinstance(error, PermissionError):
             what = "cannot be read: permission denied"
         hint = (
-            "name the directory that holds the specs with `--batches DIR`, or run `reconciler init`"
+            "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         )
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
     with _without_gc():
