@@ -187,6 +187,8 @@ class Engine:
                 self._ledger.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             jobs = []
+        for place, batch_id in self._ledger.take_contested():
+            self._reactions.cancel(place, batch_id)
         if self._moved or self._store_error is not None:
             self._reactions.let_go()  # and so in later turns: what came back is not sent again
         for job in jobs:

@@ -70,6 +70,7 @@ class Ledger:
         self._stored: set[str] = set()
         self._loaded = state
         self._moved = False
+        self._contested: list[tuple[Place, str]] = []
         self._owner = state.batch_ids()
         self.state = state
         self.dirty = False
@@ -78,13 +79,30 @@ class Ledger:
         """Make everything recorded so far durable. Raises what the store raises."""
         touched = self._to_store() if self.dirty else frozenset()
         if touched:
+            ours = self.state
             try:
-                self.state = self._store.save(self.state, touched=touched, why="")
+                self.state = self._store.save(ours, touched=touched, why="")
             except StateMoved:
                 self._moved = True
                 raise
+            self._note_contested(ours, touched)
             self._stored |= touched
         self.dirty = False
+
+    def _note_contested(self, ours: State, touched: frozenset[str]) -> None:
+        """Find batches of this run that storing found to be second ones, made beside another's."""
+        known = {i for _, _, request in ours.requests() for i in request.duplicates}
+        for name in touched:
+            record = self.state.record(name)
+            for generation in record.generations if record else ():
+                for request in generation.requests:
+                    place = Place(name, generation, request.part)
+                    self._contested.extend((place, i) for i in request.duplicates if i not in known)
+
+    def take_contested(self) -> list[tuple[Place, str]]:
+        """Give the second batches that storing brought to light since the last time, once."""
+        taken, self._contested = self._contested, []
+        return taken
 
     def _to_store(self) -> frozenset[str]:
         """Give the names whose records are this run's to store.
