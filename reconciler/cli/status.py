@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 def command(
     root: Path,
     /,
+    *,
     output: str,
-    watch: bool,  # noqa: FBT001 - click passes flags
+    watch: bool,
     interval: float,
     **state: Any,
 ) -> int:

@@ -1,0 +1,94 @@
+"""A file that is there when it is whole: written as FILE.part, continued after an interruption.
+
+What is written may be private: only its owner can read it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from reconciler.errors import ReconcilerError, Refused
+
+if TYPE_CHECKING:
+    from reconciler.render.results import Form, Known
+
+_PRIVATE = 0o600
+
+
+class PartialFile:
+    """Writes FILE.part; `finish` makes it FILE at once, and only whole.
+
+    `known` are the rows that an interrupted run left there, when it is continued. Raises
+    `ReconcilerError` where the file cannot be written, `Refused` where another run writes it or
+    what is there cannot be continued.
+    """
+
+    def __init__(self, path: Path, form: Form, *, resume: bool) -> None:
+        self.path = path
+        self.part = Path(f"{path}.part")
+        self.known: Known = set()
+        if path.is_dir():
+            raise ReconcilerError(f"cannot write {path}: it is a directory")
+        try:
+            self._file = self._open(form, resume=resume)
+        except OSError as error:
+            raise ReconcilerError(f"cannot write {self.part}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, data: bytes) -> None:
+        """Write some whole lines."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise ReconcilerError(f"cannot write {self.part}: {error.strerror}") from error
+
+    def flush(self) -> None:
+        """Hand over what was written, so that a kill leaves it there."""
+        self.write(b"")
+        self._file.flush()
+
+    def finish(self) -> None:
+        """Put the file in its place, whatever stood there before."""
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self.part.replace(self.path)
+            directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise ReconcilerError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def _open(self, form: Form, *, resume: bool) -> IO[bytes]:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.fdopen(os.open(self.part, flags, _PRIVATE), "r+b")
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise Refused(
+                    f"another run is writing {self.part}", hint="wait for it to end"
+                ) from error
+            os.fchmod(file.fileno(), _PRIVATE)
+            whole = 0
+            if resume:
+                self.known, whole = form.read(file)
+            # What follows the last whole row broke off there.
+            file.seek(whole)
+            file.truncate()
+            if not whole:
+                file.write(form.header)
+        except BaseException:
+            file.close()
+            raise
+        return file
