@@ -74,6 +74,14 @@ def git_environment(home: Path) -> dict[str, str]:
     }
 
 
+class GitStarted(Started):
+    """A run under way whose boundaries so far can be seen."""
+
+    def trace(self) -> list[str]:
+        """Give the boundaries crossed so far."""
+        return Path(f"{self._out}.trace").read_text("utf-8").splitlines()
+
+
 @dataclass(frozen=True)
 class Clone:
     """One runner's checkout. `root` is the batches directory in it."""
@@ -221,7 +229,7 @@ class GitWorld:
                 **order,
             }
         )
-        return Started(self._runs, pid, out)
+        return GitStarted(self._runs, pid, out)
 
     def begin(
         self,
@@ -231,7 +239,7 @@ class GitWorld:
         verify_for: float = 0.0,
         state: Sequence[str] = ("--state=git",),
         **order: Any,
-    ) -> Started:
+    ) -> GitStarted:
         """Start an apply."""
         return self.start(
             clone,
@@ -350,8 +358,11 @@ class GitWorld:
                 return codes
         raise AssertionError(f"no end in sight: {codes}\n{ended.out}\n{ended.err}")
 
-    def check(self, *, ever: int = 1, branch: str = "main") -> None:
-        """After settling: every promise. `ever` is how many batches a key may have had."""
+    def check(self, *, ever: int = 1, live: int = 1, branch: str = "main") -> None:
+        """After settling: every promise.
+
+        `ever` is how many batches a key may have had, `live` how many of them may be uncancelled.
+        """
         self.check_intents(branch)
         state = self.state(branch)
         recorded = state.batch_ids()
@@ -360,8 +371,9 @@ class GitWorld:
         assert not lost, f"lost: {lost}"
         made = Counter(batch.key for batch in batches)
         assert max(made.values(), default=0) <= ever, f"made more than {ever} times: {made}"
-        live = Counter(batch.name for batch in batches if batch.status != "cancelled")
-        assert live == Counter(self.names), f"live: {live}"
+        lively = Counter(batch.name for batch in batches if batch.status != "cancelled")
+        assert set(lively) == set(self.names), f"live: {lively}"
+        assert max(lively.values()) <= live, f"live: {lively}"
         alive = {batch.batch_id: batch for batch in batches if batch.status != "cancelled"}
         for name, _, request in state.requests():
             assert request.batch_id in alive, f"{name} is recorded as {request.batch_id}"
