@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show what apply would do, and whom it would call.",
     "apply": "Create what is new, exactly once, and record the ids.",
     "status": "Show recorded batches with live counters.",
+    "explain": "Say why calls are not going out, and what to do.",
     "results": "Write what became of each contact, as CSV or JSONL.",
     "state": "Read what is recorded.",
     "resolve": "Settle a batch in doubt by hand.",

@@ -1,0 +1,304 @@
+"""Why a batch's calls are not going out: every reason that can be told, the plainest first.
+
+Pure. The first finding is the answer; the others would keep the calls back as well once the first
+is out of the way. A batch that simply calls has the one finding that it does.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.observed import TERMINAL
+from reconciler.plan.hours import hours_of, next_opening
+from reconciler.plan.progress import (
+    GONE,
+    IN_DOUBT,
+    UNKNOWN,
+    counts,
+    done_of,
+    in_flight,
+    started_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from reconciler.observed import Batch, Campaign
+    from reconciler.plan.progress import Reading
+    from reconciler.state.document import Generation, RequestRecord
+
+
+class Cause(StrEnum):
+    """Why calls do not go out, or that they do. Part of the JSON output: values never change."""
+
+    NOT_CREATED = "not_created"
+    IN_DOUBT = "in_doubt"
+    GONE = "gone"
+    UNREACHABLE = "unreachable"
+    """The API could not be asked."""
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    COMPLETED = "completed"
+    CAMPAIGN_PAUSED = "campaign_paused"
+    CAMPAIGN_DRAFT = "campaign_draft"
+    CAMPAIGN_CANCELLED = "campaign_cancelled"
+    CAMPAIGN_COMPLETED = "campaign_completed"
+    CAMPAIGN_NOT_ACTIVE = "campaign_not_active"
+    """It is in a state that this version does not know."""
+    PAUSED = "paused"
+    SCHEDULED = "scheduled"
+    OUTSIDE_HOURS = "outside_hours"
+    NO_HOURS = "no_hours"
+    """Working hours are enforced, and there are none."""
+    NOBODY_LEFT = "nobody_left"
+    WAITING_FOR_RETRIES = "waiting_for_retries"
+    CONCURRENCY = "concurrency"
+    STARTING = "starting"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+    """The API says something that this version does not know."""
+
+
+_OVER = "it will not call again: give the spec another campaign_id"
+_CAMPAIGNS = {
+    "paused": (Cause.CAMPAIGN_PAUSED, "resume the campaign in the vendor's console"),
+    "draft": (Cause.CAMPAIGN_DRAFT, "activate the campaign in the vendor's console"),
+    "cancelled": (Cause.CAMPAIGN_CANCELLED, _OVER),
+    "completed": (Cause.CAMPAIGN_COMPLETED, _OVER),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason. `until` is when it ends by itself, aware and in UTC, None if it does not."""
+
+    cause: Cause
+    message: str
+    hint: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All about one request: `findings` has at least one, the answer first."""
+
+    part: int
+    batch_id: str | None
+    status: str
+    findings: tuple[Finding, ...]
+
+
+def explain_name(name: str, generation: Generation, reading: Reading) -> tuple[Explanation, ...]:
+    """Explain every request of a name's current generation."""
+    return tuple(
+        _explain(name, generation, request, reading)
+        for request in sorted(generation.requests, key=lambda r: r.part)
+    )
+
+
+def not_created(name: str) -> Finding:
+    """Say that nothing is recorded under a name."""
+    return Finding(
+        Cause.NOT_CREATED,
+        f"no batch was ever created for {name}",
+        "if there is a spec of this name, see what apply would do: reconciler plan",
+    )
+
+
+def _explain(
+    name: str, generation: Generation, request: RequestRecord, reading: Reading
+) -> Explanation:
+    batch_id = request.batch_id
+    if batch_id is None:
+        finding = Finding(
+            Cause.IN_DOUBT,
+            f"nobody can tell whether the batch exists: {request.unknown or 'a run died there'}",
+            "let reconciler apply look for it again, or settle it by hand: reconciler resolve",
+        )
+        return Explanation(request.part, None, IN_DOUBT, (finding,))
+    if batch_id not in reading.batches:
+        finding = Finding(
+            Cause.UNREACHABLE,
+            "the API could not be asked, so nobody can tell",
+            "check the connection: reconciler doctor",
+        )
+        return Explanation(request.part, batch_id, UNKNOWN, (finding,))
+    batch = reading.batches[batch_id]
+    if batch is None:
+        finding = Finding(
+            Cause.GONE,
+            f"the API knows no batch {batch_id} any more",
+            "check whose token GRAINE_API_KEY is, and ask the vendor: batches do not vanish",
+        )
+        return Explanation(request.part, batch_id, GONE, (finding,))
+    campaign = reading.campaigns.get(generation.campaign_id)
+    siblings = [
+        sibling
+        for sibling in reading.siblings.get(generation.campaign_id, ())
+        if sibling.batch_id != batch_id
+    ]
+    findings = explain_batch(
+        batch,
+        campaign,
+        siblings,
+        reading.at,
+        starts_at=started_at(batch, generation, campaign),
+        name=name,
+    )
+    return Explanation(request.part, batch_id, batch.status or UNKNOWN, findings)
+
+
+def explain_batch(
+    batch: Batch,
+    campaign: Campaign | None,
+    siblings: Sequence[Batch],
+    now: datetime,
+    *,
+    starts_at: datetime | None,
+    name: str,
+) -> tuple[Finding, ...]:
+    """Explain a batch that exists. `siblings` are the campaign's other batches."""
+    if batch.status in TERMINAL:
+        return (_ended(batch, name),)
+    if _nobody_left(batch):
+        message = f"there is nobody left to call{_outcomes(batch)}"
+        return (Finding(Cause.NOBODY_LEFT, message, _see(name)),)
+    findings = [
+        *_held_by_campaign(campaign),
+        *_held_by_hand(batch),
+        *_held_by_time(batch, campaign, now, starts_at),
+    ]
+    findings.extend(_held_by_others(batch, campaign, siblings, name, held=bool(findings)))
+    return tuple(findings) or (_going(batch),)
+
+
+def _see(name: str) -> str:
+    return f"see each contact: reconciler results {shlex.quote(name)}"
+
+
+def _ended(batch: Batch, name: str) -> Finding:
+    told = _outcomes(batch)
+    results = _see(name)
+    match batch.status:
+        case "cancelled":
+            message = f"the batch was cancelled, for good{told}"
+            return Finding(Cause.CANCELLED, message, results)
+        case "expired":
+            message = f"the batch passed its end window and calls nobody any more{told}"
+            return Finding(Cause.EXPIRED, message, results)
+        case _:
+            message = f"the batch is complete: everybody was called as often as allowed{told}"
+            return Finding(Cause.COMPLETED, message, results)
+
+
+def _held_by_campaign(campaign: Campaign | None) -> Iterator[Finding]:
+    if campaign is None or campaign.status is None or campaign.status == "active":
+        return
+    cause, hint = _CAMPAIGNS.get(
+        campaign.status, (Cause.CAMPAIGN_NOT_ACTIVE, "look it up in the vendor's console")
+    )
+    yield Finding(cause, f"the campaign {campaign.campaign_id} is {campaign.status}", hint)
+
+
+def _held_by_hand(batch: Batch) -> Iterator[Finding]:
+    if batch.status == "paused":
+        yield Finding(
+            Cause.PAUSED, "the batch is paused", "resume the batch in the vendor's console"
+        )
+
+
+def _held_by_time(
+    batch: Batch, campaign: Campaign | None, now: datetime, starts_at: datetime | None
+) -> Iterator[Finding]:
+    """Find out whether its time has not come, or not today."""
+    first = now
+    if batch.status == "pending" and starts_at is not None and starts_at > now:
+        first = starts_at
+        yield Finding(
+            Cause.SCHEDULED,
+            "the batch is scheduled for later",
+            "nothing is wrong; a sooner start needs another batch",
+            starts_at,
+        )
+    hours = hours_of(campaign)
+    if hours is None or hours.always:
+        return
+    opening = next_opening(hours, first)
+    if opening is None:
+        yield Finding(
+            Cause.NO_HOURS,
+            "the campaign calls within working hours only, and has none",
+            "set working hours for the campaign in the vendor's console",
+        )
+    elif opening > first:
+        which = "it is" if first == now else "its start is"
+        yield Finding(
+            Cause.OUTSIDE_HOURS,
+            f"{which} outside the campaign's working hours",
+            "nothing is wrong: calls go on when they open, or change them in the vendor's console",
+            opening,
+        )
+
+
+def _nobody_left(batch: Batch) -> bool:
+    """Whether the counters say that everybody is done, though the batch has not ended."""
+    total = batch.total_contacts
+    return bool(total) and done_of(batch.counters, total or 0) == total
+
+
+def _held_by_others(
+    batch: Batch, campaign: Campaign | None, siblings: Sequence[Batch], name: str, *, held: bool
+) -> Iterator[Finding]:
+    """Find out from the counters whether anybody is due now, and a line is free for the call."""
+    counted = counts(batch.counters)
+    if batch.status != "in_progress" or not counted or in_flight(batch.counters):
+        return
+    later = counted.get("retrying", 0) + counted.get("followup_scheduled", 0)
+    if later and not counted.get("pending"):
+        yield Finding(
+            Cause.WAITING_FOR_RETRIES,
+            f"everybody was called; {later:,} wait for a retry or a follow-up",
+            f"next_retry_at says when: reconciler results {shlex.quote(name)}",
+        )
+        return
+    limit = campaign.concurrency_limit if campaign else None
+    others = sum(in_flight(sibling.counters) for sibling in siblings)
+    if limit is not None and others >= limit and not held:
+        busy = sum(1 for sibling in siblings if in_flight(sibling.counters))
+        yield Finding(
+            Cause.CONCURRENCY,
+            f"the campaign's {limit:,} calls at once are taken: {others:,} are under way in "
+            f"{busy:,} other {'batch' if busy == 1 else 'batches'}",
+            "wait for those, or raise the campaign's concurrency limit in the vendor's console",
+        )
+
+
+def _going(batch: Batch) -> Finding:
+    """Say of a batch that nothing holds back what it does."""
+    match batch.status:
+        case "in_progress":
+            lines = in_flight(batch.counters)
+            now = f": {lines:,} {'is' if lines == 1 else 'are'} under way" if lines else ""
+            return Finding(Cause.RUNNING, f"calls are going out{now}{_outcomes(batch)}")
+        case "pending":
+            return Finding(
+                Cause.STARTING,
+                "nothing that can be seen holds it back, so it should be about to start",
+                "look again in a minute; if it stays so, ask the vendor",
+            )
+        case _:
+            return Finding(
+                Cause.UNKNOWN,
+                f"the API says that the batch is {batch.status or 'in no known status'}",
+                "look it up in the vendor's console",
+            )
+
+
+def _outcomes(batch: Batch) -> str:
+    """Give the counters that are not zero, to end a sentence with."""
+    told = [f"{count:,} {status}" for status, count in counts(batch.counters).items() if count]
+    return f" ({', '.join(told)})" if told else ""
