@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -15,10 +17,10 @@ from reconciler.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MORNING = datetime(2035, 5, 15, 6, 0, tzinfo=UTC)
 """When the simulated time begins: a Tuesday, 11:30 in India, 07:00 in London."""
+SAID = Path(__file__).parent / "said"
 PREFIX = "+9198123"
 TOKEN = "gat_t0ken-of-these-tests"  # noqa: S105 - opens a sandbox only
 
@@ -80,6 +82,17 @@ class World:
     def apply(self) -> None:
         """Create what the specs say."""
         assert self.run("apply", "--yes", "--format", "json").status == 0
+
+    @staticmethod
+    def said(name: str, text: str) -> None:
+        """Compare a text with the file of that name.
+
+        `UPDATE_SAID=1 .venv/bin/pytest tests/watch` accepts what is said now.
+        """
+        path = SAID / f"{name}.txt"
+        if os.environ.get("UPDATE_SAID"):
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text("utf-8")
 
     def edit_state(self, old: str, new: str) -> None:
         """Replace a text in the state, as nobody should."""
