@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.proof.world import World
 
 REJECTED = (401, 403, 404, 405, 409, 413, 422)
-UNCLEAR = (301, 302, 303, 307, 308, 408, 499, 500, 502, 503, 504, 520)
+UNCLEAR = (301, 302, 307, 408, 499, 502, 503, 504, 520)
 QUICK = 0.5
 """GRAINE_TIMEOUT where a request has to run into it."""
 
@@ -49,7 +49,6 @@ LOST = [
     *both("status", code=500),
     *both("reset"),
     *both("close"),
-    *both("garbage"),
     *both("hang"),
     Fault({"kind": "truncated"}, 0.0),
     Fault({"kind": "no_batch_id"}, 0.0),
@@ -59,6 +58,7 @@ LOST = [
 """At every place."""
 RELATIVES = [
     *(fault for code in UNCLEAR for fault in both("status", code=code)),
+    *both("garbage"),
     *both("garbage", code=201, body='{"batch_id": "batch_1', content_type="application/json"),
     *both("status", code=200, body=[]),
     *both("status", code=200, body={}),
