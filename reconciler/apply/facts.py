@@ -155,8 +155,8 @@ class _Gatherer:
             for campaign_id, batches in zip(sorted(names), strangers, strict=True):
                 for batch in batches:
                     name = (batch.marker or {}).get("name")
-                    if name in names[campaign_id]:
-                        existing[str(name)].append(batch)
+                    if isinstance(name, str) and name in names[campaign_id]:
+                        existing[name].append(batch)
         return {name: tuple(batches) for name, batches in existing.items()}
 
     def _strangers_of(self, campaign_id: str, counts: set[int | None]) -> list[Batch]:

@@ -67,12 +67,15 @@ class Report:
     seconds: float = 0.0
 
     def followed_by(self, later: Report) -> Report:
-        """Join this report and that of planning and going on after the state had moved."""
+        """Join this report and that of planning and going on after the state had moved.
+
+        What was not carried out was planned again, so only the later report knows how it stands.
+        """
         told = {_subject(result) for result in later.results}
         kept = (
             result
             for result in self.results
-            if result.ending is not Ending.SKIPPED and _subject(result) not in told
+            if result.ending in {Ending.CREATED, Ending.DONE} and _subject(result) not in told
         )
         return replace(later, results=(*kept, *later.results), seconds=self.seconds + later.seconds)
 

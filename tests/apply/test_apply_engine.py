@@ -455,17 +455,20 @@ def test_an_answer_that_came_at_the_last_moment_is_recorded(
     world = World()
     world.limits = Limits(parallelism=1, grace=0.0)
     engine = world.engine(world.plan(SPEC))
-    events = engine._events
+    events, held = engine._events, []
     original = events.get
 
-    def late(*, block: bool = True, timeout: float | None = None) -> Event:
-        # The signal comes, and while the loop ends the answer comes too.
-        event = original(block=block, timeout=timeout)
+    def late(*, timeout: float) -> Event:
+        # The signal comes first, and the answer while the loop is already ending.
+        held.append(original(timeout=timeout))
         world.stop.set()
-        events.put(event)
         raise queue.Empty
 
+    def update(**_: int) -> None:
+        events.put(held.pop())
+
     monkeypatch.setattr(events, "get", late)
+    monkeypatch.setattr(world.told, "update", update)
     report = engine.run()
     assert endings(report) == {"welcome create": "created"}
     assert world.recorded_ids() == {"bat_1"}
