@@ -11,7 +11,7 @@ import pytest
 from tests.proof.world import SEED, Runs, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
@@ -49,10 +49,12 @@ def world(make_world: Callable[..., World]) -> World:
     return make_world()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say with each failure how to repeat it."""
-    result = yield
-    report = result.get_result()  # type: ignore[attr-defined]
+    report = yield
     if report.failed:
         report.sections.append(("how to repeat this", f"PROOF_SEED={SEED} pytest {item.nodeid!r}"))
+    return report
