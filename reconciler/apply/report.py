@@ -79,6 +79,11 @@ class Report:
         )
         return replace(later, results=(*kept, *later.results), seconds=self.seconds + later.seconds)
 
+    def without_skipped(self) -> Report:
+        """Leave out what was not begun, where that is as it should be."""
+        begun = (result for result in self.results if result.ending is not Ending.SKIPPED)
+        return replace(self, results=tuple(begun))
+
     def counts(self) -> dict[str, int]:
         """Count the endings, zeros included. The one place that counts."""
         counts = Counter(result.ending for result in self.results)

@@ -26,7 +26,7 @@ from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
-from reconciler.errors import InvalidSpecs, Refused, Superseded
+from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.render import structured, text
 from reconciler.render.words import how_soon, people
@@ -141,12 +141,23 @@ class _Apply:
                     break
                 # So that two runs that met do not meet again at the next turn.
                 self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
-                report = report.followed_by(self._once(specs, store, api))
+                try:
+                    report = report.followed_by(self._once(specs, store, api))
+                except Superseded as error:
+                    click.echo(error.message, err=True)
+                    report = report.without_skipped()  # the newer checkout's run does those
+                    break
+                except ReconcilerError:
+                    self._tell(report, store)
+                    raise
+        self._tell(report, store)
+        return report.exit_code
+
+    def _tell(self, report: Report, store: StateStore) -> None:
         try:
             self._show(report, store)
         except OSError:
             sys.stdout = None  # it is done and recorded; that it cannot be told changes no status
-        return report.exit_code
 
     def _once(self, specs: SpecSet, store: StateStore, api: HttpBatchApi) -> Report:
         """Plan against the state as it is now; carry it out until somebody else moves the state."""
@@ -154,7 +165,7 @@ class _Apply:
         try:
             store.require_current()
         except Superseded:
-            if self._json:
+            if self._json and self._agreed is None:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
             raise
         rules = self._session.rules(settle=self._options["settle"])

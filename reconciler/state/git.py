@@ -294,12 +294,12 @@ def _rejection(status: str) -> PushFate:
     return PushFate.MOVED if any(race in status for race in races) else PushFate.REFUSED
 
 
+_STATE_BRANCH = (
+    "let state live on a branch of its own with --state-branch reconciler-state (state_branch in "
+    "reconciler.yaml)"
+)
 _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("gh006", "gh013", "protected", "hook declined"),
-        ("the branch is protected: let state live on a branch of its own with "
-        "--state-branch reconciler-state (state_branch in reconciler.yaml)"),
-    ),
+    (("gh006", "gh013", "protected"), f"the branch is protected: {_STATE_BRANCH}"),
     (
         ("dubious ownership",),
         "tell git that this checkout is yours: git config --global --add safe.directory '*'",
@@ -317,15 +317,19 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
             "403", "401", "permission", "authentication", "could not read username", "denied",
             "repository not found", "read-only", "read only",
         ),
-        ("this token may not push: in GitHub Actions give the job `permissions: contents: write` "
-        "and let actions/checkout keep its credentials"),
+        (
+            "this token may not push: in GitHub Actions give the job `permissions: contents: "
+            "write` and let actions/checkout keep its credentials"
+        ),
     ),
+    (("hook declined",), f"a rule of the server forbids this push: {_STATE_BRANCH}"),
     (("not a git repository",), "run inside a clone, or use --state file"),
     (
         ("cannot lock ref", "failed to update ref"),
         "another branch may stand in the way, as a/b does of a: choose another --state-branch",
     ),
 )  # fmt: skip
+"""What git and servers say, in lower case, and what to type or change then; the first counts."""
 
 
 def advice(told: str) -> str:

@@ -9,6 +9,7 @@ a token of its run, because two runs that pushed the very same commit would both
 from __future__ import annotations
 
 import random
+import re
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -115,7 +116,7 @@ class GitStore:
             )
         if self.git.differs_beyond(head, tip, name):
             newer = self.git.subject(self.git.latest_beyond(head, tip, name))
-            raise Superseded(f"superseded by {newer}: nothing was applied from this checkout")
+            raise Superseded(f"superseded by {newer}: nothing more is applied from this checkout")
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold nothing: the branch itself is what only one run can move."""
@@ -186,7 +187,7 @@ class GitStore:
             try:
                 self.require_current()
             except Superseded as error:
-                raise StateMoved(error.message.partition(":")[0]) from error
+                raise StateMoved(error.message) from error
 
     def _require_willing(self, pushed: Pushed) -> None:
         if pushed.fate is PushFate.REFUSED:
@@ -250,6 +251,9 @@ def _pause(attempt: int) -> None:
 
 
 def _first_line(told: str) -> str:
+    """Choose the line that says why: the server's own words, else git's."""
     lines = [line.strip() for line in told.splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower() or "!" in line]
-    return (telling or lines or ["no word from the server"])[0]
+    server = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    words = [line for line in server if line] or lines
+    telling = [line for line in words if re.search(r"error|fatal|rejected", line, re.IGNORECASE)]
+    return (telling or words or ["no word from the server"])[0]

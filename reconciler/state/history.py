@@ -1,7 +1,13 @@
-"""What a state commit says, for those who read `git log`. Names, ids and counts; no contacts."""
+"""What a state commit says, for those who read `git log`. Names, ids and counts; no contacts.
+
+A subject that says what happened, a line for each batch, and a block of trailers for programs
+(`git log --format='%(trailers:key=Key)'`): for each batch `Batch`, `Campaign` and `Key`, then
+`Spec-Commit`, the commit that was applied, and `Run`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.state.document import Status
@@ -13,6 +19,26 @@ if TYPE_CHECKING:
 
 _LISTED = 20
 """Requests a commit message lists; the state has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    verb: str
+    name: str
+    record: RequestRecord
+    campaign: str
+
+    @property
+    def batch(self) -> str:
+        """The name, and the id as far as there is one."""
+        told = f" as {self.record.batch_id}" if self.record.batch_id else ""
+        return f"{self.name}{told}"
+
+    @property
+    def line(self) -> str:
+        """The change in one line."""
+        people = self.record.contacts
+        return f"{self.verb} {self.batch}, {people:,} {'person' if people == 1 else 'people'}"
 
 
 def commit_message(
@@ -30,37 +56,36 @@ def commit_message(
     `[skip ci]` keeps a state commit from starting the workflow that made it.
     """
     changes = list(_changes(before, after, touched))
+    listed = changes[:_LISTED]
     lines = [f"{_subject(changes)} [skip ci]", ""]
     if why:
         lines.extend([why, ""])
-    if len(changes) > 1:
-        lines.extend(f"- {verb} {name}{_id(record)}" for verb, name, record, _ in changes[:_LISTED])
+    if changes:
+        lines.extend(f"- {change.line}" for change in listed)
         if len(changes) > _LISTED:
             lines.append(f"- and {len(changes) - _LISTED} more")
         lines.append("")
-    for _, name, record, campaign in changes[:_LISTED]:
-        lines.append(f"Batch: {name}{_id(record)}")
-        lines.append(f"Campaign: {campaign}")
-        lines.append(f"Key: {record.key}")
+    for change in listed:
+        lines.append(f"Batch: {change.batch}")
+        lines.append(f"Campaign: {change.campaign}")
+        lines.append(f"Key: {change.record.key}")
     if spec_commit:
         lines.append(f"Spec-Commit: {spec_commit}")
     lines.append(f"Run: {token}")
     return "\n".join(lines) + "\n"
 
 
-def _changes(
-    before: State, after: State, touched: frozenset[str]
-) -> Iterator[tuple[str, str, RequestRecord, str]]:
+def _changes(before: State, after: State, touched: frozenset[str]) -> Iterator[_Change]:
     for name in sorted(touched):
         known = _requests(before, name)
         current = _requests(after, name)
         for place, (record, campaign) in current.items():
             old = known.get(place, (None, ""))[0]
             if record != old:
-                yield _verb(record), name, record, campaign
+                yield _Change(_verb(record, old), name, record, campaign)
         for place, (record, campaign) in known.items():
             if place not in current:
-                yield "Withdraw", name, record, campaign
+                yield _Change("Withdraw", name, record, campaign)
 
 
 def _requests(state: State, name: str) -> dict[tuple[int, int], tuple[RequestRecord, str]]:
@@ -72,24 +97,22 @@ def _requests(state: State, name: str) -> dict[tuple[int, int], tuple[RequestRec
     }
 
 
-def _verb(record: RequestRecord) -> str:
+def _verb(record: RequestRecord, old: RequestRecord | None) -> str:
     if record.status is Status.CREATED:
-        return "Record"
+        known = old is not None and old.batch_id == record.batch_id
+        return "Update" if known else "Record"
+    if record.released_at is not None:
+        return "Release"
     return "Leave in doubt" if record.unknown else "Intend to create"
 
 
-def _id(record: RequestRecord) -> str:
-    return f" as {record.batch_id}" if record.batch_id else ""
-
-
-def _subject(changes: list[tuple[str, str, RequestRecord, str]]) -> str:
-    verbs = list(dict.fromkeys(verb for verb, _, _, _ in changes))
+def _subject(changes: list[_Change]) -> str:
+    verbs = list(dict.fromkeys(change.verb for change in changes))
     if not verbs:
         return "Update recorded batches"
     if len(changes) == 1:
-        verb, name, record, _ = changes[0]
-        return f"{verb} {name}{_id(record)}"
-    counts = [(verb, sum(1 for change in changes if change[0] == verb)) for verb in verbs]
+        return f"{changes[0].verb} {changes[0].batch}"
+    counts = [(verb, sum(1 for change in changes if change.verb == verb)) for verb in verbs]
     return ", ".join(
         f"{verb if i == 0 else verb.lower()} {n} {'batch' if n == 1 else 'batches'}"
         for i, (verb, n) in enumerate(counts)
