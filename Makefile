@@ -19,8 +19,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup test torture demo lint format types layers schemas current workflows check coverage \
-	bench lock clean
+.PHONY: help setup test torture demo lint format types layers schemas current workflows check \
+	coverage bench lock clean
 
 help: ## List the targets
 	@echo "usage: make TARGET [PYTHON=python3] [VENV=.venv] [ARGS=...]"; echo
@@ -32,7 +32,7 @@ setup: $(VENV)/.dev ## Build the development environment, or bring it up to date
 test: $(VENV)/.dev ## Run the tests, one worker for each processor
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-torture: $(VENV)/.dev ## Kill, stall and race runs at every boundary, state in git (minutes; part of it is in test)
+torture: $(VENV)/.dev ## Kill, stall and race runs at every boundary, with state in git: minutes
 	TORTURE=whole $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/torture $(ARGS)
 
 demo: $(VENV)/.runtime ## Plan and apply the example batches against the embedded API: no token, no calls

@@ -207,7 +207,7 @@ class GitWorld:
         *command: str,
         environment: Mapping[str, str] | None = None,
         **order: Any,
-    ) -> Started:
+    ) -> GitStarted:
         """Start a command in a clone; `timeout` is GRAINE_TIMEOUT, `order` is the fork server's."""
         self._count += 1
         out = self.directory / f"run-{self._count}"
