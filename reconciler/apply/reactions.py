@@ -17,7 +17,7 @@ from reconciler.apply.report import Ending
 from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
 from reconciler.apply.verifier import Search, Verifier
 from reconciler.observed import Batch, Created, Rejected, Unknown
-from reconciler.plan.settling import oldest, sort_out
+from reconciler.plan.settling import sort_out
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Reactions:
                 f"--created {foreign[0].batch_id} or --not-created",
             )
             return
-        keep, extra = oldest(batches) if record.in_doubt else sort_out(record, batches)
+        keep, extra = sort_out(record, batches)
         if keep.batch_id != record.batch_id:
             self.ledger.created(place, keep.batch_id, RecordedBy.FOUND)
             self.lookup.learn(keep.batch_id, record.key)

@@ -72,7 +72,7 @@ def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: d
     # A person who looked at a conflict and said "not created" has settled it.
     found = tuple(batch for batch in found if batch not in foreign)
     if found:
-        keep, extra = oldest(found)
+        keep, extra = sort_out(record, found)
         return Found(keep, extra)
     if record.released_at is not None:
         return CreateAgain()
@@ -149,7 +149,7 @@ def oldest(
 
 
 def sort_out(record: RequestRecord, found: Sequence[Batch]) -> tuple[Batch, tuple[Batch, ...]]:
-    """Choose, for a request whose batch is known, which of its batches is kept: see `oldest`.
+    """Choose which of a request's batches is kept, see `oldest`, and which are not.
 
     A recorded batch that the API does not list may be there all the same, of any age: it stays. A
     known duplicate is never kept, and is cancelled again where cancelling it did not work. One that
@@ -158,8 +158,8 @@ def sort_out(record: RequestRecord, found: Sequence[Batch]) -> tuple[Batch, tupl
     """
     known = [batch for batch in found if batch.batch_id in record.duplicates]
     others = [batch for batch in found if batch.batch_id not in record.duplicates]
-    if record.batch_id not in {batch.batch_id for batch in others}:
-        others.append(Batch(record.batch_id or ""))
+    if record.batch_id is not None and record.batch_id not in {b.batch_id for b in others}:
+        others.append(Batch(record.batch_id))
     keep, _ = oldest(others, recorded=record.batch_id)
     extra = (batch for batch in others if batch is not keep)
     return keep, (*extra, *(batch for batch in known if batch.status not in TERMINAL))

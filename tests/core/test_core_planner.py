@@ -229,6 +229,12 @@ CASES = [
         facts=seen(YOUNG, OLD),
     ),
     Case(
+        "found twice, and the second has ended: its id has to be known all the same",
+        ["adopt found welcome", "cancel duplicate welcome", "none unchanged welcome"],
+        on=in_doubt(SPEC),
+        facts=seen(replace(YOUNG, status="cancelled"), OLD),
+    ),
+    Case(
         "a younger second batch came to light",
         ["cancel duplicate welcome", "none unchanged welcome"],
         on=state(welcome=recorded(created(SPEC, "bat_old"), of=SPEC)),

@@ -17,6 +17,7 @@ from reconciler.plan.settling import (
     as_created,
     oldest,
     settle,
+    sort_out,
     verdict,
     with_adoption,
     without_released,
@@ -230,6 +231,19 @@ def test_a_batch_that_ended_is_not_cancelled_again(status: str) -> None:
     old = batch(RECORD, "a", age=timedelta(hours=2))
     ended = batch(RECORD, "b", age=timedelta(hours=1), status=status)
     assert oldest([ended, old]) == (old, ())
+
+
+def test_second_batches_are_given_until_their_ids_are_known_and_they_have_ended() -> None:
+    """An unknown id is recorded even of an ended one; a known one matters while it calls."""
+    old = batch(RECORD, "a", age=timedelta(hours=2))
+    live, ended = batch(RECORD, "b", age=SECOND), batch(RECORD, "c", age=SECOND, status="expired")
+    record = created(SPEC, "a")
+    assert sort_out(record, [ended, live, old]) == (old, (ended, live))
+    known = replace(record, duplicates=("b", "c"))
+    assert sort_out(known, [ended, live, old]) == (old, (live,))
+    assert sort_out(RECORD, [ended, live, old]) == (old, (ended, live))
+    kept, others = sort_out(record, [live])
+    assert (kept.batch_id, others) == ("a", (live,))
 
 
 def test_the_oldest_is_kept_even_when_it_was_cancelled() -> None:
