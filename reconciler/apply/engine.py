@@ -171,8 +171,9 @@ class Engine:
                 self._outcomes.end(
                     action, request.part, Ending.BLOCKED, message=action.message, hint=action.hint
                 )
-                place = Place(action.name, record.current, request.part)
-                self._reactions.look(action, place, self._limits.verify_for)
+                if not self._ledger.is_anothers(request):
+                    place = Place(action.name, record.current, request.part)
+                    self._reactions.look(action, place, self._limits.verify_for)
 
     def _turn(self) -> None:
         jobs = self._take()

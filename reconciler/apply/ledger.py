@@ -118,6 +118,11 @@ class Ledger:
             if name in self._stored or self.state.record(name) != self._loaded.record(name)
         )
 
+    def is_anothers(self, request: RequestRecord) -> bool:
+        """Whether another run may still be at it, and will say what came of it."""
+        expires = request.expires_at
+        return expires is not None and request.run != self._run and self._clock.now() < expires
+
     def owner(self, batch_id: str) -> str | None:
         """Give the name a batch id is recorded under, None when it is not recorded."""
         return self._owner.get(batch_id)

@@ -208,8 +208,10 @@ def test_the_intent_of_a_run_that_lives_is_its_own(git_world: GitWorld, branch: 
     """Another run says who has it and until when, does the rest, and exits 3."""
     first = git_world.begin(git_world.clone(), at="save: after", act="stop", state=on(branch))
     assert git_world.wait_stopped(first)
-    ended = git_world.apply(state=on(branch))
+    begun = time.monotonic()
+    ended = git_world.apply(state=on(branch), verify_for=60)
     assert ended.code == 3
+    assert time.monotonic() - begun < 20, "it does not wait for what is not its own"
     told = blocked(ended)
     assert set(told) == {"spec-1", "spec-2"}
     run = git_world.state(branch).batches["spec-1"].current.requests[0].run
