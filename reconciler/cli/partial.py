@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from reconciler.errors import ReconcilerError, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.render.results import Form, Known
 
 _PRIVATE = 0o600
@@ -32,32 +35,30 @@ class PartialFile:
         self.known: Known = set()
         if path.is_dir():
             raise ReconcilerError(f"cannot write {path}: it is a directory")
-        try:
+        with self._told(self.part):
             self._file = self._open(form, resume=resume)
-        except OSError as error:
-            raise ReconcilerError(f"cannot write {self.part}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        # What could not be written on a full disk cannot be written now; that was told already.
+        with suppress(OSError):
+            self._file.close()
 
     def write(self, data: bytes) -> None:
         """Write some whole lines."""
-        try:
+        with self._told(self.part):
             self._file.write(data)
-        except OSError as error:
-            raise ReconcilerError(f"cannot write {self.part}: {error.strerror}") from error
 
     def flush(self) -> None:
         """Hand over what was written, so that a kill leaves it there."""
-        self.write(b"")
-        self._file.flush()
+        with self._told(self.part):
+            self._file.flush()
 
     def finish(self) -> None:
         """Put the file in its place, whatever stood there before."""
-        try:
+        with self._told(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
             self.part.replace(self.path)
@@ -66,8 +67,14 @@ class PartialFile:
                 os.fsync(directory)
             finally:
                 os.close(directory)
+
+    @staticmethod
+    @contextmanager
+    def _told(path: Path) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise ReconcilerError(f"cannot write {self.path}: {error.strerror}") from error
+            raise ReconcilerError(f"cannot write {path}: {error.strerror}") from error
 
     def _open(self, form: Form, *, resume: bool) -> IO[bytes]:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

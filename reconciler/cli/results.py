@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from contextlib import contextmanager
@@ -159,9 +160,13 @@ class _Source:
 def _to_stdout(source: _Source, form: Form) -> None:
     # Bytes: the rows are UTF-8 whatever the terminal's own encoding is.
     stdout = sys.stdout.buffer
-    stdout.write(form.header)
-    source.write_to(stdout, set())
-    stdout.flush()
+    try:
+        stdout.write(form.header)
+        source.write_to(stdout, set())
+        stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the rows has seen enough. What is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _to_file(source: _Source, form: Form, out: Path, name: str, *, resume: bool) -> None:

@@ -8,28 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.observed import Batch, Campaign
+from reconciler.observed import Batch
 from reconciler.plan.explain import Cause, Finding, explain_batch, explain_name
 from reconciler.plan.progress import Reading
 from reconciler.sandbox.campaigns import campaign as campaign_row
-from tests.watch.test_watch_progress import batch, request, state
+from tests.watch.records import NOW, OFFICE, batch, request, state
 
 if TYPE_CHECKING:
+    from reconciler.observed import Campaign
     from tests.watch.conftest import World
 
-NOON = datetime(2035, 5, 15, 12, 0, tzinfo=UTC)  # a Tuesday, 13:00 in London
+NOON = NOW  # 13:00 in London
 NIGHT = NOON + timedelta(hours=9)
-OFFICE = Campaign(
-    "cmp_1",
-    status="active",
-    timezone="Europe/London",
-    working_hours_enforced=True,
-    working_hours={
-        name: {"start": "09:00", "end": "17:00", "enabled": True}
-        for name in ("monday", "tuesday", "wednesday", "thursday", "friday")
-    },
-    concurrency_limit=5,
-)
+LIMITED = replace(OFFICE, status="active", concurrency_limit=5)
 CALLING = {"pending": 60, "in_progress": 2, "completed": 38}
 IDLE = {"pending": 60, "completed": 40}
 BUSY = Batch("b2", "cmp_1", status="in_progress", counters={"dispatched": 2, "in_progress": 3})
@@ -39,7 +30,7 @@ def explained(
     *,
     status: str | None = "in_progress",
     counters: dict[str, Any] | None = None,
-    campaign: Campaign | None = OFFICE,
+    campaign: Campaign | None = LIMITED,
     siblings: tuple[Batch, ...] = (),
     now: datetime = NOON,
     starts_at: datetime | None = None,
@@ -56,20 +47,20 @@ def explained(
         ({"counters": None}, ["running"], "in progress, and no counter says otherwise"),
         ({"counters": {"calls": 3}, "campaign": None}, ["running"], "nothing else is known"),
         ({"status": "completed"}, ["completed"], "it is over"),
-        ({"status": "cancelled", "campaign": replace(OFFICE, status="paused")}, ["cancelled"], ""),
+        ({"status": "cancelled", "campaign": replace(LIMITED, status="paused")}, ["cancelled"], ""),
         ({"status": "expired"}, ["expired"], "its window is over"),
         ({"status": "paused"}, ["paused"], "by hand"),
         (
-            {"status": "paused", "campaign": replace(OFFICE, status="paused")},
+            {"status": "paused", "campaign": replace(LIMITED, status="paused")},
             ["campaign_paused", "paused"],
             "resuming only one of them would not help",
         ),
-        ({"campaign": replace(OFFICE, status="draft")}, ["campaign_draft"], "not launched"),
-        ({"campaign": replace(OFFICE, status="cancelled")}, ["campaign_cancelled"], "over"),
-        ({"campaign": replace(OFFICE, status="completed")}, ["campaign_completed"], "over"),
-        ({"campaign": replace(OFFICE, status="odd")}, ["campaign_not_active"], "a new word"),
+        ({"campaign": replace(LIMITED, status="draft")}, ["campaign_draft"], "not launched"),
+        ({"campaign": replace(LIMITED, status="cancelled")}, ["campaign_cancelled"], "over"),
+        ({"campaign": replace(LIMITED, status="completed")}, ["campaign_completed"], "over"),
+        ({"campaign": replace(LIMITED, status="odd")}, ["campaign_not_active"], "a new word"),
         ({"counters": IDLE, "now": NIGHT}, ["outside_hours"], "at night"),
-        ({"campaign": replace(OFFICE, working_hours={"monday": None})}, ["no_hours"], "none"),
+        ({"campaign": replace(LIMITED, working_hours={"monday": None})}, ["no_hours"], "none"),
         (
             {"status": "pending", "starts_at": NOON + timedelta(days=1)},
             ["scheduled"],
@@ -157,7 +148,7 @@ def test_lines_taken_by_a_batch_that_is_not_recorded() -> None:
     own = batch(counters=IDLE)
     reading = Reading(
         at=NOON,
-        campaigns={"cmp_1": OFFICE},
+        campaigns={"cmp_1": LIMITED},
         batches={"b1": own},
         siblings={"cmp_1": (own, BUSY)},
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.plan.progress import Reading, progress_of
+from tests.watch.records import NOW, batch, request, state
 
 if TYPE_CHECKING:
     from reconciler.observed import Batch
@@ -181,7 +182,6 @@ def test_bars() -> None:
     from rich.console import Console  # noqa: PLC0415 - as lazily as the product
 
     from reconciler.render.live import live_view  # noqa: PLC0415 - as above
-    from tests.watch.test_watch_progress import NOW, batch, request, state  # noqa: PLC0415 - as above
 
     recorded = state((request("b1"), request("b2", part=2), request("b3", part=3)))
     found: dict[str, Batch | None] = {
