@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ApiError
+from reconciler.observed import TERMINAL
 from reconciler.plan.progress import Reading
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """Reads again and again; campaigns are asked for once, as they hardly change."""
+    """Reads again and again. What does not change is asked for once: campaigns, ended batches."""
 
     def __init__(
         self, api: HttpBatchApi, clock: Clock, *, parallelism: int, stop: threading.Event
@@ -34,6 +35,7 @@ class Reader:
         self._parallelism = parallelism
         self._stop = stop
         self._campaigns: dict[str, Campaign] = {}
+        self._ended: dict[str, Batch] = {}
 
     def read(self, state: State, names: Iterable[str] | None = None) -> Reading:
         """Read what bears on these names' batches, or on all.
@@ -94,10 +96,18 @@ class Reader:
                 if batch_id in listed:
                     answer.batches[batch_id] = listed[batch_id]
                 elif current:
-                    answer.batches[batch_id] = self._api.batch(batch_id)
+                    answer.batches[batch_id] = self._batch(batch_id)
         except ApiError as error:
             answer.problem(f"batches of {campaign_id}: {error.message}", error.hint)
         return answer
+
+    def _batch(self, batch_id: str) -> Batch | None:
+        if batch_id in self._ended:
+            return self._ended[batch_id]
+        batch = self._api.batch(batch_id)
+        if batch is not None and batch.status in TERMINAL:
+            self._ended[batch_id] = batch
+        return batch
 
 
 class _Answer:

@@ -94,6 +94,10 @@ class Explanation:
 
 def explain_name(name: str, generation: Generation, reading: Reading) -> tuple[Explanation, ...]:
     """Explain every request of a name's current generation."""
+    if not generation.requests:
+        message = "when the spec was changed, nobody was left to call: there is no batch"
+        finding = Finding(Cause.NOBODY_LEFT, message, _see(name))
+        return (Explanation(1, None, "completed", (finding,)),)
     return tuple(
         _explain(name, generation, request, reading)
         for request in sorted(generation.requests, key=lambda r: r.part)

@@ -163,6 +163,13 @@ def test_lines_taken_by_a_batch_that_is_not_recorded() -> None:
     assert explanation.findings[0].cause is Cause.RUNNING
 
 
+def test_a_generation_without_a_batch() -> None:
+    """Where nobody was left to call no batch was made, and that is the answer."""
+    generation = replace(state((request(),)).batches["a"].current, requests=())
+    (explanation,) = explain_name("a", generation, Reading(at=NOON))
+    assert [finding.cause for finding in explanation.findings] == [Cause.NOBODY_LEFT]
+
+
 def test_json(world: World) -> None:
     """Programs get the cause as a word that never changes, and times in UTC."""
     world.spec(scheduled_start="2035-05-17T09:00:00")

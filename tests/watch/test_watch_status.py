@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.api.client import HttpBatchApi
+from reconciler.api.config import ApiConfig
+from reconciler.cli.readings import Reader
 from reconciler.plan.progress import Reading, progress_of
+from reconciler.state.file import FileStore
+from reconciler.system import RandomIds, SystemClock
 from tests.watch.records import NOW, batch, request, state
 
 if TYPE_CHECKING:
@@ -100,6 +105,26 @@ def test_a_batch_the_list_does_not_show_is_asked_for(world: World) -> None:
     assert said.status == 0
     (row,) = said.json["batches"]
     assert (row["status"], row["counters"], row["done"]) == ("gone", {}, None)
+
+
+def test_an_ended_batch_is_not_asked_for_again(world: World) -> None:
+    """A watch reads what a list hides only until it has ended."""
+    world.sandbox.faults.add(operation="create", kind="invisible", gettable=True)
+    world.spec("hidden", people=1)
+    world.spec("later", scheduled_start="2035-06-01T09:00:00", first=10)
+    world.apply()
+    world.sandbox.advance(12 * HOUR)
+    recorded = FileStore(world.root / "state.json", ids=RandomIds()).load()
+    config = ApiConfig.from_environment(os.environ)
+    stop = threading.Event()
+    with HttpBatchApi(config, parallelism=1, clock=SystemClock(), stop=stop) as api:
+        reader = Reader(api, SystemClock(), parallelism=1, stop=stop)
+        readings = [reader.read(recorded) for _ in range(3)]
+    assert [name for name, _ in world.requests()].count("get") == 1
+    assert [name for name, _ in world.requests()].count("campaign") == 2  # one was for the plan
+    for reading in readings:
+        statuses = [row.status for row in progress_of(recorded, reading)]
+        assert sorted(statuses) == ["completed", "pending"]
 
 
 def test_a_batch_in_doubt(world: World) -> None:
