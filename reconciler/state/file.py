@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.errors import StateError, StateLocked, StateUnusable
+from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
-from reconciler.state.document import State, lay_onto
+from reconciler.state.document import State, begins, lay_onto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,9 @@ class FileStore:
         self._path = Path(os.path.realpath(path))
         self._ids = ids
         self._on_disk: bytes | None = None
+        self._known: State | None = None
         self._encoder = codec.Encoder()
+        self._rescued = self._path.with_name(f"state.rescued-{ids.unique()[:8]}.json")
 
     @property
     def where(self) -> str:
@@ -44,9 +46,12 @@ class FileStore:
     def load(self) -> State:
         """Read the file; no file is an empty state of a new lineage."""
         self._on_disk = self._read()
-        if self._on_disk is None:
-            return State(lineage=self._ids.unique())
-        return codec.decode(self._on_disk, where=self.where)
+        self._known = (
+            State(lineage=self._ids.unique())
+            if self._on_disk is None
+            else codec.decode(self._on_disk, where=self.where)
+        )
+        return self._known
 
     def require_current(self) -> None:
         """Do nothing: beside the specs there is no other version of them to compare with."""
@@ -78,16 +83,20 @@ class FileStore:
         """Put the state in the place of the old one, durably.
 
         A file that changed since this run read it (a `git pull` beside a running apply) keeps what
-        it says; our touched names are laid onto it. One that became unusable is not overwritten:
-        ours is kept beside it, and `StateUnusable` says where.
+        it says: our outcomes are laid onto it, and new intents are refused (`StateMoved`). One that
+        became unusable is not overwritten: ours is kept beside it, and `StateUnusable` says where.
         """
         current = self._read()
-        if current != self._on_disk and current is not None:
+        known = self._known or State(lineage=state.lineage)
+        # A file that was removed says nothing: planning again without it would forget every batch.
+        if current is not None and current != self._on_disk:
+            if begins(known, state, touched):
+                raise StateMoved(f"{self.where} was changed by somebody else meanwhile")
             state = self._laid_onto(current, state, touched)
         stored = replace(state, serial=state.serial + 1)
         data = self._encoder.encode(stored)
         self._replace(self._path, data)
-        self._on_disk = data
+        self._on_disk, self._known = data, stored
         return stored
 
     def _laid_onto(self, current: bytes, state: State, touched: frozenset[str]) -> State:
@@ -97,7 +106,7 @@ class FileStore:
             # What the two say together may contradict itself, and would be refused from then on.
             codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
         except StateUnusable as error:
-            rescued = self._path.with_name(f"state.rescued-{self._ids.unique()[:8]}.json")
+            rescued = self._rescued
             self._replace(rescued, codec.encode(replace(state, serial=state.serial + 1)))
             raise StateUnusable(
                 f"{self.where} changed while this run was at work and is not usable: "

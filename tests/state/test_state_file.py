@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import filelock
 import pytest
 
-from reconciler.errors import StateError, StateLocked, StateUnusable
+from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
 from reconciler.state.file import FileStore
 from tests.core.builders import created, in_doubt, recorded, spec, state
@@ -228,14 +228,31 @@ def test_what_somebody_else_stored_meanwhile_is_kept(store: FileStore, path: Pat
     assert codec.decode(path.read_bytes(), where="x") == stored
 
 
-def test_a_file_that_was_removed_meanwhile_is_written_again(store: FileStore, path: Path) -> None:
-    """Nothing of what this run knows is lost with it."""
+@pytest.mark.parametrize("known", [DONE, in_doubt(SPEC)], ids=["an outcome", "an intent"])
+def test_a_file_that_was_removed_meanwhile_is_written_again(
+    known: State, store: FileStore, path: Path
+) -> None:
+    """Planning again without it would forget every batch, so all that this run knows is kept."""
     write(path, THEIRS)
     loaded = store.load()
     path.unlink()
-    stored = store.save(loaded.with_record("welcome", DONE.record("welcome")), touched=NAME, why="")
+    both = loaded.with_record("welcome", known.record("welcome"))
+    assert store.save(both, touched=NAME, why="").serial == 8
     assert set(codec.decode(path.read_bytes(), where="x").batches) == {"welcome", "other"}
-    assert stored.serial == 8
+
+
+def test_new_intents_are_not_laid_onto_what_somebody_else_stored(
+    store: FileStore, path: Path
+) -> None:
+    """They were planned without knowing of it, so the file stays and planning begins again."""
+    write(path, THEIRS)
+    loaded = store.load()
+    write(path, replace(THEIRS, serial=40))
+    before = path.read_bytes()
+    intent = loaded.with_record("welcome", in_doubt(SPEC).record("welcome"))
+    with pytest.raises(StateMoved):
+        store.save(intent, touched=NAME, why="")
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
