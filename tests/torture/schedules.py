@@ -10,7 +10,6 @@ the oracle is asked.
 from __future__ import annotations
 
 import random
-import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +96,7 @@ def _play_step(world: GitWorld, step: Step, sabotage: Sequence[str], played: Pla
         struck = act != "stop" and (ended.code == KILLED) == (step.act == KILL)
         played.struck = played.struck and struck
         assert ended.code in {KILLED, 0, 1, 3}, (ended.code, ended.err)
-    shutil.rmtree(clone.directory)
+    world.lose(clone)
 
 
 def _meanwhile(
@@ -121,13 +120,15 @@ def _meanwhile(
 
 
 def _was_sending(trace: Sequence[str], at: int | str) -> bool:
-    """Whether a run was stopped between its last look at the clock and the sending.
+    """Whether a run was stopped after its last look at the clock, with a request not yet sent.
 
     That is the one place where nothing can help a run that is suspended for longer than all that
     anybody waits for. A sender is there only while the recording thread has nothing to do.
     """
     number = trace.index(at) if isinstance(at, str) else at - 1
-    rest = trace[number:]
+    before, rest = trace[: number + 1], trace[number:]
+    if before.count("create: before") > before.count("create: after"):
+        return True
     if rest[0].startswith(("git", "save")) or "create: before" not in rest:
         return False
     return "git push: before" not in rest[: rest.index("create: before")]
