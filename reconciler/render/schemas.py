@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from reconciler.render.documents import PlanDocument
+from reconciler.render.status_documents import ExplainDocument, StatusDocument
 from reconciler.render.structured import dumps
 from reconciler.spec.schema import schemas
 from reconciler.state import codec
@@ -29,6 +30,18 @@ def all_schemas() -> dict[str, str]:
             "plan.schema.json",
             "Plan or apply result",
             "What plan --format json and apply --format json print.",
+        ),
+        "status.schema.json": _generated(
+            TypeAdapter(StatusDocument),
+            "status.schema.json",
+            "Where batches stand",
+            "What status --format json prints.",
+        ),
+        "explain.schema.json": _generated(
+            TypeAdapter(ExplainDocument),
+            "explain.schema.json",
+            "Why calls do not go out",
+            "What explain --format json prints.",
         ),
     }
     return {name: dumps(documents[name]) for name in sorted(documents)}

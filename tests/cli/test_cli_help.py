@@ -108,6 +108,6 @@ def test_no_batches_directory(cli: Cli) -> None:
 
 
 def test_schema(cli: Cli) -> None:
-    """`schema` writes the four schemas and names them."""
+    """`schema` writes all schemas and names them."""
     assert cli.run("schema", "--out", "there/schemas") == 0
     cli.said("schema")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from reconciler.api.client import HttpBatchApi
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from tests.watch.conftest import World
 
 HOUR = 3_600.0
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
 def test_nothing_is_recorded(world: World) -> None:
@@ -78,6 +82,22 @@ def test_json(world: World) -> None:
         "starts_at": "2035-05-15T06:00:00Z",
         "created_at": "2035-05-15T06:00:00Z",
     }
+
+
+@pytest.mark.parametrize("words", [("status",), ("explain", "now"), ("explain", "never")])
+@pytest.mark.parametrize("silent", [False, True])
+def test_the_schema_holds(world: World, words: tuple[str, ...], *, silent: bool) -> None:
+    """What programs are promised is what they get, also when the API does not answer."""
+    world.spec("now", people=3)
+    world.spec("later", scheduled_start="2035-06-01T09:00:00", first=10)
+    world.apply()
+    world.sandbox.advance(HOUR)
+    if silent:
+        world.sandbox.faults.add(operation="any", kind="status", code=403, times=None)
+    document = world.run(*words, "--format", "json").json
+    schema = json.loads((SCHEMAS / f"{words[0]}.schema.json").read_text("utf-8"))
+    jsonschema.validate(document, schema)
+    assert set(document) == set(schema["properties"])
 
 
 def test_a_campaign_is_read_with_one_list_and_no_batch_by_itself(world: World) -> None:
