@@ -1,9 +1,10 @@
 """Worlds to torture, and the options by which a schedule is repeated.
 
-    TORTURE=whole pytest tests/torture         every schedule (also: make torture)
-    pytest tests/torture --torture-seed=7      the schedule that is drawn from this seed, only
+    TORTURE=whole pytest tests/torture                 every schedule (also: make torture)
+    pytest tests/torture --torture-seed=7 -k row       the life that is drawn from this seed, only
+    TORTURE_SEED=7 pytest tests/torture                the slice of this seed
 
-Without them a slice runs: which one is drawn from the seed that each failure tells.
+Without them a slice runs, and each failure tells its seed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ import pytest
 from tests.torture.gitworld import GitRuns, GitWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
+
+
+SEED = int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(10**6))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,4 +60,16 @@ def torture_seed(request: pytest.FixtureRequest) -> int:
     given: int | None = request.config.getoption("--torture-seed", default=None)
     if given is not None:
         return given
-    return int(os.environ.get("TORTURE_SEED") or random.SystemRandom().randrange(10**6))
+    return SEED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say with each failure how to repeat it."""
+    report = yield
+    if report.failed:
+        command = f"TORTURE_SEED={SEED} pytest {item.nodeid!r}"
+        report.sections.append(("how to repeat this", command))
+    return report
