@@ -78,15 +78,27 @@ def gather(
     gatherer = _Gatherer(api, Lookup(api, known_keys(state), parallelism=parallelism), parallelism)
     campaigns = gatherer.campaigns({action.campaign_id for action in draft.pending})
     sightings = gatherer.look(wanted_keys(state, now))
-    existing = gatherer.strangers(draft)
+    strangers = gatherer.strangers(draft)
     return Facts(
         campaigns=campaigns,
         found={key: found for s in sightings for key, found in s.found.items()},
         absent=frozenset(key for s in sightings for key in s.absent),
         suspects={key: ids for s in sightings for key, ids in s.suspects.items()},
-        existing=existing,
+        existing=_grouped(strangers, "name"),
+        same_contents=_grouped(strangers, "digest"),
+        unchecked=frozenset(gatherer.unchecked),
         diagnostics=tuple(gatherer.warnings),
     )
+
+
+def _grouped(batches: Iterable[Batch], by: str) -> dict[str, tuple[Batch, ...]]:
+    """Group batches by an entry of our marker in their metadata; those without it are left out."""
+    groups: dict[str, list[Batch]] = defaultdict(list)
+    for batch in batches:
+        value = (batch.marker or {}).get(by)
+        if isinstance(value, str):
+            groups[value].append(batch)
+    return {value: tuple(group) for value, group in groups.items()}
 
 
 class _Gatherer:
@@ -95,6 +107,7 @@ class _Gatherer:
         self._lookup = lookup
         self._parallelism = parallelism
         self.warnings: list[Diagnostic] = []
+        self.unchecked: set[str] = set()
 
     def campaigns(self, ids: Iterable[str]) -> dict[str, Campaign]:
         ordered = sorted(ids)
@@ -134,44 +147,40 @@ class _Gatherer:
             sightings.append(sighting)
         return sightings
 
-    def strangers(self, draft: Plan) -> dict[str, tuple[Batch, ...]]:
+    def strangers(self, draft: Plan) -> list[Batch]:
         """Find batches of names that are about to be created and that the state does not know.
 
-        This is the net below a lost state: it is looked for, not relied on, so a list that cannot
-        be read is a warning. Only batches with as many contacts as a new spec has are read.
+        This is the net below a lost state. Those of as many contacts as a new spec has are read
+        first, then the newest.
         """
-        names: dict[str, set[str]] = defaultdict(set)
         counts: dict[str, set[int | None]] = defaultdict(set)
         for action in draft.actions:
             if action.kind is ActionKind.CREATE and action.reason is Reason.NEW:
-                names[action.campaign_id].add(action.name)
                 counts[action.campaign_id].update(len(c.request.contacts) for c in action.creations)
-        existing: dict[str, list[Batch]] = defaultdict(list)
+        strangers: list[Batch] = []
         with ThreadPoolExecutor(self._parallelism) as pool:
-            strangers = pool.map(
-                lambda campaign_id: self._strangers_of(campaign_id, {*counts[campaign_id], None}),
-                sorted(names),
-            )
-            for campaign_id, batches in zip(sorted(names), strangers, strict=True):
-                for batch in batches:
-                    name = (batch.marker or {}).get("name")
-                    if isinstance(name, str) and name in names[campaign_id]:
-                        existing[name].append(batch)
-        return {name: tuple(batches) for name, batches in existing.items()}
+            for batches in pool.map(self._strangers_of, counts.items()):
+                strangers.extend(batches)
+        return strangers
 
-    def _strangers_of(self, campaign_id: str, counts: set[int | None]) -> list[Batch]:
+    def _strangers_of(self, campaign: tuple[str, set[int | None]]) -> list[Batch]:
+        campaign_id, counts = campaign
         try:
-            rows = self._lookup.unknown(self._api.listing(campaign_id).rows)
-            same = [row for row in rows if row.total_contacts in counts]
-            same.sort(key=lambda row: row.created_at or LONG_AGO, reverse=True)
-            if len(same) > MOST_STRANGERS:
+            listing = self._api.listing(campaign_id)
+            if not listing.complete:
+                self.unchecked.add(campaign_id)
+            rows = self._lookup.unknown(listing.rows)
+            rows.sort(key=lambda row: row.created_at or LONG_AGO, reverse=True)
+            rows.sort(key=lambda row: row.total_contacts not in counts)
+            if len(rows) > MOST_STRANGERS:
                 self._warn(
-                    f"campaign {campaign_id} has {len(same)} batches the state does not know; only "
+                    f"campaign {campaign_id} has {len(rows)} batches the state does not know; only "
                     f"{MOST_STRANGERS} were checked for having been created from these specs",
                     "",
                 )
-            return self._lookup.read(same[:MOST_STRANGERS])[0]
+            return self._lookup.read(rows[:MOST_STRANGERS])[0]
         except ApiError as error:
+            self.unchecked.add(campaign_id)
             self._warn(
                 f"campaign {campaign_id}: could not check whether a batch of a new spec exists "
                 f"already: {error.message}",

@@ -56,6 +56,12 @@ def command(root: Path, /, name: str, *, batch_id: str, why: str, **state: Any) 
         key = batch.key or request_key(
             lineage=recorded.lineage, name=name, generation=1, part=1, digest=request.digest
         )
+        owner = {r.key: owned for owned, _, r in recorded.requests()}.get(key)
+        if owner is not None:
+            raise Refused(
+                f"batch {batch_id} carries the key of {owner}: it is a second batch of that",
+                hint=f"see: reconciler state show {owner}; cancel the second in the console",
+            )
         record = RequestRecord(
             part=1,
             key=key,

@@ -20,7 +20,8 @@ class Facts:
     `found` maps a key to the batches that carry it. `absent` holds the keys that a complete listing
     was shown not to contain. `suspects` maps a key to ids of batches that may be the one in doubt
     but whose metadata the API does not show. `existing` maps a name to batches that carry it and
-    that no record of ours knows.
+    that no record of ours knows, `same_contents` a digest to such batches of whatever name.
+    `unchecked` are campaigns that could not be searched for these.
     """
 
     offline: bool = False
@@ -29,6 +30,8 @@ class Facts:
     absent: frozenset[str] = frozenset()
     suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     existing: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    same_contents: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    unchecked: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def timezone(self, campaign_id: str) -> str | None:

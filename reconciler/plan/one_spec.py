@@ -13,7 +13,7 @@ from reconciler.model import Lifecycle, OnChange
 from reconciler.plan.actions import AT_ONCE, Action, ActionKind, Adoption, Creation, Reason
 from reconciler.plan.diff import field_changes
 from reconciler.plan.settling import oldest
-from reconciler.spec.schedule import past_diagnostic, resolve
+from reconciler.spec.schedule import FIRST_TIMEZONE, is_past, past_diagnostic, resolve
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ _LIFECYCLE_ACTIONS = {
 class SpecPlanner:
     """Plans single specs against one state.
 
-    `movable` maps new names to the old ones they were. `doubtful` maps digests to names that are in
-    doubt and have no spec any more.
+    `movable` maps new names to the old ones they were. `doubtful` maps digests in doubt to the
+    names that had them, and whose specs do not say them any more. `taken` are the keys ever used.
     """
 
     state: State
@@ -46,6 +46,7 @@ class SpecPlanner:
     now: datetime
     movable: Mapping[str, str]
     doubtful: Mapping[str, str]
+    taken: frozenset[str] = frozenset()
 
     def action(self, spec: Spec, again: Mapping[int, RequestRecord]) -> Action:
         """Plan one spec. `again` holds parts that were in doubt and are certainly not created."""
@@ -99,9 +100,10 @@ class SpecPlanner:
             return self._blocked(
                 spec,
                 Reason.IN_DOUBT,
-                f"its contents are those of {was}, which has no spec any more and may have been "
-                "created: creating this could call the same people again",
-                f"settle it first: reconciler apply, or: reconciler resolve {was}",
+                f"its contents are those that {was} had, which may have been created: creating "
+                "this could call the same people again",
+                f"settle it first: reconciler apply; or: reconciler resolve {was} --created "
+                "BATCH_ID or --not-created",
             )
         existing = self.facts.existing.get(spec.name, ())
         adoptions = tuple(_same_contents(spec, existing))
@@ -121,10 +123,50 @@ class SpecPlanner:
                 f"the API has batch {live[0].batch_id} under this name with other contents, and "
                 "the state does not know it: was the state lost, or does another root use this "
                 "name?",
-                f"restore the state, or: reconciler adopt {spec.name} {live[0].batch_id}; "
-                "or give this spec a reconcile.name of its own",
+                "restore the state; or put the spec back to what it was then, and: reconciler "
+                f"adopt {spec.name} {live[0].batch_id}; or give it a reconcile.name of its own",
             )
-        return self._create(spec, spec.requests, 1, Reason.NEW)
+        return self._unless_known(spec) or self._create(
+            spec, spec.requests, self._first_generation(spec), Reason.NEW
+        )
+
+    def _unless_known(self, spec: Spec) -> Action | None:
+        """Refuse what the API has under another name, or what nobody can say it does not have."""
+        for request in spec.requests:
+            same = [
+                batch
+                for batch in self.facts.same_contents.get(request.digest, ())
+                if batch.status != "cancelled"
+            ]
+            if same:
+                name = (same[0].marker or {}).get("name")
+                return self._blocked(
+                    spec,
+                    Reason.CONTENTS_IN_USE,
+                    f"the API has batch {same[0].batch_id} with these very contents under the name "
+                    f"{name}, and the state does not know it: was the state lost?",
+                    f"restore the state, or: reconciler adopt {spec.name} {same[0].batch_id}; to "
+                    "call these people again all the same, change the spec (its metadata, say)",
+                )
+        if self.state.serial == 0 and spec.campaign_id in self.facts.unchecked:
+            return self._blocked(
+                spec,
+                Reason.NOT_CHECKED,
+                "nothing is recorded yet, and the list of batches cannot be read: nobody can say "
+                "whether it was created before",
+                "run again when the API lists the campaign's batches: reconciler apply",
+            )
+        return None
+
+    def _first_generation(self, spec: Spec) -> int:
+        """Give the number a new name begins with: one, but no key is ever used for two batches.
+
+        A record that was moved to another name keeps the key of its first one.
+        """
+        generation = 1
+        while any(self._key(spec, request, generation) in self.taken for request in spec.requests):
+            generation += 1
+        return generation
 
     def _move(self, spec: Spec, old: str) -> Action:
         current = self.state.batches[old].current
@@ -197,6 +239,14 @@ class SpecPlanner:
                 "would call at once",
                 "set a scheduled_start in the future, or remove it to call at once",
             )
+        if timezone is None and not self.facts.offline and self._may_be_past(requests):
+            return self._blocked(
+                spec,
+                Reason.START_NOT_KNOWN,
+                f"scheduled_start {requests[0].scheduled_start} may be over: it is in the "
+                "campaign's timezone, and the campaign cannot be read",
+                "run again when the API shows the campaign, or write the time with `Z`",
+            )
         earlier = again or {}
         creations = tuple(
             Creation(
@@ -213,6 +263,13 @@ class SpecPlanner:
             generation=generation,
             creations=creations,
             message=message,
+        )
+
+    def _may_be_past(self, requests: Sequence[Request]) -> bool:
+        return any(
+            request.scheduled_start is not None
+            and is_past(request.scheduled_start, FIRST_TIMEZONE, self.now)
+            for request in requests
         )
 
     def _key(self, spec: Spec, request: Request, generation: int) -> str:

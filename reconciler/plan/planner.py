@@ -48,13 +48,15 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     stuck = {action.name for action in actions if action.kind is ActionKind.BLOCKED}
     known = _with_adoptions(state, settled.values(), now)
     movable = _movable(known, by_name)
-    planner = SpecPlanner(known, facts, rules, now, movable, _doubtful(known, by_name))
+    taken = frozenset(request.key for _, _, request in state.requests())
+    planner = SpecPlanner(known, facts, rules, now, movable, _doubtful(known, by_name), taken)
     diagnostics = [*specs.diagnostics, *facts.diagnostics]
     for name in sorted(set(by_name) - stuck):
         again = {r.part: r for r in settled[name].again} if name in settled else {}
         action = planner.action(by_name[name], again)
         actions.append(action)
         diagnostics.extend(_time_diagnostics(action, facts, now))
+    diagnostics.extend(_same_again(actions, known))
     gone = set(known.batches) - set(by_name) - set(movable.values()) - stuck
     diagnostics.extend(_orphan(name, known) for name in sorted(gone))
     return Plan(
@@ -190,13 +192,39 @@ def _movable(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
 
 
 def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
-    """Map the digests of names that are in doubt and have no spec any more to those names."""
+    """Map digests that are in doubt to their names, but for those that their own spec still has."""
     return {
         request.digest: name
-        for name in sorted(set(state.batches) - set(by_name))
-        for request in state.batches[name].current.requests
-        if state.batches[name].current.in_doubt
+        for name, _, request in state.requests()
+        if request.in_doubt
+        and not (
+            name in by_name and request.digest in {own.digest for own in by_name[name].requests}
+        )
     }
+
+
+def _same_again(actions: Iterable[Action], state: State) -> Iterator[Diagnostic]:
+    """Warn where what is created has the very contents of another name: people are called twice."""
+    others = {
+        request.digest: name
+        for name, _, request in state.requests()
+        if request.status is Status.CREATED
+    }
+    for action in actions:
+        for creation in action.creations:
+            other = others.setdefault(creation.request.digest, action.name)
+            if other != action.name:
+                count = len(creation.request.contacts)
+                yield Diagnostic(
+                    Severity.WARNING,
+                    action.spec.file if action.spec else "",
+                    0,
+                    0,
+                    action.name,
+                    f"it has the very contents of {other}: the same {count:,} "
+                    f"{'person is' if count == 1 else 'people are'} called again",
+                    f"remove one of the two, unless this is meant; a rename needs {other} to go",
+                )
 
 
 def _cancel_duplicate(name: str, generation: Generation, part: int, batch_id: str) -> Action:

@@ -66,9 +66,7 @@ def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
         what = "is not a directory" if root.exists() else "does not exist"
         if isinstance(error, PermissionError):
             what = "cannot be read: permission denied"
-        hint = (
-            "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
-        )
+        hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
     with _without_gc():
         loaded = [_load(root, shown, one) for one in found]

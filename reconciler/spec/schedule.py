@@ -34,6 +34,9 @@ _MAX_OFFSET = timedelta(hours=14)
 _MAX_FRACTION = 6
 _LONGEST = 100
 
+FIRST_TIMEZONE = "Pacific/Kiritimati"
+"""The first place on earth where a day begins: a naive time is never over earlier than there."""
+
 # The last place on earth where a day ends: a naive time that is past there is past everywhere.
 _LAST_TIMEZONE = fixed_offset(timedelta(hours=-12))
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from reconciler.errors import ReconcilerError
     from reconciler.model import Spec
     from reconciler.plan.actions import Plan
+    from reconciler.state.document import RequestRecord
 
 CREATED = "created"
 """The batch is made, and the API says so."""
@@ -363,3 +364,9 @@ def ids(batches: Iterable[Batch]) -> list[str]:
 def markers(batches: Sequence[Batch]) -> list[str | None]:
     """Give the keys of batches."""
     return [batch.key for batch in batches]
+
+
+def the_record(world: World, name: str = "welcome") -> RequestRecord:
+    """Give the one current record of a name, as stored."""
+    (record,) = world.store.last.batches[name].current.requests
+    return record

@@ -1,23 +1,18 @@
 from __future__ import annotations
 
-import queue
-import threading
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.apply.engine import Limits
-from reconciler.apply.lookup import Lookup
-from reconciler.errors import ExitCode, StateError, StateMoved, StateUnusable
+from reconciler.errors import ExitCode
 from reconciler.model import Lifecycle
 from reconciler.observed import FieldProblem, Rejected
 from reconciler.plan.actions import ActionKind, Reason
-from reconciler.state.document import RecordedBy, State
+from reconciler.state.document import RecordedBy
 from tests.apply.doubles import (
     BUSY,
-    CRASH,
     CREATED,
     DOWN,
     LOST,
@@ -25,12 +20,12 @@ from tests.apply.doubles import (
     REFUSED,
     World,
     endings,
+    the_record,
 )
 from tests.core.builders import (
     LONG_AGO,
     NOW,
     batch,
-    created,
     creating,
     in_doubt,
     key_of,
@@ -39,21 +34,8 @@ from tests.core.builders import (
     state,
 )
 
-if TYPE_CHECKING:
-    from reconciler.apply.sending import Event
-    from reconciler.state.document import RequestRecord
-
 SPEC = spec()
 HOUR = timedelta(hours=1)
-
-
-def the_record(world: World, name: str = "welcome") -> RequestRecord:
-    """Give the one current record of a name, as stored."""
-    (record,) = world.store.last.batches[name].current.requests
-    return record
-
-
-# -- creating -------------------------------------------------------------------------------------
 
 
 def test_a_new_batch_is_created_and_recorded() -> None:
@@ -149,9 +131,6 @@ def test_a_start_that_passes_while_waiting_is_not_created() -> None:
     assert world.store.last.batches == {}
 
 
-# -- no for now, and no for good ------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("first", [[BUSY], [DOWN], [BUSY, DOWN, BUSY]])
 def test_what_was_refused_for_now_is_tried_again(first: list[str]) -> None:
     """A request that was certainly not created is sent again, as a first attempt."""
@@ -216,384 +195,6 @@ def test_complaints_about_fields_come_through() -> None:
     world.api.create = lambda body, key: no  # type: ignore[method-assign]  # noqa: ARG005 - a test's own API
     (result,) = world.apply(SPEC).results
     assert (result.problems, result.hint) == ((problem,), "mend it")
-
-
-# -- unknown --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("step", [LOST, CRASH])
-def test_a_lost_answer_is_found_by_its_key(step: str) -> None:
-    """The verifier finds the batch, its id is recorded, nothing is sent twice."""
-    world = World(welcome=[step])
-    report = world.apply(SPEC)
-    assert endings(report) == {"welcome create": "created"}
-    record = the_record(world)
-    assert (record.batch_id, record.recorded_by) == ("bat_1", RecordedBy.FOUND)
-    assert record.watch_until is not None
-    assert len(world.api.creates) == 1
-    assert report.exit_code is ExitCode.DONE
-
-
-def test_a_batch_that_is_listed_late_is_found() -> None:
-    """The verifier looks again and again for as long as it may."""
-    world = World(welcome=[LOST])
-    world.limits = Limits(verify_for=1e9)
-    world.api.hidden["bat_1"] = 4
-    assert endings(world.apply(SPEC)) == {"welcome create": "created"}
-    assert world.recorded_ids() == {"bat_1"}
-
-
-def test_what_is_not_found_stays_in_doubt() -> None:
-    """Exit 3; runs leave it alone until it is old enough, and then use the same key."""
-    world = World(welcome=[NEVER])
-    report = world.apply(SPEC)
-    assert (endings(report), report.exit_code) == (
-        {"welcome create": "unknown"},
-        ExitCode.UNKNOWN_OUTCOME,
-    )
-    assert the_record(world).unknown == "no answer within 60 s"
-    second = world.apply(SPEC)
-    assert (endings(second), second.exit_code) == (
-        {"welcome blocked": "blocked"},
-        ExitCode.UNKNOWN_OUTCOME,
-    )
-    assert len(world.api.creates) == 1
-    world.clock.pass_by(600)
-    assert endings(world.apply(SPEC)) == {"welcome create": "created"}
-    assert world.api.creates == [key_of(SPEC)] * 2
-    record = the_record(world)
-    assert (record.attempt, record.first_attempted_at) == (2, NOW)
-    assert record.watch_until is not None
-
-
-def test_what_an_earlier_run_left_in_doubt_is_found_while_running() -> None:
-    """A blocked name becomes an id as soon as its batch is listed."""
-    world = World(on=in_doubt(SPEC, attempted_at=NOW, first_attempted_at=NOW))
-    plan = world.plan(SPEC)
-    world.api.put(batch(creating(SPEC), "bat_9", age=timedelta(0)))
-    report = world.engine(plan).run()
-    assert endings(report) == {"welcome blocked": "created"}
-    assert report.exit_code is ExitCode.DONE
-    assert world.recorded_ids() == {"bat_9"}
-
-
-def test_an_unreadable_list_is_said_and_proves_nothing() -> None:
-    """What kept the verifier from seeing is part of the message."""
-    world = World(welcome=[NEVER])
-    plan = world.plan(SPEC)
-    world.api.broken.add("cmp_a")
-    (result,) = world.engine(plan).run().results
-    assert "the list does not answer" in result.message
-    assert the_record(world).in_doubt
-
-
-def test_an_id_that_is_anothers_is_not_believed() -> None:
-    """An API that answers with a batch recorded elsewhere has told nothing about this request."""
-    other = spec("other", 2)
-    world = World(on=state(other=recorded(created(other, "bat_other"), of=other)))
-    world.api.script["welcome"] = ["bat_other"]
-    report = world.apply(SPEC, other)
-    assert endings(report) == {"welcome create": "unknown"}
-    assert the_record(world).in_doubt
-    assert "bat_other" in (the_record(world).unknown or "")
-
-
-def test_a_key_with_other_contents_is_refused() -> None:
-    """A batch with our key and another digest is neither adopted nor created again."""
-    world = World(welcome=[NEVER])
-    odd = batch(creating(SPEC), "bat_odd", age=timedelta(0))
-    plan = world.plan(SPEC)
-    world.api.put(replace(odd, metadata={"reconciler": {"key": odd.key, "digest": "v1:other"}}))
-    report = world.engine(plan).run()
-    assert endings(report) == {"welcome create": "blocked"}
-    assert report.exit_code is ExitCode.REFUSED
-    assert the_record(world).in_doubt
-
-
-def test_a_search_that_fails_has_seen_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug in looking leaves the request in doubt, and the run ends."""
-
-    def broken(*_: object) -> None:
-        raise RuntimeError("a bug of ours")
-
-    world = World(welcome=[NEVER])
-    plan = world.plan(SPEC)
-    monkeypatch.setattr(Lookup, "look", broken)
-    (result,) = world.engine(plan).run().results
-    assert result.ending == "unknown"
-    assert "RuntimeError" in result.message
-
-
-# -- second batches -------------------------------------------------------------------------------
-
-
-def test_of_two_batches_the_older_is_kept_and_the_other_cancelled() -> None:
-    """Both ids are recorded, the cancel is loud, and the next run has nothing to do."""
-    world = World(welcome=[LOST])
-    world.limits = Limits(verify_for=1e9)
-    plan = world.plan(SPEC)
-    world.api.put(batch(creating(SPEC), "bat_late", age=timedelta(minutes=-5)))
-    report = world.engine(plan).run()
-    assert endings(report) == {"welcome create": "created", "welcome cancel": "done"}
-    assert world.api.cancels == ["bat_late"]
-    (kept,) = world.api.live()
-    assert the_record(world).batch_id == kept.batch_id
-    assert the_record(world).duplicates == ("bat_late",)
-    assert any("bat_late" in line for line in world.told.lines)
-    assert world.apply(SPEC).results == ()
-
-
-def test_a_cancel_that_fails_is_said_and_tried_by_the_next_run() -> None:
-    """As long as a second batch calls people, every run tries to cancel it."""
-    young = batch(creating(SPEC), "bat_young", age=timedelta(minutes=1))
-    world = World(on=in_doubt(SPEC))
-    world.api.put(young, batch(creating(SPEC), "bat_old", age=HOUR))
-    plan = world.plan(SPEC)
-    world.api.broken.add("bat_young")
-    report = world.engine(plan).run()
-    assert endings(report) == {"welcome adopt": "created", "welcome cancel": "failed"}
-    assert report.exit_code is ExitCode.FAILED
-    assert "did not go through" in report.results[1].message
-    world.api.broken.clear()
-    assert endings(world.apply(SPEC)) == {"welcome cancel": "done"}
-    assert [b.batch_id for b in world.api.live()] == ["bat_old"]
-    assert world.apply(SPEC).results == ()
-
-
-def test_a_cancel_that_crashes_is_a_failure() -> None:
-    """Whatever goes wrong while cancelling is told, and the run goes on."""
-    world = World(on=state(welcome=recorded(created(SPEC, "a", watch_until=NOW + HOUR), of=SPEC)))
-    record = creating(SPEC)
-    world.api.put(batch(record, "a", age=2 * HOUR), batch(record, "b", age=HOUR))
-    plan = world.plan(SPEC, spec("other", 2))
-    world.api.gone.add("b")
-    report = world.engine(plan).run()
-    assert endings(report) == {"welcome cancel": "failed", "other create": "created"}
-
-
-def test_the_attempt_that_was_given_up_may_arrive_first() -> None:
-    """After creating again, one more look finds the first attempt's batch, and one is cancelled."""
-    world = World(on=in_doubt(SPEC))
-    plan = world.plan(SPEC)
-    world.api.put(batch(creating(SPEC), "bat_first", age=HOUR))
-    report = world.engine(plan).run()
-    assert endings(report) == {"welcome create": "created", "welcome cancel": "done"}
-    assert [b.batch_id for b in world.api.live()] == ["bat_first"]
-    record = the_record(world)
-    assert (record.batch_id, record.attempt) == ("bat_first", 2)
-    assert record.duplicates == ("bat_2",)
-
-
-def test_a_batch_that_is_not_listed_yet_is_not_forgotten() -> None:
-    """When only the first attempt's batch is listed, one of the two still has to go."""
-    world = World(on=in_doubt(SPEC))
-    plan = world.plan(SPEC)
-    world.api.put(batch(creating(SPEC), "bat_first", age=HOUR))
-    world.api.hidden["bat_2"] = 10**6
-    world.engine(plan).run()
-    assert len(world.api.live()) == 1
-    assert the_record(world).batch_id == world.api.live()[0].batch_id
-    assert world.recorded_ids() == {"bat_first", "bat_2"}
-
-
-def test_a_second_attempt_that_stands_alone_is_left_in_peace() -> None:
-    """Looking for a second batch and seeing only our own changes nothing."""
-    world = World(on=in_doubt(SPEC))
-    assert endings(world.apply(SPEC)) == {"welcome create": "created"}
-    assert world.api.cancels == []
-    assert len(world.api.listings) == 2
-
-
-# -- stopping -------------------------------------------------------------------------------------
-
-
-def test_a_run_stopped_before_it_began_sends_nothing() -> None:
-    """Everything is skipped, nothing is stored, the exit status says that it is not done."""
-    world = World()
-    world.stop.set()
-    report = world.apply(SPEC)
-    assert (endings(report), report.exit_code) == ({"welcome create": "skipped"}, ExitCode.FAILED)
-    assert report.interrupted
-    assert world.api.creates == []
-    assert world.store.last.batches == {}
-
-
-def test_a_run_stopped_midway_records_what_is_known() -> None:
-    """What was sent is recorded, what was not is as if it had never been planned."""
-    world = World()
-    world.limits = Limits(parallelism=1)
-    world.before_create = lambda _key: world.stop.set()
-    report = world.apply(*(spec(f"s{i}", i) for i in range(9)))
-    assert len(world.api.creates) == 1
-    assert report.counts()["created"] == 1
-    assert report.counts()["skipped"] == 8
-    assert world.recorded_ids() == {"bat_1"}
-    assert sum(1 for _ in world.store.last.requests()) == 1
-
-
-def test_a_request_that_outlives_the_grace_stays_in_doubt() -> None:
-    """The run does not wait for ever, and the record says that nobody knows."""
-    world = World()
-    release = threading.Event()
-
-    def hang(_key: str) -> None:
-        world.stop.set()
-        release.wait(20)
-
-    world.before_create = hang
-    report = world.engine(world.plan(SPEC)).run()
-    assert endings(report) == {"welcome create": "unknown"}
-    assert report.exit_code is ExitCode.UNKNOWN_OUTCOME
-    assert "stopped" in (the_record(world).unknown or "")
-    release.set()
-
-
-def test_an_answer_that_came_at_the_last_moment_is_recorded(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What lies in the queue when the grace is over is taken in before the run ends."""
-    world = World()
-    world.limits = Limits(parallelism=1, grace=0.0)
-    engine = world.engine(world.plan(SPEC))
-    events, held = engine._events, []
-    original = events.get
-
-    def late(*, timeout: float) -> Event:
-        # The signal comes first, and the answer while the loop is already ending.
-        held.append(original(timeout=timeout))
-        world.stop.set()
-        raise queue.Empty
-
-    def update(**_: int) -> None:
-        events.put(held.pop())
-
-    monkeypatch.setattr(events, "get", late)
-    monkeypatch.setattr(world.told, "update", update)
-    report = engine.run()
-    assert endings(report) == {"welcome create": "created"}
-    assert world.recorded_ids() == {"bat_1"}
-
-
-def test_a_retry_is_not_waited_for_after_a_signal() -> None:
-    """A request refused for now is skipped once the run is to stop."""
-    world = World(welcome=[BUSY])
-    world.before_create = lambda _key: world.stop.set()
-    report = world.apply(SPEC)
-    assert endings(report) == {"welcome create": "skipped"}
-    assert world.store.last.batches == {}
-
-
-def test_an_old_intent_is_renewed_before_anything_is_sent() -> None:
-    """A process that slept longer than its lease records a new intent, and then sends once."""
-    world = World()
-    world.lease = timedelta(seconds=300)
-    engine = world.engine(world.plan(SPEC))
-    slept: list[bool] = []
-    original = world.store.save
-
-    def save(state: State, *, touched: frozenset[str], why: str) -> State:
-        stored = original(state, touched=touched, why=why)
-        if not slept:
-            slept.append(True)
-            world.clock.pass_by(301)
-        return stored
-
-    world.store.save = save  # type: ignore[method-assign]  # a test's own store
-    assert endings(engine.run()) == {"welcome create": "created"}
-    intents = [r for s in world.store.saved for _, _, r in s.requests() if r.in_doubt]
-    assert [r.attempted_at for r in intents] == [NOW, NOW + timedelta(seconds=301)]
-    assert intents[1].expires_at == NOW + timedelta(seconds=601)
-    assert len(world.api.creates) == 1
-    world.check()
-
-
-# -- the store ------------------------------------------------------------------------------------
-
-
-def test_nothing_is_sent_when_an_intent_cannot_be_stored() -> None:
-    """The run fails with the store's words, and no phone rings."""
-    world = World()
-    world.store._fails = dict.fromkeys(range(9), StateError("the disk is full", hint="free some"))
-    with pytest.raises(StateError, match="the disk is full") as raised:
-        world.apply(SPEC, spec("other", 2))
-    assert "free some" in raised.value.hint
-    assert world.api.creates == []
-    assert len(world.store.saved) == 1
-
-
-def test_ids_that_cannot_be_stored_are_named() -> None:
-    """When outcomes cannot be stored, the error lists every batch that exists."""
-    world = World()
-    world.limits = Limits(parallelism=1)
-    broken = StateUnusable("somebody edited it", hint="look")
-    world.store._fails = dict.fromkeys(range(1, 9), broken)
-    with pytest.raises(StateUnusable, match="welcome: bat_1") as raised:
-        world.apply(SPEC)
-    assert raised.value.exit_code is ExitCode.REFUSED
-    assert "nothing is created twice" in raised.value.hint
-    world.store._fails = {}
-    assert endings(world.apply(SPEC)) == {"welcome adopt": "created"}
-    assert len(world.api.creates) == 1
-
-
-def test_a_store_that_recovers_ends_the_run_in_peace() -> None:
-    """What was not sent is skipped, what was sent is recorded."""
-    world = World()
-    world.limits = Limits(parallelism=1)
-    world.store._fails = {1: StateError("a hiccup")}
-    report = world.apply(*(spec(f"s{i}", i) for i in range(6)))
-    assert report.exit_code is ExitCode.FAILED
-    assert report.counts()["skipped"] == 6 - len(world.api.creates)
-    assert world.recorded_ids() == set(world.api.batches)
-    assert not any(r.in_doubt for _, _, r in world.store.last.requests())
-
-
-def test_a_retry_after_a_failed_store_does_not_keep_the_run_alive() -> None:
-    """A request to be sent again is given up once nothing more is sent."""
-    world = World(s0=[BUSY], s1=[BUSY])
-    world.limits = Limits(parallelism=1)
-    world.store._fails = {1: StateError("a hiccup")}
-    report = world.apply(spec("s0", 0), spec("s1", 1), spec("s2", 2))
-    assert report.counts()["skipped"] >= 1
-    assert report.exit_code is ExitCode.FAILED
-
-
-def test_who_was_first_is_not_undone() -> None:
-    """A run that lost the race for a name leaves the winner's record of it alone."""
-    world = World()
-    plan = world.plan(SPEC)
-    engine = world.engine(plan)
-    theirs = state(welcome=recorded(created(SPEC, "bat_theirs"), of=SPEC))
-    world.store._fails = {0: StateMoved("another run was first")}
-    world.store.theirs = theirs
-    report = engine.run()
-    assert report.moved
-    assert endings(report) == {"welcome create": "skipped"}
-    assert world.api.creates == []
-    assert all("welcome" not in touched for touched in world.store.touched)
-    assert world.store.theirs is theirs or world.recorded_ids() == {"bat_theirs"}
-
-
-def test_what_was_learned_before_losing_a_race_is_stored() -> None:
-    """Outcomes of names that this run did create are laid onto the winner's state."""
-    world = World()
-    world.limits = Limits(parallelism=1, chunk=1)
-    world.store._fails = {1: StateMoved("another run was first")}
-    engine = world.engine(world.plan(spec("a", 1), spec("b", 2)))
-    other = spec("b", 2)
-
-    def meanwhile(_key: str) -> None:
-        world.store.theirs = replace(
-            world.store.last.with_record("b", recorded(created(other, "bat_b"), of=other)), serial=9
-        )
-
-    world.before_create = meanwhile
-    report = engine.run()
-    assert endings(report) == {"a create": "created", "b create": "skipped"}
-    assert world.recorded_ids() == {"bat_1", "bat_b"}
-
-
-# -- everything else ------------------------------------------------------------------------------
 
 
 def test_a_move_carries_the_record_over() -> None:

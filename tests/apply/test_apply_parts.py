@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from reconciler.apply import retry
@@ -221,6 +222,34 @@ def test_the_last_look_keeps_a_request_from_leaving(*, stopped: bool, slept: flo
     assert (api.creates, job.begun) == ([], False)
 
 
+def test_a_body_is_the_request_with_our_marker() -> None:
+    """Fields and contacts are sent as they are, and the marker says which request this is."""
+    job = a_job()
+    body = orjson.loads(job.body(NOW))
+    request = job.creation.request
+    marker = body["metadata"].pop("reconciler")
+    assert body == {**request.fields, "metadata": {}, "contacts": request.contacts}
+    assert marker == {
+        "key": job.creation.key,
+        "digest": request.digest,
+        "name": "welcome",
+        "generation": 1,
+        "part": 1,
+    }
+
+
+def test_an_armed_batch_starts_later_and_stays_the_same_request() -> None:
+    """The delay is no part of key and digest, and a start of its own is never changed."""
+    job = a_job()
+    armed = replace(job, action=replace(job.action, arm_delay=timedelta(minutes=5)))
+    body = orjson.loads(armed.body(NOW))
+    assert body["scheduled_start"] == "2026-05-12T09:05:00Z"
+    assert body["metadata"] == orjson.loads(job.body(NOW))["metadata"]
+    (action,) = plan(spec(scheduled_start="2027-01-01T09:00:00")).actions
+    own = Job(replace(action, arm_delay=timedelta(minutes=5)), action.creations[0], job.place)
+    assert orjson.loads(own.body(NOW))["scheduled_start"] == "2027-01-01T09:00:00"
+
+
 # -- the verifier ---------------------------------------------------------------------------------
 
 
@@ -346,6 +375,12 @@ def test_a_report_after_a_lost_race_tells_each_thing_once() -> None:
         ("c", "created"),
     ]
     assert (joined.moved, joined.seconds, joined.exit_code) == (False, 5.0, ExitCode.DONE)
+
+
+def test_what_was_not_begun_can_be_left_out() -> None:
+    """Where not beginning is as it should be, nothing is told of it."""
+    report = report_of((Ending.CREATED, Reason.NEW), (Ending.SKIPPED, Reason.NEW))
+    assert [r.ending for r in report.without_skipped().results] == [Ending.CREATED]
 
 
 def test_the_worst_part_is_an_actions_ending() -> None:

@@ -313,6 +313,37 @@ CASES = [
         facts=exists(batch(creating(PART), "bat_1")),
     ),
     Case(
+        "the state was lost and the spec renamed",
+        ["blocked contents_in_use welcome"],
+        facts=Facts(same_contents={SPEC.requests[0].digest: (OLD,)}),
+    ),
+    Case(
+        "a batch of these contents was cancelled: it calls nobody",
+        ["create new welcome"],
+        facts=Facts(same_contents={SPEC.requests[0].digest: (replace(OLD, status="cancelled"),)}),
+    ),
+    Case(
+        "nothing is recorded, and nobody can say what exists",
+        ["blocked not_checked welcome"],
+        on=replace(state(), serial=0),
+        facts=Facts(unchecked=frozenset({SPEC.campaign_id})),
+    ),
+    Case(
+        "something is recorded, so the state was not lost",
+        ["create new welcome"],
+        facts=Facts(unchecked=frozenset({SPEC.campaign_id})),
+    ),
+    Case(
+        "a start in an unknown timezone that may be over there",
+        ["blocked start_not_known welcome"],
+        (spec(scheduled_start=f"{NOW + HOUR:%Y-%m-%dT%H:%M:%S}"),),
+    ),
+    Case(
+        "a start in an unknown timezone that is over nowhere",
+        ["create new welcome"],
+        (spec(scheduled_start=f"{NOW + 20 * HOUR:%Y-%m-%dT%H:%M:%S}"),),
+    ),
+    Case(
         "another organisation",
         ["blocked other_organization welcome"],
         (spec(organization_id="org_b"),),
@@ -527,3 +558,31 @@ def test_a_summary_counts_every_kind() -> None:
     assert made.summary() == {kind.value: 0 for kind in ActionKind} | {"create": 2, "none": 1}
     assert made.people == 4
     assert [a.name for a in made.pending] == ["two", "welcome"]
+
+
+def test_a_copy_of_a_created_spec_says_who_is_called_again() -> None:
+    """A copy is a new batch; that its people were called already is said with their number."""
+    copy = replace(SPEC, name="copy")
+    made = plan(SPEC, copy, on=CREATED)
+    assert told(made) == ["create new copy", "none unchanged welcome"]
+    (warning,) = [d for d in made.diagnostics if "very contents of welcome" in d.message]
+    assert warning.severity is Severity.WARNING
+    assert "called again" in warning.message
+
+
+def test_a_key_is_never_used_for_two_batches() -> None:
+    """A renamed record keeps its key, and a new spec under the old name gets another."""
+    first = plan(SPEC)
+    key = first.actions[0].creations[0].key
+    moved = replace(created(SPEC, "bat_1"), key=key)
+    renamed = state(renamed=recorded(moved, of=SPEC))
+    again = plan(SPEC, replace(SPEC, name="renamed"), on=renamed)
+    (creation,) = [c for a in again.actions for c in a.creations]
+    assert creation.key != key
+
+
+def test_contents_in_doubt_under_a_changed_spec_are_not_created_elsewhere() -> None:
+    """What may exist is settled before the same people are called under another name."""
+    copy = replace(SPEC, name="copy")
+    made = plan(CHANGED, copy, on=in_doubt(SPEC))
+    assert told(made)[-1] == "blocked in_doubt copy"

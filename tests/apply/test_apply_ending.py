@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler.apply.engine import Limits
+from reconciler.errors import ExitCode, StateError, StateMoved, StateUnusable
+from tests.apply.doubles import (
+    BUSY,
+    World,
+    endings,
+    the_record,
+)
+from tests.core.builders import (
+    NOW,
+    created,
+    recorded,
+    spec,
+    state,
+)
+
+if TYPE_CHECKING:
+    from reconciler.apply.sending import Event
+    from reconciler.state.document import State
+
+SPEC = spec()
+HOUR = timedelta(hours=1)
+
+
+def test_a_run_stopped_before_it_began_sends_nothing() -> None:
+    """Everything is skipped, nothing is stored, the exit status says that it is not done."""
+    world = World()
+    world.stop.set()
+    report = world.apply(SPEC)
+    assert (endings(report), report.exit_code) == ({"welcome create": "skipped"}, ExitCode.FAILED)
+    assert report.interrupted
+    assert world.api.creates == []
+    assert world.store.last.batches == {}
+
+
+def test_a_run_stopped_midway_records_what_is_known() -> None:
+    """What was sent is recorded, what was not is as if it had never been planned."""
+    world = World()
+    world.limits = Limits(parallelism=1)
+    world.before_create = lambda _key: world.stop.set()
+    report = world.apply(*(spec(f"s{i}", i) for i in range(9)))
+    assert len(world.api.creates) == 1
+    assert report.counts()["created"] == 1
+    assert report.counts()["skipped"] == 8
+    assert world.recorded_ids() == {"bat_1"}
+    assert sum(1 for _ in world.store.last.requests()) == 1
+
+
+def test_a_request_that_outlives_the_grace_stays_in_doubt() -> None:
+    """The run does not wait for ever, and the record says that nobody knows."""
+    world = World()
+    release = threading.Event()
+
+    def hang(_key: str) -> None:
+        world.stop.set()
+        release.wait(20)
+
+    world.before_create = hang
+    report = world.engine(world.plan(SPEC)).run()
+    assert endings(report) == {"welcome create": "unknown"}
+    assert report.exit_code is ExitCode.UNKNOWN_OUTCOME
+    assert "stopped" in (the_record(world).unknown or "")
+    release.set()
+
+
+def test_an_answer_that_came_at_the_last_moment_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What lies in the queue when the grace is over is taken in before the run ends."""
+    world = World()
+    world.limits = Limits(parallelism=1, grace=0.0)
+    engine = world.engine(world.plan(SPEC))
+    events, held = engine._events, []
+    original = events.get
+
+    def late(*, timeout: float) -> Event:
+        # The signal comes first, and the answer while the loop is already ending.
+        held.append(original(timeout=timeout))
+        world.stop.set()
+        raise queue.Empty
+
+    def update(**_: int) -> None:
+        events.put(held.pop())
+
+    monkeypatch.setattr(events, "get", late)
+    monkeypatch.setattr(world.told, "update", update)
+    report = engine.run()
+    assert endings(report) == {"welcome create": "created"}
+    assert world.recorded_ids() == {"bat_1"}
+
+
+def test_a_retry_is_not_waited_for_after_a_signal() -> None:
+    """A request refused for now is skipped once the run is to stop."""
+    world = World(welcome=[BUSY])
+    world.before_create = lambda _key: world.stop.set()
+    report = world.apply(SPEC)
+    assert endings(report) == {"welcome create": "skipped"}
+    assert world.store.last.batches == {}
+
+
+def test_an_old_intent_is_renewed_before_anything_is_sent() -> None:
+    """A process that slept longer than its lease records a new intent, and then sends once."""
+    world = World()
+    world.lease = timedelta(seconds=300)
+    engine = world.engine(world.plan(SPEC))
+    slept: list[bool] = []
+    original = world.store.save
+
+    def save(state: State, *, touched: frozenset[str], why: str) -> State:
+        stored = original(state, touched=touched, why=why)
+        if not slept:
+            slept.append(True)
+            world.clock.pass_by(301)
+        return stored
+
+    world.store.save = save  # type: ignore[method-assign]  # a test's own store
+    assert endings(engine.run()) == {"welcome create": "created"}
+    intents = [r for s in world.store.saved for _, _, r in s.requests() if r.in_doubt]
+    assert [r.attempted_at for r in intents] == [NOW, NOW + timedelta(seconds=301)]
+    assert intents[1].expires_at == NOW + timedelta(seconds=601)
+    assert len(world.api.creates) == 1
+    world.check()
+
+
+def test_what_still_waits_for_a_sender_at_the_end_is_not_in_doubt() -> None:
+    """An intent that nobody began to send is taken back, and the senders begin nothing any more."""
+    world = World()
+    world.limits = Limits(parallelism=1, grace=0.0)
+    release = threading.Event()
+
+    def hang(_key: str) -> None:
+        world.stop.set()
+        release.wait(20)
+
+    world.before_create = hang
+    report = world.engine(world.plan(SPEC, spec("other", 2))).run()
+    release.set()
+    assert sorted(endings(report).values()) == ["skipped", "unknown"]
+    (left,) = [r for _, _, r in world.store.last.requests()]
+    assert left.in_doubt
+    assert "stopped" in (left.unknown or "")
+
+
+def test_nothing_is_sent_when_an_intent_cannot_be_stored() -> None:
+    """The run fails with the store's words, and no phone rings."""
+    world = World()
+    world.store._fails = dict.fromkeys(range(9), StateError("the disk is full", hint="free some"))
+    with pytest.raises(StateError, match="the disk is full") as raised:
+        world.apply(SPEC, spec("other", 2))
+    assert "free some" in raised.value.hint
+    assert world.api.creates == []
+    assert len(world.store.saved) == 1
+
+
+def test_ids_that_cannot_be_stored_are_named() -> None:
+    """When outcomes cannot be stored, the error lists every batch that exists."""
+    world = World()
+    world.limits = Limits(parallelism=1)
+    broken = StateUnusable("somebody edited it", hint="look")
+    world.store._fails = dict.fromkeys(range(1, 9), broken)
+    with pytest.raises(StateUnusable, match="welcome: bat_1") as raised:
+        world.apply(SPEC)
+    assert raised.value.exit_code is ExitCode.REFUSED
+    assert "nothing is created twice" in raised.value.hint
+    world.store._fails = {}
+    assert endings(world.apply(SPEC)) == {"welcome adopt": "created"}
+    assert len(world.api.creates) == 1
+
+
+def test_a_store_that_recovers_ends_the_run_in_peace() -> None:
+    """What was not sent is skipped, what was sent is recorded."""
+    world = World()
+    world.limits = Limits(parallelism=1)
+    world.store._fails = {1: StateError("a hiccup")}
+    report = world.apply(*(spec(f"s{i}", i) for i in range(6)))
+    assert report.exit_code is ExitCode.FAILED
+    assert report.counts()["skipped"] == 6 - len(world.api.creates)
+    assert world.recorded_ids() == set(world.api.batches)
+    assert not any(r.in_doubt for _, _, r in world.store.last.requests())
+
+
+def test_a_retry_after_a_failed_store_does_not_keep_the_run_alive() -> None:
+    """A request to be sent again is given up once nothing more is sent."""
+    world = World(s0=[BUSY], s1=[BUSY])
+    world.limits = Limits(parallelism=1)
+    world.store._fails = {1: StateError("a hiccup")}
+    report = world.apply(spec("s0", 0), spec("s1", 1), spec("s2", 2))
+    assert report.counts()["skipped"] >= 1
+    assert report.exit_code is ExitCode.FAILED
+
+
+def test_who_was_first_is_not_undone() -> None:
+    """A run that lost the race for a name leaves the winner's record of it alone."""
+    world = World()
+    plan = world.plan(SPEC)
+    engine = world.engine(plan)
+    theirs = state(welcome=recorded(created(SPEC, "bat_theirs"), of=SPEC))
+    world.store._fails = {0: StateMoved("another run was first")}
+    world.store.theirs = theirs
+    report = engine.run()
+    assert report.moved
+    assert endings(report) == {"welcome create": "skipped"}
+    assert world.api.creates == []
+    assert all("welcome" not in touched for touched in world.store.touched)
+    assert world.store.theirs is theirs or world.recorded_ids() == {"bat_theirs"}
+
+
+def test_what_was_learned_before_losing_a_race_is_stored() -> None:
+    """Outcomes of names that this run did create are laid onto the winner's state."""
+    world = World()
+    world.limits = Limits(parallelism=1, chunk=1)
+    world.store._fails = {1: StateMoved("another run was first")}
+    engine = world.engine(world.plan(spec("a", 1), spec("b", 2)))
+    other = spec("b", 2)
+
+    def meanwhile(_key: str) -> None:
+        world.store.theirs = replace(
+            world.store.last.with_record("b", recorded(created(other, "bat_b"), of=other)), serial=9
+        )
+
+    world.before_create = meanwhile
+    report = engine.run()
+    assert endings(report) == {"a create": "created", "b create": "skipped"}
+    assert world.recorded_ids() == {"bat_1", "bat_b"}
