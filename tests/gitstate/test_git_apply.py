@@ -183,10 +183,8 @@ def test_superseded_in_the_middle(git_world: GitWorld, branch: str) -> None:
 def test_two_environments_do_not_supersede_each_other(git_world: GitWorld) -> None:
     """Two roots of one commit, applied at the same time by two jobs, are both applied."""
     person = git_world.person
-    text = (person.root / "spec-1.yaml").read_text("utf-8")
     for root in ("staging", "production"):
-        (person.directory / root).mkdir()
-        (person.directory / root / f"{root}.yaml").write_text(text, "utf-8")
+        replace(person, batches=root).spec(root)
     person.commit("Two environments")
     staging, production = (
         replace(git_world.clone(), batches=root) for root in ("staging", "production")
