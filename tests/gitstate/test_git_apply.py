@@ -270,7 +270,7 @@ def test_a_runner_really_suspended(make_git_world: Callable[..., GitWorld]) -> N
     world.check()
 
 
-@pytest.mark.parametrize("wall", [-7200.0, -300.0, 300.0, 7200.0])
+@pytest.mark.parametrize("wall", [-7200.0, 7200.0])
 @pytest.mark.parametrize("who", ["holder", "other"])
 def test_clocks_that_disagree(git_world: GitWorld, who: str, wall: float) -> None:
     """A machine whose clock is wrong neither claims for longer nor ends another's lease earlier."""
