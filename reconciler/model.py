@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,3}\d){6,}")
+"""Anything that can be dialled, however it is written."""
+_DIALLABLE = 10**6
+_FREE_FIELDS = frozenset({"call_context", "metadata"})
 
 
 class Lifecycle(StrEnum):
@@ -150,11 +153,29 @@ def masked(phone_number: str) -> str:
 
 
 def without_numbers(value: Any) -> Any:
-    """Give a JSON value with every phone number in its texts masked, for keeping and showing."""
+    """Give a JSON value with everything in its texts that can be dialled masked, keys included."""
     if isinstance(value, str):
         return _NUMBER.sub(lambda match: masked(match[0]), value)
     if isinstance(value, dict):
-        return {name: without_numbers(each) for name, each in value.items()}
+        return {without_numbers(name): without_numbers(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [without_numbers(each) for each in value]
     return value
+
+
+def kept_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a request's fields as they are kept and shown: the free ones without phone numbers."""
+    return {
+        name: without_numbers(_as_texts(value)) if name in _FREE_FIELDS else value
+        for name, value in fields.items()
+    }
+
+
+def _as_texts(value: Any) -> Any:
+    """Turn integers that are long enough to be dialled into texts."""
+    if isinstance(value, dict):
+        return {name: _as_texts(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_texts(each) for each in value]
+    long = isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _DIALLABLE
+    return str(value) if long else value

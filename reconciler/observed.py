@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -59,6 +61,11 @@ class Batch:
     def marker(self) -> Mapping[str, Any] | None:
         """Our own `metadata.reconciler`, or None when the batch carries none."""
         marker = (self.metadata or {}).get("reconciler")
+        if isinstance(marker, str):  # an API that keeps values as text
+            try:
+                marker = orjson.loads(marker)
+            except ValueError:
+                return None
         return marker if isinstance(marker, dict) else None
 
     @property

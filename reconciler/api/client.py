@@ -79,6 +79,11 @@ class HttpBatchApi(Reads):
         self._skew = timedelta(0)
 
     @property
+    def timeout(self) -> float:
+        """How many seconds one request may take."""
+        return self._config.timeout
+
+    @property
     def skew(self) -> timedelta:
         """How far the API's clock was ahead of ours at its last answer; zero while it is not told.
 
@@ -181,7 +186,8 @@ class HttpBatchApi(Reads):
         stop: threading.Event | None = None,
     ) -> Exchange:
         """Send a request once, and give what came of it by the deadline."""
-        exchange = Exchange(limit)
+        over_at = self._clock.elapsed() + self._config.timeout
+        exchange = Exchange(limit, lambda: self._clock.elapsed() > over_at)
         request.extensions["trace"] = exchange.trace
         client = self._http()
 

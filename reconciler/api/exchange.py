@@ -41,8 +41,10 @@ class Exchange:
     `sent` tells that the request may have left, `stopped` that `stop` ended the waiting.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, over: Callable[[], bool] = lambda: False) -> None:
+        """`over` tells that the request's time is over, on a clock that no suspension stops."""
         self._limit = limit
+        self._over = over
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._given_up = False
@@ -95,12 +97,14 @@ class Exchange:
         with self._lock:
             if step.endswith(("connect_tcp.complete", "start_tls.complete")):
                 self._stream = info.get("return_value")
-            if self._given_up:
+            leaving = step.endswith("send_request_headers.started")
+            # Whoever was suspended while connecting wakes up here: the time for it may be over.
+            if self._given_up or (leaving and not self.sent and self._over()):
                 if self._stream is not None:
                     self._stream.close()
                 raise GivenUpError
             self._last_step = step
-            if step.endswith("send_request_headers.started"):
+            if leaving:
                 # A CONNECT only asks a proxy for the way; the request itself comes after it.
                 method = getattr(info.get("request"), "method", None)
                 self.sent = self.sent or method != b"CONNECT"

@@ -21,10 +21,10 @@ from reconciler.plan.planner import make_plan
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from reconciler.model import SpecSet
-    from reconciler.observed import Batch, Campaign
+    from reconciler.observed import Batch, Campaign, Listing
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
     from reconciler.ports import BatchApi
@@ -71,11 +71,19 @@ def wanted_keys(state: State, now: datetime) -> list[Wanted]:
 
 
 def gather(
-    specs: SpecSet, state: State, api: BatchApi, rules: Rules, now: datetime, *, parallelism: int
+    specs: SpecSet,
+    state: State,
+    api: BatchApi,
+    rules: Rules,
+    now: datetime,
+    *,
+    parallelism: int,
+    everywhere: Callable[[str], Listing] | None = None,
 ) -> Facts:
     """Ask the API for the campaigns and batches that bear on what there is to do."""
     draft = make_plan(specs, state, Facts(offline=True), rules, now)
-    gatherer = _Gatherer(api, Lookup(api, known_keys(state), parallelism=parallelism), parallelism)
+    lookup = Lookup(api, known_keys(state), parallelism=parallelism, everywhere=everywhere)
+    gatherer = _Gatherer(api, lookup, parallelism)
     campaigns = gatherer.campaigns({action.campaign_id for action in draft.pending})
     sightings = gatherer.look(wanted_keys(state, now))
     strangers = gatherer.strangers(draft)

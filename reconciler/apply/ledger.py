@@ -8,10 +8,11 @@ intents of the next. The rule that everything rests on is the caller's: nothing 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateMoved
-from reconciler.model import without_numbers
+from reconciler.model import kept_fields
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
     Generation,
@@ -23,8 +24,6 @@ from reconciler.state.document import (
 )
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from reconciler.model import Spec
     from reconciler.plan.actions import Action, Adoption, Creation
     from reconciler.ports import Clock
@@ -59,9 +58,14 @@ class Ledger:
         run: str,
         provenance: Provenance,
         lease: timedelta | None = None,
+        timeout: timedelta = timedelta(seconds=60),
     ) -> None:
-        """`lease` is for how long an intent is this run's alone; None where a lock says so."""
+        """`lease` is for how long an intent is this run's alone; None where a lock says so.
+
+        `timeout` is how long a request may take.
+        """
         self._lease = lease
+        self._timeout = timeout
         self._store = store
         self._provenance = provenance
         self._clock = clock
@@ -139,7 +143,7 @@ class Ledger:
                 return Place(action.name, generation, part)
         if action.spec is None:
             raise AssertionError(f"{action.name} is neither recorded nor specified")
-        fields = without_numbers(dict(action.spec.requests[part - 1].fields))
+        fields = kept_fields(action.spec.requests[part - 1].fields)
         source = self._provenance.source(action.spec)
         generation = Generation(
             generation=action.generation,
@@ -180,6 +184,7 @@ class Ledger:
             attempted_at=now,
             run=self._run,
             expires_at=now + self._lease if self._lease is not None else None,
+            gives_up_at=now + self._lease + self._timeout if self._lease is not None else None,
             duplicates=earlier.duplicates if earlier else (),
             audit=earlier.audit if earlier else (),
         )
@@ -196,7 +201,12 @@ class Ledger:
         )
 
     def doubt(self, place: Place, reason: str) -> None:
-        """Record why nobody can say what became of a request."""
+        """Record why nobody can say what became of a request.
+
+        Of an answer only its status is kept: what the API says may quote people.
+        """
+        if reason.startswith("HTTP "):
+            reason = reason.split(":", maxsplit=1)[0]
         record = self.record(place)
         if record is not None and record.in_doubt:
             self._put(place, replace(record, unknown=reason))

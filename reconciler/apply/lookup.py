@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING
 from reconciler.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.observed import Batch, Listing
     from reconciler.ports import BatchApi
 
-CLOCK_SKEW = timedelta(minutes=15)
-"""How far the API's clock may be off ours."""
-ZONE_SKEW = timedelta(hours=15)
-"""How far a time without an offset may be off UTC."""
+SKEW = timedelta(hours=26)
+"""How much too early a batch's time may be told: a local time that is called UTC, on a clock that
+is off. Reading a day's batches more costs little beside calling people twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +58,22 @@ def may_be(batch: Batch, wanted: Wanted) -> bool:
     """
     if wanted.since is None or batch.created_at is None:
         return True
-    skew = ZONE_SKEW if batch.created_at_is_naive else CLOCK_SKEW
-    return batch.created_at >= wanted.since - skew
+    return batch.created_at >= wanted.since - SKEW
 
 
 class Lookup:
     """Finds batches by key. `known` maps recorded batch ids to their keys (not read again)."""
 
-    def __init__(self, api: BatchApi, known: Mapping[str, str], *, parallelism: int = 4) -> None:
+    def __init__(
+        self,
+        api: BatchApi,
+        known: Mapping[str, str],
+        *,
+        parallelism: int = 4,
+        everywhere: Callable[[str], Listing] | None = None,
+    ) -> None:
+        """`everywhere` lists a campaign without the filter that `api` lists with, if it has one."""
+        self._everywhere = everywhere
         self._api = api
         self._known = dict(known)
         self._parallelism = parallelism
@@ -74,8 +81,17 @@ class Lookup:
 
     def look(self, campaign_id: str, wanted: Sequence[Wanted]) -> Sighting:
         """Look once through one campaign for all keys wanted there. Does not raise for the API."""
+        sighting = self._look(self._api.listing, campaign_id, wanted)
+        if self._everywhere is None or not sighting.absent:
+            return sighting
+        # Not in the organisation that is asked about is not the same as not there.
+        return self._look(self._everywhere, campaign_id, wanted)
+
+    def _look(
+        self, listed: Callable[[str], Listing], campaign_id: str, wanted: Sequence[Wanted]
+    ) -> Sighting:
         try:
-            listing = self._api.listing(campaign_id)
+            listing = listed(campaign_id)
             candidates = [
                 row
                 for row in self.unknown(listing.rows)
@@ -136,7 +152,7 @@ class Lookup:
         for batch in read:
             if batch.key is not None:
                 by_key[batch.key].append(batch)
-            elif batch.metadata is None:
+            elif not batch.metadata:
                 mute.append(batch)
         for row in listing.rows:
             key = self._known.get(row.batch_id)
@@ -164,5 +180,10 @@ class Lookup:
 
 
 def _is_suspect(batch: Batch, wanted: Wanted) -> bool:
-    """Whether a batch that shows no metadata at all may be the one in doubt."""
-    return may_be(batch, wanted) and batch.total_contacts in {None, wanted.contacts}
+    """Whether a batch that shows no metadata may be the one in doubt.
+
+    One without any field for it may be of any size. One whose metadata is empty was made by
+    somebody else, as a rule: it is suspect only when it calls as many.
+    """
+    sizes = {None, wanted.contacts, batch.total_contacts if batch.metadata is None else None}
+    return may_be(batch, wanted) and batch.total_contacts in sizes

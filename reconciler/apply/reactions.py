@@ -171,13 +171,16 @@ class Reactions:
                 self.outcomes.add_reason(action, place.part, problem)
             return
         foreign = [b for b in batches if b.digest not in {None, record.digest}]
-        if foreign:
+        batches = tuple(b for b in batches if b not in foreign)
+        if foreign and record.in_doubt:
             self.outcomes.block(
                 action,
                 f"batch {foreign[0].batch_id} carries this key with other contents",
                 f"look at it, then: reconciler resolve {place.name} "
                 f"--created {foreign[0].batch_id} or --not-created",
             )
+            return
+        if not batches:
             return
         keep, extra = sort_out(record, batches)
         if keep.batch_id != record.batch_id:

@@ -13,7 +13,7 @@ from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.session import Session, StateOptions
 from reconciler.digest import request_key
 from reconciler.errors import Refused
-from reconciler.model import without_numbers
+from reconciler.model import kept_fields
 from reconciler.state.document import Generation, RecordedBy, RequestRecord, Status
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def command(root: Path, /, name: str, *, batch_id: str, why: str, **state: Any) 
         generation = Generation(
             generation=1,
             campaign_id=spec.campaign_id,
-            fields=without_numbers(dict(request.fields)),
+            fields=kept_fields(request.fields),
             source=GitProvenance(root).source(spec),
             requests=(),
         )

@@ -243,6 +243,8 @@ class _Apply:
         settings, options = self._session.settings, self._options
         shared = self._session.in_git
         clock = ServerClock(self._session.clock, lambda: api.skew)
+        # One wrong `Date` must not make an attempt look older than it is.
+        record_clock = ServerClock(self._session.clock, lambda: max(api.skew, timedelta(0)))
 
         def chosen(name: str) -> float:
             given: float | None = options[name]
@@ -254,13 +256,19 @@ class _Apply:
                 ledger=Ledger(
                     store,
                     state,
-                    clock=clock,
+                    clock=record_clock,
                     run=self._session.run,
                     provenance=GitProvenance(self._session.root),
                     lease=timedelta(seconds=chosen("lease")) if shared else None,
+                    timeout=timedelta(seconds=api.timeout),
                 ),
                 api=api,
-                lookup=Lookup(api, known_keys(state), parallelism=self._parallelism),
+                lookup=Lookup(
+                    api,
+                    known_keys(state),
+                    parallelism=self._parallelism,
+                    everywhere=api.listing_everywhere if api.filters else None,
+                ),
                 clock=clock,
                 limits=Limits(
                     parallelism=self._parallelism,

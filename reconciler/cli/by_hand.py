@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.errors import Refused
+from reconciler.model import without_numbers
 from reconciler.state.document import Audit
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def why_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def audit(said: str, why: str, at: datetime) -> Audit:
     """Give the record of a decision by whoever runs this."""
-    return Audit(who=_who(), at=at, said=said, why=" ".join(why.split()))
+    return Audit(who=_who(), at=at, said=said, why=without_numbers(" ".join(why.split())))
 
 
 def told(decision: Audit) -> str:

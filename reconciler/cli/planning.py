@@ -41,7 +41,15 @@ def plan_with(
     clock = session.clock
     if api is None:
         return make_plan(specs, state, Facts(offline=True), rules, clock.now())
-    facts = gather(specs, state, api, rules, clock.now(), parallelism=parallelism)
+    facts = gather(
+        specs,
+        state,
+        api,
+        rules,
+        clock.now(),
+        parallelism=parallelism,
+        everywhere=api.listing_everywhere if api.filters else None,
+    )
     # By the slower of the two clocks an attempt is younger: it is not given up too early. And
     # the questions took time, so a start may have passed meanwhile.
     return make_plan(specs, state, facts, rules, clock.now() + min(api.skew, timedelta(0)))

@@ -80,10 +80,11 @@ def _in_doubt(recorded: State, name: str, now: datetime) -> tuple[Generation, Re
         )
     for request in record.current.requests:
         if request.in_doubt and request.released_at is None:
-            if request.expires_at is not None and now < request.expires_at:
+            until = request.gives_up_at or request.expires_at
+            if until is not None and now < until:
                 raise Refused(
                     f"run {request.run[:12]} is creating {name} and has until "
-                    f"{request.expires_at:%Y-%m-%d %H:%M:%S} UTC to say what came of it",
+                    f"{until:%Y-%m-%d %H:%M:%S} UTC to say what came of it",
                     hint="wait until then, and look at: reconciler plan",
                 )
             return record.current, request

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import without_numbers
+from reconciler.model import kept_fields
 from reconciler.plan.actions import FieldChange
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def field_changes(generation: Generation, spec: Spec) -> tuple[FieldChange, ...]:
     """List the fields that differ, deepest first named (`metadata.wave`), then the contacts."""
-    changes = list(_fields(generation.fields, without_numbers(dict(spec.requests[0].fields))))
+    changes = list(_fields(generation.fields, kept_fields(spec.requests[0].fields)))
     before = sum(request.contacts for request in generation.requests)
     if before != spec.contacts:
         changes.append(FieldChange("contacts", before, spec.contacts))

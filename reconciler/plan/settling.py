@@ -115,7 +115,7 @@ def _absence(
     not_before = record.attempted_at + rules.settle
     if record.expires_at is not None:
         # Its run may have begun the request just before the intent expired.
-        not_before = max(not_before, record.expires_at + rules.timeout)
+        not_before = max(not_before, record.gives_up_at or record.expires_at + rules.timeout)
     if now >= not_before:
         return CreateAgain()
     return StillInDoubt(
@@ -181,6 +181,7 @@ def as_created(
         recorded_by=by,
         unknown=None,
         expires_at=None,
+        gives_up_at=None,
         released_at=None,
         watch_until=now + WATCH if was_in_doubt else record.watch_until,
     )

@@ -240,6 +240,7 @@ def _request_contradictions(request: RequestRecord) -> Iterator[str]:
         request.first_attempted_at,
         request.attempted_at,
         request.expires_at,
+        request.gives_up_at,
         request.recorded_at,
         request.watch_until,
         request.released_at,

@@ -65,11 +65,11 @@ class RequestRecord:
 
     Times are aware and in UTC. `first_attempted_at` and `attempted_at` are when the intents of the
     first and of the latest attempt were recorded, so before their POSTs. `expires_at` is until when
-    the intent is its run's alone; None where a lock plays that part. `unknown` says why the outcome
-    is not known, None while the run is still at it (or died there). Until `watch_until` every run
-    looks for second batches of this key. `duplicates` are ids of such batches, cancelled by us.
-    `released_at` is when a person said of a request in doubt that it made no batch, and `audit`
-    all that people said of it.
+    the intent is its run's alone, and `gives_up_at` until when a request that was begun by then may
+    be under way; None where a lock plays that part. `unknown` says why the outcome is not known,
+    None while the run is still at it (or died there). Until `watch_until` every run looks for
+    second batches of this key; `duplicates` are their ids, cancelled by us. `released_at` is when a
+    person said of a request in doubt that it made no batch, and `audit` all that people said of it.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -84,6 +84,7 @@ class RequestRecord:
     attempted_at: datetime
     run: str
     expires_at: datetime | None = None
+    gives_up_at: datetime | None = None
     unknown: str | None = None
     batch_id: str | None = None
     recorded_at: datetime | None = None
