@@ -76,7 +76,7 @@ class HttpBatchApi(Reads):
         self._parallelism = parallelism
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
-        self._skew = timedelta(0)
+        self._skews: list[timedelta] = []
 
     @property
     def timeout(self) -> float:
@@ -89,7 +89,17 @@ class HttpBatchApi(Reads):
 
         Read from the `Date` header, which counts whole seconds: a difference below five is zero.
         """
-        return self._skew
+        return self._skews[-1] if self._skews else timedelta(0)
+
+    @property
+    def most_skew(self) -> timedelta:
+        """How far it was ahead at most: one answer of a cache may tell a wrong time."""
+        return max(self._skews, default=timedelta(0))
+
+    @property
+    def least_skew(self) -> timedelta:
+        """How far it was ahead at least."""
+        return min(self._skews, default=timedelta(0))
 
     def __enter__(self) -> Self:
         return self
@@ -207,12 +217,15 @@ class HttpBatchApi(Reads):
 
     def _note_date(self, date: str | None) -> None:
         try:
-            told = parsedate_to_datetime(date or "")
+            date_told = parsedate_to_datetime(date or "")
         except ValueError:
             return
-        if told.tzinfo is not None:
-            skew = told - self._clock.now()
-            self._skew = skew if abs(skew) >= _LEAST_SKEW else timedelta(0)
+        if date_told.tzinfo is not None:
+            skew = date_told - self._clock.now()
+            skew = skew if abs(skew) >= _LEAST_SKEW else timedelta(0)
+            # The least, the most and the last are all that is ever asked for.
+            told = [*self._skews, skew]
+            self._skews = [min(told), max(told), skew]
 
     def _failure(self, exchange: Exchange, scrub: Scrubber) -> Failure:
         """Say why an exchange gave no whole answer, and whether the request stayed here for sure.

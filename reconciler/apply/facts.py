@@ -94,7 +94,6 @@ def gather(
         suspects={key: ids for s in sightings for key, ids in s.suspects.items()},
         existing=_grouped(strangers, "name"),
         same_contents=_grouped(strangers, "digest"),
-        unchecked=frozenset(gatherer.unchecked),
         diagnostics=tuple(gatherer.warnings),
     )
 
@@ -115,7 +114,6 @@ class _Gatherer:
         self._lookup = lookup
         self._parallelism = parallelism
         self.warnings: list[Diagnostic] = []
-        self.unchecked: set[str] = set()
 
     def campaigns(self, ids: Iterable[str]) -> dict[str, Campaign]:
         ordered = sorted(ids)
@@ -176,7 +174,11 @@ class _Gatherer:
         try:
             listing = self._api.listing(campaign_id)
             if not listing.complete:
-                self.unchecked.add(campaign_id)
+                self._warn(
+                    f"campaign {campaign_id}: the list of batches could not be read to its end, so "
+                    "one of a new spec that the state does not know would not be seen",
+                    "",
+                )
             rows = self._lookup.unknown(listing.rows)
             rows.sort(key=lambda row: row.created_at or LONG_AGO, reverse=True)
             rows.sort(key=lambda row: row.total_contacts not in counts)
@@ -188,7 +190,6 @@ class _Gatherer:
                 )
             return self._lookup.read(rows[:MOST_STRANGERS])[0]
         except ApiError as error:
-            self.unchecked.add(campaign_id)
             self._warn(
                 f"campaign {campaign_id}: could not check whether a batch of a new spec exists "
                 f"already: {error.message}",

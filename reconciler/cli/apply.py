@@ -244,7 +244,7 @@ class _Apply:
         shared = self._session.in_git
         clock = ServerClock(self._session.clock, lambda: api.skew)
         # One wrong `Date` must not make an attempt look older than it is.
-        record_clock = ServerClock(self._session.clock, lambda: max(api.skew, timedelta(0)))
+        record_clock = ServerClock(self._session.clock, lambda: api.most_skew)
 
         def chosen(name: str) -> float:
             given: float | None = options[name]

@@ -52,4 +52,4 @@ def plan_with(
     )
     # By the slower of the two clocks an attempt is younger: it is not given up too early. And
     # the questions took time, so a start may have passed meanwhile.
-    return make_plan(specs, state, facts, rules, clock.now() + min(api.skew, timedelta(0)))
+    return make_plan(specs, state, facts, rules, clock.now() + min(api.least_skew, timedelta(0)))

@@ -38,3 +38,13 @@ class GitProvenance:
         except (OSError, subprocess.SubprocessError):
             return None
         return done.stdout.strip() or None
+
+
+def is_tracked(path: Path) -> bool:
+    """Whether git has a file in its index, be it here or not; False where there is no git."""
+    command = ["git", "-C", str(path.parent), "ls-files", "--error-unmatch", "--", path.name]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=10)  # noqa: S603 - git, with our own words
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0

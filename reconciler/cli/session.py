@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.errors import InvalidSpecs, ReconcilerError, Usage
+from reconciler.errors import InvalidSpecs, ReconcilerError, StateUnusable, Usage
 from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Session:
         if self.options.sandbox:
             return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds())
         if not self.in_git:
+            self._require_not_lost(self.root / STATE_NAME)
             return FileStore(self.root / STATE_NAME, ids=RandomIds())
         from reconciler.cli.git_state import git_store  # noqa: PLC0415 - only for state in git
 
@@ -86,6 +87,20 @@ class Session:
             ids=RandomIds(),
             run=self.run,
         )
+
+    @staticmethod
+    def _require_not_lost(path: Path) -> None:
+        """Refuse a state file that git knows and that is gone: without it all would be new."""
+        if path.exists() or not path.parent.is_dir():
+            return
+        from reconciler.cli.provenance import is_tracked  # noqa: PLC0415 - only without a file
+
+        if is_tracked(path):
+            raise StateUnusable(
+                f"{path} is recorded in git and is not here; without it every batch would be new",
+                hint=f"bring it back: git checkout HEAD -- {path}; to begin anew on purpose: "
+                f"git rm --cached {path}",
+            )
 
     @property
     def in_git(self) -> bool:

@@ -60,7 +60,6 @@ class Reason(StrEnum):
     KEY_CONFLICT = "key_conflict"
     NAME_IN_USE = "name_in_use"
     CONTENTS_IN_USE = "contents_in_use"
-    NOT_CHECKED = "not_checked"
     START_NOT_KNOWN = "start_not_known"
     OTHER_ORGANIZATION = "other_organization"
     STARTS_IN_THE_PAST = "starts_in_the_past"

@@ -21,7 +21,6 @@ class Facts:
     was shown not to contain. `suspects` maps a key to ids of batches that may be the one in doubt
     but whose metadata the API does not show. `existing` maps a name to batches that carry it and
     that no record of ours knows, `same_contents` a digest to such batches of whatever name.
-    `unchecked` are campaigns that could not be searched for these.
     """
 
     offline: bool = False
@@ -31,7 +30,6 @@ class Facts:
     suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     existing: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
     same_contents: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
-    unchecked: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def timezone(self, campaign_id: str) -> str | None:

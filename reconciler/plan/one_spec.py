@@ -131,7 +131,7 @@ class SpecPlanner:
         )
 
     def _unless_known(self, spec: Spec) -> Action | None:
-        """Refuse what the API has under another name, or what nobody can say it does not have."""
+        """Refuse what the API has under another name and the state does not know."""
         for request in spec.requests:
             same = [
                 batch
@@ -148,14 +148,6 @@ class SpecPlanner:
                     f"restore the state, or: reconciler adopt {spec.name} {same[0].batch_id}; to "
                     "call these people again all the same, change the spec (its metadata, say)",
                 )
-        if self.state.serial == 0 and spec.campaign_id in self.facts.unchecked:
-            return self._blocked(
-                spec,
-                Reason.NOT_CHECKED,
-                "nothing is recorded yet, and the list of batches cannot be read: nobody can say "
-                "whether it was created before",
-                "run again when the API lists the campaign's batches: reconciler apply",
-            )
         return None
 
     def _first_generation(self, spec: Spec) -> int:

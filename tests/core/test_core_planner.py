@@ -323,17 +323,6 @@ CASES = [
         facts=Facts(same_contents={SPEC.requests[0].digest: (replace(OLD, status="cancelled"),)}),
     ),
     Case(
-        "nothing is recorded, and nobody can say what exists",
-        ["blocked not_checked welcome"],
-        on=replace(state(), serial=0),
-        facts=Facts(unchecked=frozenset({SPEC.campaign_id})),
-    ),
-    Case(
-        "something is recorded, so the state was not lost",
-        ["create new welcome"],
-        facts=Facts(unchecked=frozenset({SPEC.campaign_id})),
-    ),
-    Case(
         "a start in an unknown timezone that may be over there",
         ["blocked start_not_known welcome"],
         (spec(scheduled_start=f"{NOW + HOUR:%Y-%m-%dT%H:%M:%S}"),),

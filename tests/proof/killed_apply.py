@@ -46,7 +46,7 @@ from reconciler.apply.lookup import Lookup, Sighting
 from reconciler.cli import app, apply, plan, resolve  # noqa: F401 - so that no fork has to import
 from reconciler.plan import settling
 from reconciler.plan.actions import Reason
-from reconciler.state import codec
+from reconciler.state import codec, file
 from reconciler.state.file import FileStore
 from reconciler.system import SystemClock
 
@@ -238,6 +238,10 @@ def _in_place(_: Any) -> Callable[..., Any]:
     return lambda _store, path, data: path.write_bytes(data)
 
 
+def _nothing_begins(*_: Any) -> bool:
+    return False
+
+
 SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
     "no intent is stored": ((FileStore, "save", _without_intents),),
     "nothing is ever found": (
@@ -246,6 +250,7 @@ SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
     ),
     "no waiting before creating again": ((settling, "_absence", _hasty),),
     "the lock does nothing": ((FileStore, "exclusive", _unlocked),),
+    "a changed state is not noticed": ((file, "begins", lambda _: _nothing_begins),),
     "the state is written in place": ((FileStore, "_replace", _in_place),),
 }
 """Ways to break the product: the proof must notice each of them."""

@@ -22,6 +22,7 @@ NO_INTENT = "no intent is stored"
 BLIND = "nothing is ever found"
 HASTY = "no waiting before creating again"
 UNLOCKED = "the lock does nothing"
+UNNOTICED = "a changed state is not noticed"
 IN_PLACE = "the state is written in place"
 TWICE = "is lost|live batches|had 2 batches"
 """Of two batches one is known; whichever rule is asked first complains."""
@@ -102,12 +103,13 @@ def test_the_oracle_notices(world: World, broken: Callable[[World], None], compl
         broken(world)
 
 
-def test_the_lock_is_what_keeps_two_runs_apart(world: World) -> None:
-    """Without it two runs would really create a second batch: the rest is no substitute."""
+@pytest.mark.parametrize(("also", "most"), [([], 1), ([UNNOTICED], 2)])
+def test_two_nets_keep_two_runs_apart(world: World, also: list[str], most: int) -> None:
+    """Without the lock a changed file is still noticed; without both there is a second batch."""
     gate = world.sandbox.faults.add(operation="create", kind="hold", when="before")
-    first = world.begin(parallelism=1)
+    first = world.begin(parallelism=1, sabotage=also)
     world.sandbox.faults.wait_held(gate)
-    world.apply(sabotage=[UNLOCKED])
+    world.apply(sabotage=[UNLOCKED, *also])
     world.sandbox.faults.release()
     first.wait()
-    assert max(Counter(batch.name for batch in world.sandbox.batches()).values()) == 2
+    assert max(Counter(batch.name for batch in world.sandbox.batches()).values()) == most
