@@ -150,7 +150,8 @@ def _next_step(action: Action, ending: Ending) -> str:
         case Ending.UNKNOWN:
             return (
                 "run again in a while: reconciler apply (it looks for the batch, and creates it "
-                f"only once it certainly does not exist); or: reconciler resolve {action.name}"
+                f"only once it certainly does not exist); or: reconciler resolve {action.name} "
+                "--created BATCH_ID or --not-created"
             )
         case Ending.SKIPPED:
             return "nothing was sent for it; go on with: reconciler apply"

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTERRUPTED = 130
+_MISPLACED = {
+    "--batches": "it stands before the command: reconciler --batches DIR plan",
+    "--dry-run": "what apply would do is shown by: reconciler plan",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -75,8 +79,12 @@ def _write_what_can_be_written() -> None:
 
 def _tell_usage(error: click.UsageError) -> None:
     command = error.ctx.command_path if error.ctx else "reconciler"
-    click.echo(f"error: {error.format_message()}", err=True)
-    click.echo(f"hint: see: {command} --help", err=True)
+    option = error.option_name if isinstance(error, click.NoSuchOption) else ""
+    hint = _MISPLACED.get(option)
+    # A near miss among other options is no help where the option meant is a well-known one.
+    message = f"No such option '{option}'." if hint else error.format_message()
+    click.echo(f"error: {message}", err=True)
+    click.echo(f"hint: {hint or f'see: {command} --help'}", err=True)
 
 
 def _tell_of_a_bug(error: Exception) -> None:

@@ -94,9 +94,10 @@ def command(root: Path, /, **options: Any) -> int:
     """
     state = {name: options.pop(name) for name in StateOptions._fields}
     if not options["yes"] and not sys.stdin.isatty():
+        reviewed = f" --plan {options['plan_file']}" if options["plan_file"] else ""
         raise Refused(
             "apply asks before it calls anybody, and there is no terminal to ask on",
-            hint="look at: reconciler plan; then: reconciler apply --yes",
+            hint=f"look at: reconciler plan; then: reconciler apply --yes{reviewed}",
         )
     if options["prune"]:
         raise Refused(
@@ -124,6 +125,7 @@ class _Apply:
         self._stop = threading.Event()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._agreed: list[dict[str, Any]] | None = None
+        self._provenance = GitProvenance(session.root)
 
     def run(self) -> int:
         """Do it, and give the exit status."""
@@ -176,6 +178,7 @@ class _Apply:
         if self._stop.is_set() and self._agreed is None:
             raise click.Abort
         self._require_reviewed(plan)
+        self._warn_of_uncommitted(plan)
         self._agree(plan)
         return self._carry_out(plan, store, state, api)
 
@@ -219,6 +222,19 @@ class _Apply:
                 hint=again,
             )
 
+    def _warn_of_uncommitted(self, plan: Plan) -> None:
+        """Say which of what is created nobody else can see, where others rely on the state."""
+        if not self._session.in_git or self._agreed is not None:
+            return
+        uncommitted = self._provenance.uncommitted
+        for action in plan.pending:
+            if action.creations and action.spec and action.spec.path in uncommitted:
+                click.echo(
+                    f"warning: {action.spec.file} is not as the commit has it; what is created "
+                    "from it is what only you can see",
+                    err=True,
+                )
+
     def _agree(self, plan: Plan) -> None:
         """Show the plan and ask, unless nobody is to be asked."""
         essence = plan.essence()
@@ -258,7 +274,7 @@ class _Apply:
                     state,
                     clock=record_clock,
                     run=self._session.run,
-                    provenance=GitProvenance(self._session.root),
+                    provenance=self._provenance,
                     lease=timedelta(seconds=chosen("lease")) if shared else None,
                     timeout=timedelta(seconds=api.timeout),
                 ),

@@ -23,21 +23,35 @@ class GitProvenance:
 
     def source(self, spec: Spec) -> Source:
         """Give a spec's path, the commit checked out and the blob of the file as it is now."""
+        commit = None if spec.path in self.uncommitted else self._commit
         try:
             data = (self._root / spec.path).read_bytes()
         except OSError:
-            return Source(path=spec.path, commit=self._commit)
+            return Source(path=spec.path, commit=commit)
         blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-        return Source(path=spec.path, commit=self._commit, blob=blob)
+        return Source(path=spec.path, commit=commit, blob=blob)
+
+    @cached_property
+    def uncommitted(self) -> frozenset[str]:
+        """The files below the root, by their paths, that are not as the commit has them."""
+        told = _git(self._root, "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+        prefix = _git(self._root, "rev-parse", "--show-prefix").strip()
+        entries = (entry[3:] for entry in told.split("\0") if entry)
+        return frozenset(entry.removeprefix(prefix) for entry in entries)
 
     @cached_property
     def _commit(self) -> str | None:
-        command = ["git", "-C", str(self._root), "rev-parse", "--verify", "--quiet", "HEAD"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603 - git, with our own words
-        except (OSError, subprocess.SubprocessError):
-            return None
-        return done.stdout.strip() or None
+        return _git(self._root, "rev-parse", "--verify", "--quiet", "HEAD").strip() or None
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    """Give what git says; nothing where there is no git, no repository or no answer."""
+    command = ["git", "--no-optional-locks", "-C", str(directory), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - git, with our own words
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        return ""
+    return done.stdout
 
 
 def is_tracked(path: Path) -> bool:

@@ -30,8 +30,7 @@ _DIGEST = re.compile(r"v[0-9]+:[0-9a-f]{64}")
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(\s|$)", re.MULTILINE)
 _STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 _RESTORE = (
-    "restore the last good version (git log -p -- state.json shows them); "
-    "the file was left as it is"
+    "restore the last good version (git log -p -- FILE shows them all); the file was left as it was"
 )
 
 
@@ -46,6 +45,11 @@ class StateFile:
     lineage: str
     serial: int
     batches: dict[str, NameRecord]
+
+
+def _restore(where: str) -> str:
+    """Say how to bring a state back; `where` may also be `remote/branch:path`."""
+    return _RESTORE.replace("FILE", where.rpartition(":")[2])
 
 
 class Encoder:
@@ -109,7 +113,7 @@ def decode(data: bytes, *, where: str) -> State:
         as_we_write = encode(state)
     except TypeError as error:
         raise StateUnusable(
-            f"{where}: no state of ours holds this: {error}", hint=_RESTORE
+            f"{where}: no state of ours holds this: {error}", hint=_restore(where)
         ) from error
     if as_we_write != data:  # slow, and only then
         _refuse_duplicate_names(data, where)
@@ -118,7 +122,7 @@ def decode(data: bytes, *, where: str) -> State:
         shown = "\n  ".join(problems[:10])
         raise StateUnusable(
             f"{where}: the state contradicts itself; was it edited by hand?\n  {shown}",
-            hint=_RESTORE,
+            hint=_restore(where),
         )
     return state
 
@@ -128,16 +132,16 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         what = "is empty" if not data.strip() else f"is not whole JSON ({error})"
-        raise StateUnusable(f"{where}: the state {what}", hint=_RESTORE) from error
+        raise StateUnusable(f"{where}: the state {what}", hint=_restore(where)) from error
     if not isinstance(raw, dict):
-        raise StateUnusable(f"{where}: the state is not a JSON object", hint=_RESTORE)
+        raise StateUnusable(f"{where}: the state is not a JSON object", hint=_restore(where))
     return raw
 
 
 def _require_known_version(raw: dict[str, Any], where: str) -> None:
     version = raw.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise StateUnusable(f"{where}: the state names no format version", hint=_RESTORE)
+        raise StateUnusable(f"{where}: the state names no format version", hint=_restore(where))
     if version > FORMAT_VERSION:
         raise StateUnusable(
             f"{where}: the state has format {version}, written by version "
@@ -168,7 +172,7 @@ def _validate(data: bytes, where: str) -> StateFile:
         raise StateUnusable(
             f"{where}: the state does not have its own shape; was it edited by hand?\n  "
             + "\n  ".join(problems),
-            hint=_RESTORE,
+            hint=_restore(where),
         ) from None
 
 
@@ -183,7 +187,7 @@ def _refuse_duplicate_names(data: bytes, where: str) -> None:
         if twice:
             raise StateUnusable(
                 f"{where}: the state says {twice[0]!r} twice; was it merged by hand?",
-                hint=_RESTORE,
+                hint=_restore(where),
             )
         return dict(pairs)
 
