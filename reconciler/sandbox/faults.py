@@ -22,7 +22,8 @@ What a client must survive, creating no batch twice and losing none, under any m
   poor rows         drop_fields, naive_created_at; and, not harmful, with_metadata
 
 What it need not survive: `invisible` for ever together with an answer that was lost (nothing could
-find that batch), and forged answers beyond those above (another batch's id, say).
+find that batch); `doubled` with an answer that arrived, unless the batch has a start ahead (the
+answer looks right); and forged answers beyond those above (another batch's id, say).
 
 Not modelled: TLS, a server that answers another client's request, a corrupted database.
 
