@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.apply.facts import gather
+from reconciler.cli.progress import heartbeat
 from reconciler.errors import Refused
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
@@ -41,15 +42,16 @@ def plan_with(
     clock = session.clock
     if api is None:
         return make_plan(specs, state, Facts(offline=True), rules, clock.now())
-    facts = gather(
-        specs,
-        state,
-        api,
-        rules,
-        clock.now(),
-        parallelism=parallelism,
-        everywhere=api.listing_everywhere if api.filters else None,
-    )
+    with heartbeat("asking the API what exists"):
+        facts = gather(
+            specs,
+            state,
+            api,
+            rules,
+            clock.now(),
+            parallelism=parallelism,
+            everywhere=api.listing_everywhere if api.filters else None,
+        )
     # By the slower of the two clocks an attempt is younger: it is not given up too early. And
     # the questions took time, so a start may have passed meanwhile.
     return make_plan(specs, state, facts, rules, clock.now() + min(api.least_skew, timedelta(0)))

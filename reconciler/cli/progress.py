@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -46,6 +47,22 @@ class Heartbeat:
     def say(line: str) -> None:
         """Write a line at once."""
         click.echo(line, err=True)
+
+
+@contextmanager
+def heartbeat(what: str) -> Iterator[None]:
+    """Write a line to stderr every ten seconds while something without steps to count goes on."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(HEARTBEAT):
+            click.echo(f"... {what}", err=True)
+
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 class _Bar:
