@@ -73,13 +73,16 @@ def command(
 
 
 def _plan(session: Session, *, offline: bool) -> Plan:
-    from reconciler.cli.planning import plan_with  # noqa: PLC0415 - when it runs
+    from reconciler.cli.planning import plan_of_nothing, plan_with  # noqa: PLC0415 - when it runs
 
     specs = session.specs()
     state = session.store().load()
     rules = session.rules()
     if session.options.sandbox and not offline:
         tell_of_the_sandbox(session.sandbox_directory())
+    settled = None if offline else plan_of_nothing(session, specs, state, rules)
+    if settled is not None:
+        return settled
     if not offline and not session.options.sandbox and not os.environ.get("GRAINE_API_KEY"):
         click.echo("note: GRAINE_API_KEY is not set, so the plan is made offline", err=True)
         offline = True

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.apply.facts import gather
+from reconciler.apply.facts import gather, wanted_keys
 from reconciler.cli.progress import heartbeat
 from reconciler.errors import Refused
 from reconciler.plan.facts import Facts
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
     from reconciler.state.document import State
+
+
+def plan_of_nothing(session: Session, specs: SpecSet, state: State, rules: Rules) -> Plan | None:
+    """Give the plan of a root in which all is as recorded: nothing has to be asked for it.
+
+    None where there is something to do or to find out. It saves opening the API, which is most of
+    what such a plan would cost.
+    """
+    if not specs.files or wanted_keys(state, session.clock.now()):
+        return None
+    draft = make_plan(specs, state, Facts(offline=True), rules, session.clock.now())
+    return None if draft.pending else replace(draft, offline=False)
 
 
 def plan_with(
