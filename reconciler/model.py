@@ -127,12 +127,14 @@ class Spec:
 class SpecSet:
     """Everything below one batches root: the specs that are sound, and all diagnostics.
 
-    `files` counts the spec files found, sound or not.
+    `files` counts the spec files found, sound or not. `unsound_starts` are the starts of specs that
+    have errors: file, (line, column) and the time as it would be sent.
     """
 
     specs: tuple[Spec, ...]
     diagnostics: tuple[Diagnostic, ...]
     files: int
+    unsound_starts: tuple[tuple[str, tuple[int, int], str], ...] = ()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

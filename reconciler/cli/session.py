@@ -62,10 +62,12 @@ class Session:
     def specs(self) -> SpecSet:
         """Read all specs. Raises `InvalidSpecs` with every error there is."""
         from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
+        from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as above
 
         specs = load_specs(self.root)
         if specs.errors:
-            raise InvalidSpecs(specs.errors, hint="mend these, then: reconciler validate")
+            late = unsound_and_past(specs, self.clock.now())
+            raise InvalidSpecs([*specs.errors, *late], hint="mend these, then: reconciler validate")
         return specs
 
     def store(self) -> StateStore:

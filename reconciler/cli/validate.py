@@ -33,10 +33,15 @@ def command(root: Path, /, output: str, **state: Any) -> int:
     """
     from reconciler.model import Severity  # noqa: PLC0415 - only when the command runs
     from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml, pydantic
+    from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as below
 
     session = Session.open(root, StateOptions(**state))
     specs = load_specs(root)
-    diagnostics = [*specs.diagnostics, *_late(session, specs)]
+    diagnostics = [
+        *specs.diagnostics,
+        *unsound_and_past(specs, session.clock.now()),
+        *_late(session, specs),
+    ]
     _show(root, diagnostics, specs, output)
     bad = any(d.severity is Severity.ERROR for d in diagnostics)
     return ExitCode.FAILED if bad else ExitCode.DONE

@@ -28,6 +28,7 @@ from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import Collector, Problem, printable, quoted
 from reconciler.spec.scalars import core
+from reconciler.spec.schedule import BadSchedule, normalise
 from reconciler.spec.source import MAX_YAML, Unreadable, read_bytes
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class _Loaded:
     named: bool = False
     spec: Spec | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    start: tuple[tuple[int, int], str] | None = None
 
 
 def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
@@ -79,6 +81,7 @@ def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
         specs=tuple(one.spec for one in loaded if one.spec is not None and id(one) not in doubled),
         diagnostics=tuple(diagnostics),
         files=sum(one.problem is None for one in found),
+        unsound_starts=tuple((one.file, *one.start) for one in loaded if one.start is not None),
     )
 
 
@@ -134,7 +137,20 @@ def _load(root: Path, shown: str, found: Found) -> _Loaded:
         loaded.diagnostics += diagnose(collector, data, loaded.file)
     if any(one.severity is Severity.ERROR for one in loaded.diagnostics):
         loaded.spec = None
+        loaded.start = _start_of(reading)
     return loaded
+
+
+def _start_of(reading: Reading) -> tuple[tuple[int, int], str] | None:
+    """Give the start of a spec that has errors, so that one that is over is told with them."""
+    document = reading.document
+    value = document.value.get("scheduled_start") if document is not None else None
+    if document is None or not isinstance(value, str):
+        return None
+    try:
+        return document.scheduled_start_at, normalise(value)
+    except BadSchedule:
+        return None
 
 
 def _check(root: Path, shown: str, loaded: _Loaded, reading: Reading, collector: Collector) -> None:

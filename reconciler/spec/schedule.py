@@ -12,7 +12,7 @@ from datetime import timezone as fixed_offset
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from reconciler.model import Diagnostic, Request, Severity, Spec
+from reconciler.model import Diagnostic, Request, Severity, Spec, SpecSet
 from reconciler.spec.problems import quoted
 
 _FIELD = "scheduled_start"
@@ -174,6 +174,17 @@ def past_diagnostic(
         f"{start} ({_zone(start, timezone)}) is in the past",
         "write a later time, or delete the field to start calling at once",
     )
+
+
+def unsound_and_past(specs: SpecSet, now: datetime) -> list[Diagnostic]:
+    """Tell of starts that are over everywhere in specs that have errors: all mistakes at once."""
+    return [
+        Diagnostic(
+            Severity.ERROR, file, *place, _FIELD, f"`{start}` is over", "set a time in the future"
+        )
+        for file, place, start in specs.unsound_starts
+        if is_past(start, None, now)
+    ]
 
 
 def dst_diagnostic(spec: Spec, request: Request, timezone: str | None) -> Diagnostic | None:
