@@ -6,7 +6,7 @@ vendor's documentation does not promise may be None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -79,6 +79,20 @@ class Batch:
         """The digest the batch was created with, or None."""
         digest = (self.marker or {}).get("digest")
         return digest if isinstance(digest, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchContact:
+    """One person of a batch as `GET /batches/{id}/contacts` gives them.
+
+    `phone_number` is E.164, `call_variables` are as sent; both are for nobody's eyes. `status` is None
+    where the row had none.
+    """
+
+    contact_id: str
+    phone_number: str = field(repr=False)
+    status: str | None = None
+    call_variables: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from reconciler.observed import Batch, Campaign, Listing, Outcome
+    from reconciler.observed import Batch, BatchContact, Campaign, Listing, Outcome
 
 
 class Clock(Protocol):
@@ -46,6 +46,17 @@ class BatchApi(Protocol):
 
     def campaign(self, campaign_id: str) -> Campaign | None:
         """Read one campaign; None when the API knows no such campaign."""
+
+    def batch_contacts(
+        self, batch_id: str, *, status: str | None = None
+    ) -> tuple[BatchContact, ...]:
+        """Read everyone in a batch, or who has a status; raises if it cannot show that it did."""
+
+    def pause(self, batch_id: str) -> None:
+        """Pause one batch. A batch that is paused or already ended counts as success."""
+
+    def resume(self, batch_id: str) -> None:
+        """Resume one batch, sending at most once. A batch that is calling counts as success."""
 
     def cancel(self, batch_id: str) -> None:
         """Cancel one batch. A batch that already ended counts as success."""

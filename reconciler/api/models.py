@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from reconciler.observed import Batch, Campaign
+from reconciler.observed import Batch, BatchContact, Campaign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # At least one letter or digit, so that an id can never be a `..` in a path.
 _ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,200}")
+_SEPARATORS = re.compile(r"[\s().-]+")
+_NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})")
 _WRAPPERS = ("batches", "contacts", "items", "data", "results")
 _LONGEST_TEXT = 200
 _LARGEST_COUNT = 2**53
@@ -125,6 +127,27 @@ def as_campaign(row: object, asked: str) -> Campaign | None:
         concurrency_limit=as_count(
             (_as_mapping(row.get("metadata")) or {}).get("concurrency_limit")
         ),
+    )
+
+
+def as_contact(row: object) -> BatchContact | None:
+    """Give one person of a batch, the number as E.164; None when it cannot be told who it is.
+
+    A number that is hidden (`+91******10`) or lacks its country code is nobody's: compared with a
+    spec's it would make a person who was called look like one who was not.
+    """
+    if not isinstance(row, dict):
+        return None
+    contact_id = as_id(row.get("contact_id")) or as_id(row.get("id"))
+    number = row.get("phone_number")
+    match = _NUMBER.fullmatch(_SEPARATORS.sub("", number)) if isinstance(number, str) else None
+    if contact_id is None or match is None:
+        return None
+    return BatchContact(
+        contact_id=contact_id,
+        phone_number=f"+{match[1]}",
+        status=as_text(row.get("status")),
+        call_variables=_as_mapping(row.get("call_variables")),
     )
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.api.models import as_batch, as_campaign, as_id, as_json, as_rows
+from reconciler.api.models import as_batch, as_campaign, as_contact, as_id, as_json, as_rows
 from reconciler.api.outcome import retry_after, spoken
 from reconciler.api.paging import PAGE, Walk
 from reconciler.api.retry import Patience, Turn
 from reconciler.errors import ApiError
-from reconciler.observed import TERMINAL, Batch, Campaign, Listing
+from reconciler.observed import TERMINAL, Batch, BatchContact, Campaign, Listing
 
 if TYPE_CHECKING:
     import threading
@@ -180,6 +180,20 @@ class Reads(ABC):
             f"the contacts of {batch_id} moved while they were read: some may be missing",
             hint="Run the command again.",
         )
+
+    def batch_contacts(
+        self, batch_id: str, *, status: str | None = None
+    ) -> tuple[BatchContact, ...]:
+        """Read everyone in a batch as values. Raises `ApiError` too for one without a number."""
+        found = [as_contact(row) for row in self.contacts(batch_id, status=status)]
+        whole = tuple(contact for contact in found if contact is not None)
+        if len(whole) < len(found):
+            raise ApiError(
+                f"{len(found) - len(whole)} of the contacts of {batch_id} show no whole phone "
+                "number, so nobody can say who was called",
+                hint="Ask the vendor whether this token may read phone numbers.",
+            )
+        return whole
 
     def validate_token(self) -> bool | None:
         """Ask whether the token is good; None when the API has no such question (404)."""

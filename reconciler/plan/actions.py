@@ -12,7 +12,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import Severity
+from reconciler.model import OnChange, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,12 @@ class Reason(StrEnum):
     OTHER_ORGANIZATION = "other_organization"
     STARTS_IN_THE_PAST = "starts_in_the_past"
     ON_CHANGE_FORBIDS = "on_change_forbids"
+    REVERTED = "reverted"
+    REPLACED = "replaced"
+    ABANDONED = "abandoned"
+    REMOVED = "removed"
+    PAUSED_BY_HAND = "paused_by_hand"
+    CALLED_UNKNOWN = "called_unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,67 @@ class FieldChange:
     after: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A batch that exists and that an action pauses, resumes or cancels."""
+
+    batch_id: str
+    generation: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactChanges:
+    """How a spec's contacts differ from those of the batches before it. Examples are masked."""
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    examples: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """How a new generation takes the place of the batches before it.
+
+    `olds` are paused before and cancelled after its creation; `added` leaves them alone, so it has
+    none. `paused` tells that they are paused by us, by their lifecycle or by a run that ended
+    early. `reverts_to` is the earlier generation that the spec says again, None for none.
+    """
+
+    on_change: OnChange
+    olds: tuple[Target, ...] = ()
+    paused: bool = False
+    reverts_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callees:
+    """Who of a changed spec's people is called: the count, and how the others fared.
+
+    `to_call` get a call from the new batch, `again` of them although an earlier batch has reached
+    or exhausted them. `called` are the people of the spec whom earlier batches have reached,
+    exhausted or skipped. `at_most` tells that the API was not asked: `to_call` is an upper bound,
+    and the others are not known.
+    """
+
+    to_call: int
+    called: int = 0
+    again: int = 0
+    at_most: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What is done about one name, and all that a person needs to agree to it.
 
     `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
     out, aware in UTC: None for at once, or when the campaign's timezone is not known. `part` tells
-    which request a duplicate is of. `arm_delay` is how long after its creation a batch without a
+    which request a duplicate is of. `targets` are the batches that are paused, resumed or cancelled.
+    `replacement`, `callees` and `contact_changes` belong to a changed spec. `arm_delay` is how long after its creation a batch without a
     scheduled start begins to call; zero is at once.
     """
 
@@ -119,6 +179,10 @@ class Action:
     adoptions: tuple[Adoption, ...] = ()
     batch_id: str | None = None
     part: int = 1
+    targets: tuple[Target, ...] = ()
+    replacement: Replacement | None = None
+    callees: Callees | None = None
+    contact_changes: ContactChanges | None = None
     moved_from: str | None = None
     changes: tuple[FieldChange, ...] = ()
     scheduled_start: str | None = None
@@ -129,8 +193,15 @@ class Action:
 
     @property
     def people(self) -> int:
-        """How many people are called because of this action."""
+        """How many people are called because of this action; at most, if `callees` says so."""
+        if self.callees is not None and self.creations:
+            return self.callees.to_call
         return sum(len(creation.request.contacts) for creation in self.creations)
+
+    @property
+    def again(self) -> int:
+        """How many people are called who were called before."""
+        return self.callees.again if self.callees is not None and self.creations else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +233,16 @@ class Plan:
         """How many people are called because of this plan."""
         return sum(action.people for action in self.actions)
 
+    @property
+    def again(self) -> int:
+        """How many people are called because of this plan who were called before."""
+        return sum(action.again for action in self.actions)
+
+    @property
+    def at_most(self) -> bool:
+        """Whether `people` is an upper bound: the API was not asked who has been called."""
+        return any(a.callees.at_most for a in self.actions if a.callees is not None)
+
     def summary(self) -> dict[str, int]:
         """Count the actions of every kind, zeros included. The one place that counts."""
         counts = Counter(action.kind for action in self.actions)
@@ -181,6 +262,8 @@ class Plan:
                 "batch_id": action.batch_id,
                 "digests": [c.request.digest for c in action.creations]
                 or [a.digest for a in action.adoptions],
+                "on_change": action.replacement.on_change.value if action.replacement else None,
+                "targets": [target.batch_id for target in action.targets],
             }
             for action in self.pending
         ]

@@ -220,6 +220,8 @@ def _name_contradictions(name: str, record: NameRecord) -> Iterator[str]:
         yield f"{name}: generations are {numbers}"
     if any(generation.in_doubt for generation in record.generations[:-1]):
         yield f"{name}: an earlier generation is still being created"
+    if record.replacing is not None and record.replacing.begun_at.tzinfo is None:
+        yield f"{name}: a time has no offset"
     for generation in record.generations:
         at = f"{name}, generation {generation.generation}"
         parts = [request.part for request in generation.requests]
@@ -238,8 +240,8 @@ def _request_contradictions(request: RequestRecord) -> Iterator[str]:
         yield "a count is negative"
     if request.status is Status.CREATED and not (request.batch_id and request.recorded_at):
         yield "created, but without a batch id and the time it was recorded"
-    if request.status is Status.CREATING and request.batch_id is not None:
-        yield "still being created, but with a batch id"
+    if request.status is not Status.CREATED and request.batch_id is not None:
+        yield f"{'still being created' if request.in_doubt else 'complete'}, but with a batch id"
     times = (
         request.first_attempted_at,
         request.attempted_at,
@@ -248,6 +250,7 @@ def _request_contradictions(request: RequestRecord) -> Iterator[str]:
         request.recorded_at,
         request.watch_until,
         request.released_at,
+        request.cancelled_at,
         *(each.at for each in request.audit),
     )
     if any(time is not None and time.tzinfo is None for time in times):

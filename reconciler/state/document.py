@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from reconciler.model import Lifecycle
+from reconciler.model import Lifecycle, OnChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,8 @@ class Status(StrEnum):
     """An intent is recorded and no outcome: the batch may exist (it is in doubt)."""
     CREATED = "created"
     """The batch exists, and `batch_id` is its id."""
+    COMPLETE = "complete"
+    """Nobody was left to call when the spec changed: no batch was needed."""
 
 
 class RecordedBy(StrEnum):
@@ -70,6 +72,11 @@ class RequestRecord:
     None while the run is still at it (or died there). Until `watch_until` every run looks for
     second batches of this key; `duplicates` are their ids, cancelled by us. `released_at` is when a
     person said of a request in doubt that it made no batch, and `audit` all that people said of it.
+
+    `contacts` counts those that were sent, `spec_contacts` those of the spec where some of them had
+    been called already. `cancelled_at` is when a run set out to cancel the batch: from then on its
+    contacts read `skipped` because of us, but for `not_owed`. Those are the API's contact ids of
+    whom a person skipped before, or who had a call in flight; nobody calls them again.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -93,6 +100,9 @@ class RequestRecord:
     released_at: datetime | None = None
     duplicates: tuple[str, ...] = ()
     audit: tuple[Audit, ...] = ()
+    spec_contacts: int | None = None
+    cancelled_at: datetime | None = None
+    not_owed: tuple[str, ...] = ()
 
     @property
     def in_doubt(self) -> bool:
@@ -134,13 +144,34 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replacing:
+    """A replacement that was begun: recorded before the first old batch is paused.
+
+    `generation` is the new one. `olds` are the batches it takes the place of, `paused` those that
+    it may have paused: they are resumed should it come to nothing. `begun_at` is aware, in UTC.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
+
+    generation: int
+    on_change: OnChange
+    olds: tuple[str, ...]
+    paused: tuple[str, ...]
+    begun_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NameRecord:
-    """Everything recorded under one name, oldest generation first."""
+    """Everything recorded under one name, oldest generation first.
+
+    `replacing` is there while a new generation is taking the place of earlier ones.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     generations: tuple[Generation, ...]
     lifecycle: Lifecycle = Lifecycle.ACTIVE
+    replacing: Replacing | None = None
 
     @property
     def current(self) -> Generation:
@@ -247,49 +278,3 @@ def _in_doubt(state: State, name: str) -> list[RequestRecord]:
     record = state.record(name)
     generations = record.generations if record else ()
     return [r for generation in generations for r in generation.requests if r.in_doubt]
-
-
-def lay_onto(base: State, ours: State, names: frozenset[str]) -> State:
-    """Lay our records of some names onto another version of the state.
-
-    Outcomes are facts: when somebody else stored a state meanwhile, what this run learned goes on
-    top of theirs name by name, and nothing of theirs under other names is touched. Theirs are facts
-    too: a batch that only they know of is kept.
-    """
-    merged = base
-    for name in sorted(names):
-        merged = merged.with_record(name, ours.record(name))
-    known = ours.batch_ids()
-    for name, generation, request in base.requests():
-        if name in names and request.batch_id is not None and request.batch_id not in known:
-            merged = _with_theirs(merged, name, generation, request)
-    return merged
-
-
-def _with_theirs(state: State, name: str, generation: Generation, theirs: RequestRecord) -> State:
-    """Put a created request of theirs into our record of its name.
-
-    Where we are in doubt about its key, it is the answer. Where we have another batch of its key,
-    it is a second one, and watching the key makes the next run look at both.
-    """
-    for _, own, ours in list(state.requests()):
-        if ours.key == theirs.key and not ours.in_doubt and theirs.batch_id is not None:
-            duplicates = (*ours.duplicates, theirs.batch_id)
-            times = (ours.watch_until, (theirs.recorded_at or ours.attempted_at) + WATCH)
-            watched = max(time for time in times if time is not None)
-            return state.with_request(
-                name, own, replace(ours, duplicates=duplicates, watch_until=watched)
-            )
-    return state.with_request(name, _place_for(state, name, generation, theirs), theirs)
-
-
-def _place_for(
-    state: State, name: str, generation: Generation, theirs: RequestRecord
-) -> Generation:
-    """Give their generation, under the next number where ours has other contents in its place."""
-    record = state.record(name)
-    for own in record.generations if record else ():
-        taken = own.request(theirs.part) if own.generation == generation.generation else None
-        if record and taken is not None and taken.key != theirs.key:
-            return replace(generation, generation=record.current.generation + 1)
-    return generation
