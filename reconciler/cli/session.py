@@ -75,10 +75,10 @@ class Session:
         from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports pydantic
 
         if self.options.sandbox:
-            return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds())
+            return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds(), run=self.run)
         if not self.in_git:
             self._require_not_lost(self.root / STATE_NAME)
-            return FileStore(self.root / STATE_NAME, ids=RandomIds())
+            return FileStore(self.root / STATE_NAME, ids=RandomIds(), run=self.run)
         from reconciler.cli.git_state import git_store  # noqa: PLC0415 - only for state in git
 
         return git_store(

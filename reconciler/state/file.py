@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
-from reconciler.state.document import State, begins, lay_onto
+from reconciler.state.document import State, begins
+from reconciler.state.merge import displaced, lay_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +27,17 @@ STATE_NAME = "state.json"
 
 
 class FileStore:
-    """A `StateStore` in one file, whose temporary file and lock lie beside it."""
+    """A `StateStore` in one file, whose temporary file and lock lie beside it.
 
-    def __init__(self, path: Path, *, ids: Ids) -> None:
+    `run` is who stores: of its own intents a run knows better than what somebody else wrote there.
+    """
+
+    def __init__(self, path: Path, *, ids: Ids, run: str = "") -> None:
         self._shown = path
         # Through a symbolic link the file itself is replaced, not the link.
         self._path = Path(os.path.realpath(path))
         self._ids = ids
+        self._run = run
         self._on_disk: bytes | None = None
         self._known: State | None = None
         self._encoder = codec.Encoder()
@@ -92,19 +97,18 @@ class FileStore:
         if current is not None and current != self._on_disk:
             if begins(known, state, touched):
                 raise StateMoved(f"{self.where} was changed by somebody else meanwhile")
-            state = self._laid_onto(current, state, touched)
+            state = self._laid_over(current, state, known, touched)
         stored = replace(state, serial=state.serial + 1)
         data = self._encoder.encode(stored)
         self._replace(self._path, data)
         self._on_disk, self._known = data, stored
         return stored
 
-    def _laid_onto(self, current: bytes, state: State, touched: frozenset[str]) -> State:
+    def _laid_over(
+        self, current: bytes, state: State, known: State, touched: frozenset[str]
+    ) -> State:
         try:
-            theirs = codec.decode(current, where=self.where)
-            merged = lay_onto(theirs, state, touched)
-            # What the two say together may contradict itself, and would be refused from then on.
-            codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
+            return self._together(current, state, known, touched)
         except StateUnusable as error:
             rescued = self._rescued
             self._replace(rescued, codec.encode(replace(state, serial=state.serial + 1)))
@@ -114,6 +118,17 @@ class FileStore:
                 hint=f"nothing is lost: all that this run knows is in {rescued}; look at both, "
                 f"then: mv {rescued} {self.where}",
             ) from error
+
+    def _together(
+        self, current: bytes, state: State, known: State, touched: frozenset[str]
+    ) -> State:
+        """Lay ours over theirs. Raises `StateUnusable` where the two cannot be one sound state."""
+        theirs = codec.decode(current, where=self.where)
+        merged = lay_over(theirs, state, known, touched, self._run)
+        # What the two say together may contradict itself, and would be refused from then on.
+        codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
+        if displaced(state, merged, self._run):
+            raise StateUnusable("it has something else where this run is creating a batch")
         return merged
 
     def _read(self) -> bytes | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from reconciler.errors import Refused, StateError, StateMoved, Superseded
+from reconciler.errors import Refused, StateError, StateMoved, StateUnusable, Superseded
 from reconciler.state import codec
 from reconciler.state.document import State, begins
 from reconciler.state.git import Git, PushFate, advice, without_secrets
@@ -140,7 +140,7 @@ class GitStore:
                 except StateError as error:  # as likely to be over in a moment as a lost push
                     told = error.message
                     continue
-                mine = lay_over(theirs, state, known, touched, self._run)
+                mine = self._sound(lay_over(theirs, state, known, touched, self._run))
             stored = replace(mine, serial=mine.serial + 1)
             commit = self._commit(theirs, stored, tip, touched, why)
             pushed = self.git.push(self.place.remote, commit, self.place.branch)
@@ -152,6 +152,21 @@ class GitStore:
             f"what came of it could not be pushed to {self.where}, {TRIES} times in a row: {told}",
             hint="run this again: it finds by its key whatever was created",
         )
+
+    def _sound(self, merged: State) -> State:
+        """Give back what can be read again. Raises `StateUnusable` for a contradiction.
+
+        It is nothing to put on a branch: nobody could go on from there.
+        """
+        try:
+            codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
+        except StateUnusable as error:
+            raise StateUnusable(
+                f"what this run learned and what others recorded cannot both be true: "
+                f"{error.message}",
+                hint=f"nothing was pushed; look at: git log -p -- {self.place.path}",
+            ) from error
+        return merged
 
     def _push_intents(self, known: State, state: State, touched: frozenset[str], why: str) -> State:
         """Push intents as one commit, onto the version they were planned against."""

@@ -493,6 +493,18 @@ def test_a_move_and_a_change_of_what_moved(git_world: GitWorld) -> None:
     assert git_world.state() == saved
 
 
+def test_what_contradicts_itself_is_not_pushed(git_world: GitWorld) -> None:
+    """Both record one batch, under two keys: the branch stays, or nobody could go on."""
+    one, two = (store_of(git_world.clone(), run) for run in ("a", "b"))
+    begun = put(one, one.load(), a=intent("a", run="a"))
+    put(two, two.load(), b=created("b", "bat_1"))
+    before = git_world.tip()
+    with pytest.raises(StateUnusable, match=r"cannot both be true[\s\S]+bat_1 stands 2 times"):
+        put(one, begun, a=created("a", "bat_1"))
+    assert git_world.tip() == before
+    assert two.load().batch_ids() == {"bat_1": "b"}
+
+
 def test_a_withdrawn_intent_that_arrives_after_all_is_withdrawn(
     git_world: GitWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
 from reconciler.state.file import FileStore
-from tests.core.builders import created, in_doubt, recorded, spec, state
+from tests.core.builders import created, creating, in_doubt, recorded, spec, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(path: Path, ids: CountingIds) -> FileStore:
     """Give a store of nothing yet."""
-    return FileStore(path, ids=ids)
+    return FileStore(path, ids=ids, run="ours")
 
 
 def write(path: Path, value: State) -> None:
@@ -260,20 +260,27 @@ def test_new_intents_are_not_laid_onto_what_somebody_else_stored(
     [
         b"<<<<<<< HEAD\n",
         b"",
-        # Theirs has our batch under another name: together they would contradict themselves.
-        codec.encode(state(renamed=recorded(created(SPEC, "bat_1"), of=SPEC))),
+        codec.encode(state(other=recorded(created(OTHER, "bat_1"), of=OTHER))),
+        codec.encode(state(other=recorded(creating(SPEC, key="k2", run="ours"), of=SPEC))),
     ],
-    ids=["a conflict", "nothing", "a contradiction"],
+    ids=["a conflict", "nothing", "our batch is another key's", "our intent stands elsewhere"],
 )
 def test_an_unusable_file_is_not_overwritten_and_ours_is_rescued(
     meanwhile: bytes, store: FileStore, path: Path
 ) -> None:
     """All that this run knows lies beside it, and the error names the file."""
-    write(path, in_doubt(SPEC))
+    at_work = state(
+        welcome=recorded(
+            created(SPEC, "bat_1"),
+            replace(creating(SPEC, run="ours"), part=2, key="k2"),
+            of=SPEC,
+        )
+    )
+    write(path, at_work)
     store.load()
     path.write_bytes(meanwhile)
     with pytest.raises(StateUnusable) as raised:
-        store.save(DONE, touched=NAME, why="")
+        store.save(at_work, touched=NAME, why="")
     (rescued,) = path.parent.glob("state.rescued-*.json")
     assert path.read_bytes() == meanwhile
     assert str(rescued) in raised.value.hint
