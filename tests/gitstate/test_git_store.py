@@ -489,7 +489,7 @@ def test_a_move_and_a_change_of_what_moved(git_world: GitWorld) -> None:
     put(two, two.load(), old=theirs)
     moved = mine.with_record("new", mine.record("old")).with_record("old", None)
     saved = one.save(moved, touched=frozenset({"old", "new"}), why="")
-    assert saved.batches == {"old": theirs}
+    assert saved.batches == {"new": theirs}, "with what the other learned"
     assert git_world.state() == saved
 
 
