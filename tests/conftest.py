@@ -1,0 +1,23 @@
+"""What every test can rely on, however the suite was started."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """Let Ctrl-C reach this process and those that it starts.
+
+    A shell without job control starts what stands before a `&` with SIGINT ignored, and programs
+    pass that on to theirs: each test of Ctrl-C would then wait for what is never noticed.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
