@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -26,6 +27,7 @@ _MISPLACED = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its status. Every error ends here, as words."""
+    _survive_readers()
     sys.exit(run(arguments))
 
 
@@ -53,10 +55,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except ReconcilerError as error:
         _tell(error)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain about it at exit.
-        sys.stdout = None
-        return ExitCode.DONE
     except OSError as error:
         place = f"{error.filename}: " if error.filename else "cannot write the output: "
         click.echo(f"error: {place}{error.strerror}", err=True)
@@ -68,6 +66,78 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _tell_of_a_bug(error)
         return ExitCode.FAILED
     return int(result or 0)
+
+
+# What happens when nobody reads any more (`reconciler plan | head -1`, a pager that was left):
+# nothing. The command goes on to its end, says the rest to nobody, and its exit status is what it
+# would have been, had all been read. Not the 141 of a program that SIGPIPE ends: whether the reader
+# is still there when something is written is a race, since a pipe takes 64 KiB, and a status must
+# not depend on it. And apply, which shows its plan before it begins, and tells of second batches
+# while requests are under way, must be ended by no write before it has recorded all it did. Only
+# what would go on until somebody has seen enough (`status --watch`) ends there: done.
+
+
+class _Told(TextIOWrapper):
+    """stdout. What is written after its reader has gone is lost without a word.
+
+    What cannot be written for another reason (a full disk) raises `OSError` as ever: a plan of
+    which half is missing must not look like one.
+    """
+
+    forgiven: type[OSError] = BrokenPipeError
+
+    def write(self, text: str, /) -> int:
+        """Write to whoever is there."""
+        try:
+            return super().write(text)
+        except self.forgiven:
+            self._tell_nobody()
+            return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, to whoever is there."""
+        try:
+            super().flush()
+        except self.forgiven:
+            self._tell_nobody()
+
+    def _tell_nobody(self) -> None:
+        # The descriptor itself, for what is still in the buffer must not fail again at exit.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+        context = click.get_current_context(silent=True)
+        if self is sys.stdout and context is not None and context.params.get("watch"):
+            raise click.exceptions.Exit(ExitCode.DONE)
+
+
+class _Remarked(_Told):
+    """stderr. Whatever keeps a remark from being written, the work it is about goes on."""
+
+    forgiven = OSError
+
+
+def _survive_readers() -> None:
+    """Put streams into place that outlive their readers; ones that were closed lead nowhere."""
+    for name, mode, kind in (
+        ("stdin", "r", None),
+        ("stdout", "w", _Told),
+        ("stderr", "w", _Remarked),
+    ):
+        stream = getattr(sys, name)
+        if stream is None:
+            # It takes the lowest descriptor, the closed one: no file of ours can get that instead,
+            # and be written into by a program that we start.
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - until the end
+        elif kind is not None and isinstance(stream, TextIOWrapper):
+            stream = kind(
+                stream.buffer,
+                stream.encoding,
+                stream.errors,
+                line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
+            )
+        setattr(sys, name, stream)
 
 
 def _write_what_can_be_written() -> None:
