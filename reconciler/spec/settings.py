@@ -56,6 +56,13 @@ def _lease(value: Any) -> float:
     return duration
 
 
+def _average(value: Any) -> float:
+    duration = seconds(value)
+    if duration <= 0:
+        fail("is 0; a call takes time", "write the default, `2m`")
+    return duration
+
+
 def _between(low: int, high: int | None) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         number = whole_number(value)
@@ -71,6 +78,7 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
 
 
 _Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_DURATION_SCHEMA)]
+_Average = Annotated[float, BeforeValidator(_average), WithJsonSchema(_DURATION_SCHEMA)]
 _Lease = Annotated[float, BeforeValidator(_lease), WithJsonSchema(_DURATION_SCHEMA)]
 
 
@@ -104,6 +112,8 @@ class Settings(Model):
     arm_delay: _Duration = 0.0
     """How far ahead a batch without scheduled_start is created, so that a duplicate or a mistake
     can be cancelled before any phone rings; 0 calls at once."""
+    average_call: _Average = 120.0
+    """How long a call takes on average, for the estimate of when everybody has been called."""
     chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = 8
     """How many creates are recorded together."""
 

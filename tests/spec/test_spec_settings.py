@@ -51,11 +51,12 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "reconciler.yaml",
         "state: git\nstate_remote: upstream\nstate_branch: 2026\nunknown: hold\n"
         "create_path: /batches/upload\nparallelism: 64\nverify_for: 90\nsettle: 1.5h\n"
-        'lease: "2 m"\nchunk: 1\narm_delay: 5m\n',
+        'lease: "2 m"\nchunk: 1\narm_delay: 5m\naverage_call: 3m\n',
     )
     settings = load_settings(root.path)
     assert settings.model_dump() == {
         "arm_delay": 300,
+        "average_call": 180,
         "state": "git",
         "state_remote": "upstream",
         "state_branch": "2026",
@@ -92,6 +93,7 @@ def test_durations(root: Root, written: str, seconds: float) -> None:
         ("settle: 2 weeks", "a duration is needed", "`90s`"),
         ("settle: [1]", "is a list where a duration", ""),
         ("lease: 0", "a lease must last", ""),
+        ("average_call: 0", "a call takes time", "`2m`"),
         ("create_path: /other", "it can be `/batches/`, `/batches/upload`", ""),
         ("- a", "a list where a mapping", ""),
         ("state: git\nstate: file", "a second time; it is on line 1", ""),
