@@ -2,8 +2,8 @@
 
 A batch of 500 people, 2 minutes each and 10 calls at once, needs 500 x 2 / 10 = 100 minutes in
 which its campaign may call. They are laid into the campaign's working hours, from the batch's start
-on. Calls to people who do not answer and are tried again come on top, and whatever else the campaign
-calls at the same time: the end is about the earliest.
+on. Calls to people who do not answer and are tried again come on top, and so does whatever else the
+campaign calls at the same time: the end is about the earliest.
 """
 
 from __future__ import annotations
