@@ -142,7 +142,7 @@ def _checked_url(url: str) -> str:
         raise Usage("GRAINE_API_URL is not an http(s) URL", hint=hint)
     if int(match["port"] or 1) not in range(1, _HIGHEST_PORT + 1):
         raise Usage("GRAINE_API_URL has a port that does not exist", hint=hint)
-    if match["scheme"].lower() == "http" and not _is_loopback(match["host"]):
+    if match["scheme"].lower() == "http" and not is_loopback(match["host"]):
         raise Refused(
             f"the token would travel in clear to {match['host']}",
             hint="Use https:// in GRAINE_API_URL; http:// is for this machine only.",
@@ -151,7 +151,7 @@ def _checked_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Tell whether a host is this machine by its very spelling: nothing is resolved."""
     if host.lower() == "localhost":
         return True
