@@ -19,7 +19,7 @@ from reconciler.spec.documents import diagnose, read_document
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.models import Model, Text, choice
 from reconciler.spec.problems import Collector, quoted
-from reconciler.spec.scalars import fail, kind_of, whole_number
+from reconciler.spec.scalars import fail, kind_of, text, whole_number
 from reconciler.spec.source import Unreadable, read_bytes
 
 if TYPE_CHECKING:
@@ -63,6 +63,22 @@ def _average(value: Any) -> float:
     return duration
 
 
+def _flag(value: Any) -> bool:
+    if value in (True, "true"):
+        return True
+    if value in (False, "false"):
+        return False
+    what = quoted(value) if isinstance(value, str) else kind_of(value)
+    fail(f"is {what} where yes or no is needed", "write `true` or `false`")
+
+
+def _remote(value: Any) -> str:
+    name = text(value)
+    if name.startswith("-"):
+        fail(f"is {quoted(name)}, which git would take for an option", "name a remote: `origin`")
+    return name
+
+
 def _between(low: int, high: int | None) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         number = whole_number(value)
@@ -87,10 +103,14 @@ class Settings(Model):
 
     state: Annotated[Literal["file", "git"], BeforeValidator(_one_of("file", "git"))] = "file"
     """Where recorded state lives: `state.json` in the root, or commits on a branch."""
-    state_remote: Text = "origin"
+    state_remote: Annotated[Text, BeforeValidator(_remote)] = "origin"
     """The git remote that state is pushed to."""
     state_branch: Text | None = None
     """The branch that holds state; default: the current one."""
+    require_reviewed_plan: Annotated[bool, BeforeValidator(_flag)] = False
+    """Whether apply begins only what stands in the plan's comment on a merged pull request."""
+    reviewed_plan_author: Text = "github-actions[bot]"
+    """Who the workflow writes that comment as; comments of anybody else do not count."""
     unknown: Annotated[Literal["retry", "hold"], BeforeValidator(_one_of("retry", "hold"))] = (
         "retry"
     )

@@ -51,7 +51,8 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "reconciler.yaml",
         "state: git\nstate_remote: upstream\nstate_branch: 2026\nunknown: hold\n"
         "create_path: /batches/upload\nparallelism: 64\nverify_for: 90\nsettle: 1.5h\n"
-        'lease: "2 m"\nchunk: 1\narm_delay: 5m\naverage_call: 3m\n',
+        'lease: "2 m"\nchunk: 1\narm_delay: 5m\naverage_call: 3m\n'
+        "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n",
     )
     settings = load_settings(root.path)
     assert settings.model_dump() == {
@@ -60,6 +61,8 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "state": "git",
         "state_remote": "upstream",
         "state_branch": "2026",
+        "require_reviewed_plan": True,
+        "reviewed_plan_author": "plans[bot]",
         "unknown": "hold",
         "create_path": "/batches/upload",
         "parallelism": 64,
@@ -94,6 +97,9 @@ def test_durations(root: Root, written: str, seconds: float) -> None:
         ("settle: [1]", "is a list where a duration", ""),
         ("lease: 0", "a lease must last", ""),
         ("average_call: 0", "a call takes time", "`2m`"),
+        ("require_reviewed_plan: yes", "where yes or no is needed", "`true` or `false`"),
+        ('require_reviewed_plan: "tru"', "where yes or no is needed", "`true` or `false`"),
+        ("state_remote: --upload-pack=x", "take for an option", "`origin`"),
         ("create_path: /other", "it can be `/batches/`, `/batches/upload`", ""),
         ("- a", "a list where a mapping", ""),
         ("state: git\nstate: file", "a second time; it is on line 1", ""),
