@@ -23,6 +23,7 @@ from reconciler.cli.options import Seconds, format_option, state_options
 from reconciler.cli.planning import plan_with
 from reconciler.cli.progress import shown_progress
 from reconciler.cli.provenance import GitProvenance
+from reconciler.cli.reviewing import only_begun, require_reviewed_plan
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
@@ -54,6 +55,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
     help="Refuse unless the plan is still the one saved by plan --out.",
+)
+@click.option(
+    "--only-begun",
+    is_flag=True,
+    help="Only finish what an earlier run began: settle what is in doubt; begin nothing new.",
 )
 @click.option(
     "--parallelism",
@@ -90,6 +96,7 @@ def command(root: Path, /, **options: Any) -> int:
       reconciler apply                       shows the plan and asks
       reconciler apply --yes                 on a CI machine
       reconciler apply --plan plan.json      only what was reviewed
+      reconciler apply --yes --only-begun    only what an earlier run left in doubt
       reconciler apply --sandbox             try it: calls nobody
     """
     state = {name: options.pop(name) for name in StateOptions._fields}
@@ -177,7 +184,10 @@ class _Apply:
             )
         if self._stop.is_set() and self._agreed is None:
             raise click.Abort
+        if self._options["only_begun"]:
+            plan = only_begun(plan)
         self._require_reviewed(plan)
+        require_reviewed_plan(self._session, plan)
         self._warn_of_uncommitted(plan)
         self._agree(plan)
         return self._carry_out(plan, store, state, api)

@@ -55,7 +55,7 @@ def action_hashes(plan: Plan) -> tuple[tuple[str, str], ...]:
     return tuple(
         (action.name, _hash(_agreement(action, essence)))
         for action, essence in zip(plan.pending, plan.essence(), strict=True)
-        if _is_decided(action)
+        if is_decided(action)
     )
 
 
@@ -70,7 +70,7 @@ def unreviewed(plan: Plan, reviewed: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted({name for name, hashed in action_hashes(plan) if hashed not in known}))
 
 
-def _is_decided(action: Action) -> bool:
+def is_decided(action: Action) -> bool:
     """Whether an action begins what a reviewer has to agree to."""
     if action.creations and all(creation.previous for creation in action.creations):
         return False  # the very same requests were begun by an earlier run, under the same keys

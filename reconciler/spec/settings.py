@@ -64,12 +64,10 @@ def _average(value: Any) -> float:
 
 
 def _flag(value: Any) -> bool:
-    if value in (True, "true"):
-        return True
-    if value in (False, "false"):
-        return False
-    what = quoted(value) if isinstance(value, str) else kind_of(value)
-    fail(f"is {what} where yes or no is needed", "write `true` or `false`")
+    if value not in (True, False, "true", "false"):
+        what = quoted(value) if isinstance(value, str) else kind_of(value)
+        fail(f"is {what} where yes or no is needed", "write `true` or `false`")
+    return value in (True, "true")
 
 
 def _remote(value: Any) -> str:
