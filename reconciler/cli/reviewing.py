@@ -1,0 +1,51 @@
+"""What of a plan `apply` may carry out: what was reviewed, or only what an earlier run began."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.plan.fingerprint import action_hashes, is_decided
+
+if TYPE_CHECKING:
+    from reconciler.cli.session import Session
+    from reconciler.plan.actions import Plan
+
+
+def only_begun(plan: Plan) -> Plan:
+    """Leave out what somebody would have to agree to: what is left calls nobody new.
+
+    That is settling what is in doubt, cancelling second batches of a key, and going on with what
+    an earlier run began and recorded.
+    """
+    kept = tuple(action for action in plan.actions if not is_decided(action))
+    left = sum(1 for action in plan.pending if is_decided(action))
+    if left:
+        click.echo(
+            f"note: --only-begun: {left} other {'action' if left == 1 else 'actions'} of the plan "
+            "left to the next apply",
+            err=True,
+        )
+    # What is wrong with a spec that is not begun now is told by the run that would begin it.
+    told = tuple(each for each in plan.diagnostics if each not in plan.errors)
+    return replace(plan, actions=kept, diagnostics=told)
+
+
+def require_reviewed_plan(session: Session, plan: Plan) -> None:
+    """With `require_reviewed_plan`, refuse to begin what no merged pull request agreed to.
+
+    Raises `Refused`. The embedded API calls nobody, so there nothing has to be reviewed.
+    """
+    settings = session.settings
+    if not settings.require_reviewed_plan or session.options.sandbox or not action_hashes(plan):
+        return
+    from reconciler.github.context import Job  # noqa: PLC0415 - only where it is asked for
+    from reconciler.github.reviewed import require_reviewed  # noqa: PLC0415 - as above
+
+    agreed = require_reviewed(
+        plan, str(session.root), Job.current(), author=settings.reviewed_plan_author
+    )
+    where = ", ".join(f"#{number}" for number in agreed)
+    click.echo(f"reviewed in {where}", err=True)
