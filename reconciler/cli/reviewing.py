@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.plan.actions import ActionKind, Reason
 from reconciler.plan.fingerprint import action_hashes, is_decided
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
-    from reconciler.plan.actions import Plan
+    from reconciler.plan.actions import Action, Plan
+
+_DOUBTS = frozenset({Reason.IN_DOUBT, Reason.HELD, Reason.KEY_CONFLICT})
 
 
 def only_begun(plan: Plan) -> Plan:
@@ -20,7 +23,7 @@ def only_begun(plan: Plan) -> Plan:
     That is settling what is in doubt, cancelling second batches of a key, and going on with what
     an earlier run began and recorded.
     """
-    kept = tuple(action for action in plan.actions if not is_decided(action))
+    kept = tuple(a for a in plan.actions if not is_decided(a) and not _waits_elsewhere(a))
     left = sum(1 for action in plan.pending if is_decided(action))
     if left:
         click.echo(
@@ -31,6 +34,11 @@ def only_begun(plan: Plan) -> Plan:
     # What is wrong with a spec that is not begun now is told by the run that would begin it.
     told = tuple(each for each in plan.diagnostics if each not in plan.errors)
     return replace(plan, actions=kept, diagnostics=told)
+
+
+def _waits_elsewhere(action: Action) -> bool:
+    """Whether an action is blocked by something else than a doubt: that was never begun."""
+    return action.kind is ActionKind.BLOCKED and action.reason not in _DOUBTS
 
 
 def require_reviewed_plan(session: Session, plan: Plan) -> None:
