@@ -29,6 +29,7 @@ from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
+from reconciler.plan.actions import Reason
 from reconciler.render import structured, text
 from reconciler.render.words import how_soon, people
 from reconciler.spec.load import locate
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.api.client import HttpBatchApi
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import Report, Result
     from reconciler.apply.sending import Event
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
@@ -146,7 +147,7 @@ class _Apply:
         ):
             report = self._once(specs, store, api)
             for lost in range(1, MOST_PLANS):
-                if not report.moved or self._stop.is_set():
+                if self._stop.is_set() or not (report.moved or _is_outdated(report, store)):
                     break
                 # So that two runs that met do not meet again at the next turn.
                 self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
@@ -154,7 +155,9 @@ class _Apply:
                     report = report.followed_by(self._once(specs, store, api))
                 except Superseded as error:
                     click.echo(error.message, err=True)
-                    report = report.without_skipped()  # the newer checkout's run does those
+                    # The newer checkout's run does, or refuses, what was not begun here.
+                    begun = tuple(each for each in report.results if not _is_refused(each))
+                    report = replace(report, results=begun).without_skipped()
                     break
                 except ReconcilerError:
                     self._tell(report, store)
@@ -334,6 +337,8 @@ class _Apply:
     def _show(self, report: Report, store: StateStore) -> None:
         if self._json:
             click.echo(structured.dumps(structured.report_document(report)), nl=False)
+            if report.exit_code:  # a person looks into the log first, and stdout may be elsewhere
+                click.echo(as_typed(text.report_text(report)), nl=False, err=True)
         else:
             click.echo(as_typed(text.report_text(report)), nl=False)
             told = {result.ending for result in report.results}
@@ -341,6 +346,21 @@ class _Apply:
             if recorded and not self._session.options.sandbox:
                 then = "" if self._session.in_git else ": commit it with the specs"
                 click.echo(f"Recorded in {store.where}{then}.", err=True)
+
+
+def _is_outdated(report: Report, store: StateStore) -> bool:
+    """Whether something was refused for a reason that somebody else may have done away with.
+
+    A batch that the state did not know when it was read may be one that another run was recording,
+    of a newer version of the specs perhaps.
+    """
+    return any(_is_refused(result) for result in report.results) and store.moved()
+
+
+def _is_refused(result: Result) -> bool:
+    """Whether a guard said no. What is in doubt is no such thing, and stays until it is settled."""
+    in_doubt = {Reason.IN_DOUBT, Reason.HELD}
+    return result.ending is Ending.BLOCKED and result.action.reason not in in_doubt
 
 
 def _difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:

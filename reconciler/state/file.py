@@ -61,6 +61,13 @@ class FileStore:
     def require_current(self) -> None:
         """Do nothing: beside the specs there is no other version of them to compare with."""
 
+    def moved(self) -> bool:
+        """Whether the file is not as this run read it or wrote it."""
+        try:
+            return self._read() != self._on_disk
+        except StateError:
+            return False
+
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the lock beside the file. Raises `StateLocked` at once when another run has it."""

@@ -118,6 +118,14 @@ class GitStore:
             newer = self.git.subject(self.git.latest_beyond(head, tip, name))
             raise Superseded(f"superseded by {newer}: nothing more is applied from this checkout")
 
+    def moved(self) -> bool:
+        """Whether the branch is not where this run saw it, or put it."""
+        try:
+            tip = self.git.remote_tip(self.place.remote, self.place.branch)
+        except StateError:
+            return False
+        return self._overtaken or tip != self._tip
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold nothing: the branch itself is what only one run can move."""
         return nullcontext()

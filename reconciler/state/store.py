@@ -31,6 +31,9 @@ class StateStore(Protocol):
         one that nobody else can see.
         """
 
+    def moved(self) -> bool:
+        """Whether somebody else stored a state since this run's `load`; not if nobody can tell."""
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep every other run from storing until the context ends.
 

@@ -113,6 +113,10 @@ class MemoryStore:
     def require_current(self) -> None:
         """Do nothing."""
 
+    def moved(self) -> bool:
+        """Say that nobody else stored anything."""
+        return False
+
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold nothing."""
         return nullcontext()

@@ -180,6 +180,40 @@ def test_superseded_in_the_middle(git_world: GitWorld, branch: str) -> None:
     git_world.check(branch=branch)
 
 
+@BOTH
+def test_a_run_whose_state_is_older_than_the_batches_it_sees(
+    git_world: GitWorld, branch: str
+) -> None:
+    """It read the state, a newer run created, it sees batches it does not know: it looks again."""
+    old = git_world.clone()
+    run = git_world.begin(old, at="listing: before", act="stop", state=on(branch))
+    assert git_world.wait_stopped(run)
+    git_world.person.spec("spec-1", people=5)
+    git_world.person.commit("Newer and better")
+    assert git_world.apply(state=on(branch)).code == 0
+    ended = git_world.go_on(run)
+    assert ended.code == 0, ended.err
+    assert "superseded by" in ended.err
+    assert ended.outcomes == {"spec-2": "created", "spec-3": "created"}, "recorded, as they are"
+    assert len(git_world.posts()) == 3
+    git_world.check(branch=branch)
+
+
+def test_what_is_refused_is_told_beside_the_document(git_world: GitWorld) -> None:
+    """Where stdout goes into a file, the log says what was refused, and what to type."""
+    assert git_world.apply().code == 0
+    git_world.person.git("pull", "-q", "--rebase")
+    git_world.person.git("rm", "-q", "batches/state.json")
+    git_world.person.spec("spec-1", people=5)
+    git_world.person.commit("Lose the state, change a spec")
+    ended = git_world.apply()
+    assert ended.code == 4
+    assert blocked(ended).keys() == {"spec-1"}
+    assert "under this name with other contents" in ended.err
+    assert "adopt spec-1" in ended.err
+    assert len(git_world.posts()) == 3
+
+
 def test_two_environments_do_not_supersede_each_other(git_world: GitWorld) -> None:
     """Two roots of one commit, applied at the same time by two jobs, are both applied."""
     person = git_world.person
