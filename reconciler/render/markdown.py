@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reconciler.render.text import headline
+from reconciler.render.telling import headline
 from reconciler.render.words import NOT_CARRIED_OUT, is_refused, start
 
 if TYPE_CHECKING:

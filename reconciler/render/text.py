@@ -1,34 +1,29 @@
 """Plans and reports for a person, who may be tired: what will happen, to how many, and when.
 
-Plain text without control characters; colour is the terminal's business, see `reconciler.cli`.
+Plain text without control characters, the same wherever it goes; for a terminal that a person looks
+at, see `reconciler.render.terminal`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reconciler.apply.report import Ending
 from reconciler.plan.actions import ActionKind
+from reconciler.plan.estimate import estimate as estimated
 from reconciler.render.diagnostics import as_text
-from reconciler.render.words import (
-    NOT_CARRIED_OUT,
-    counted,
-    how_soon,
-    is_refused,
-    people,
-    span,
-    start,
-)
+from reconciler.render.telling import again_warning, diagnostics, facts, headline, unchanged
+from reconciler.render.words import people, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from reconciler.apply.report import Report, Result
-    from reconciler.plan.actions import Action, Plan
+    from reconciler.plan.actions import Plan
 
-_SIGNS = {
+SIGNS = {
     ActionKind.CREATE: "+",
     ActionKind.REPLACE: "~",
     ActionKind.PAUSE: "~",
@@ -40,17 +35,6 @@ _SIGNS = {
     ActionKind.NONE: " ",
     ActionKind.BLOCKED: "!",
 }
-_VERBS = {
-    ActionKind.CREATE: "to create",
-    ActionKind.REPLACE: "to replace",
-    ActionKind.PAUSE: "to pause",
-    ActionKind.RESUME: "to resume",
-    ActionKind.CANCEL: "to cancel",
-    ActionKind.MOVE: "to move",
-    ActionKind.ADOPT: "to adopt",
-    ActionKind.FORGET: "to forget",
-    ActionKind.BLOCKED: "blocked",
-}
 _ENDINGS = {
     Ending.CREATED: ("ok", "created"),
     Ending.REJECTED: ("!!", "rejected"),
@@ -60,93 +44,36 @@ _ENDINGS = {
     Ending.DONE: ("ok", "done"),
     Ending.FAILED: ("!!", "failed"),
 }
-_SHOWN = 60
-"""Characters of a field's value that a plan shows."""
 _FEW = 5
 """Actions after which the headline of a plan is said again at its end."""
 _WIDEST = 40
 """Characters up to which names are padded, so that one long name does not push all ids away."""
 
 
-def plan_text(plan: Plan, now: datetime) -> str:
-    """Render a plan. `now` is aware."""
-    blocks = [headline(plan)]
-    blocks.extend("\n".join(_action_lines(action, plan, now)) for action in plan.pending)
-    if plan.diagnostics:
-        blocks.append(as_text(plan.diagnostics).rstrip())
-    unchanged = plan.summary()[ActionKind.NONE]
-    if unchanged and plan.pending:
-        blocks.append(f"{counted(unchanged, 'spec')} unchanged.")
-    if len(plan.pending) > _FEW:
-        blocks.append(headline(plan))  # the first one has scrolled away
-    return "\n\n".join(blocks) + "\n"
+def plan_text(plan: Plan, now: datetime, average_call: timedelta | None = None) -> str:
+    """Render a plan. `now` is aware. Given how long a call takes, it estimates when all are called.
 
-
-def headline(plan: Plan) -> str:
-    """Say in one line what a plan does and how many people it calls."""
-    summary = plan.summary()
-    parts = [f"{summary[kind]} {verb}" for kind, verb in _VERBS.items() if summary[kind]]
-    if not parts:
-        specs = len(plan.actions)
-        return (
-            f"Nothing to do: {counted(specs, 'spec')}, all as recorded."
-            if specs
-            else ("Nothing to do: there is no spec here.")
+    What calls people again is told first, and again at each action that does.
+    """
+    warning = again_warning(plan)
+    blocks = [f"!!! {warning} !!!"] if warning else []
+    blocks.append(headline(plan))
+    estimates = estimated(plan, now, average_call) if average_call else {}
+    for action in plan.pending:
+        told = facts(
+            action, plan, now, estimate=estimates.get(action.name), average_call=average_call
         )
-    note = " (offline: the API was not asked)" if plan.offline else ""
-    calls = f"{people(plan.people)} will be called{how_soon(plan)}"
-    return f"Plan{note}: {', '.join(parts)}. {calls if plan.people else 'Nobody will be called'}."
-
-
-def _action_lines(action: Action, plan: Plan, now: datetime) -> Iterator[str]:
-    yield f"  {_SIGNS[action.kind]} {action.kind.value} {action.name}"
-    facts: list[tuple[str, str]] = []
-    if action.creations:
-        facts.append(("people", f"{action.people:,}"))
-        facts.append(("starts", start(action, plan, now)))
-    elif action.contacts:
-        facts.append(("people", f"{action.contacts:,}, none of whom is called by this"))
-    facts.append(("campaign", _campaign(action, plan)))
-    if action.creations and action.spec is not None:
-        facts.extend(_limits(action))
-    if action.batch_id:
-        facts.append(("batch", action.batch_id))
-    facts.extend(
-        ("change", f"{change.field}: {_value(change.before)} -> {_value(change.after)}")
-        for change in action.changes
-    )
-    if action.message:
-        facts.append(("why", action.message))
-    if is_refused(action):
-        facts.append(("but", NOT_CARRIED_OUT))
-    if action.hint:
-        facts.append(("hint", action.hint))
-    for label, text in facts:
-        yield f"      {label:<9} {text}"
-
-
-def _campaign(action: Action, plan: Plan) -> str:
-    campaign = plan.campaigns.get(action.campaign_id)
-    if campaign is None:
-        return action.campaign_id
-    odd = f", which is {campaign.status}" if campaign.status not in {None, "active"} else ""
-    name = f" ({campaign.name})" if campaign.name else ""
-    return f"{action.campaign_id}{name}{odd}"
-
-
-def _limits(action: Action) -> Iterator[tuple[str, str]]:
-    fields = action.creations[0].request.fields
-    if "concurrency_limit" in fields:
-        yield "at most", f"{fields['concurrency_limit']} calls at once"
-    if "max_retries_override" in fields:
-        yield "retries", f"at most {fields['max_retries_override']}"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "(absent)"
-    text = str(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+        lines = [f"  {SIGNS[action.kind]} {action.kind.value} {action.name}"]
+        lines.extend(f"      {fact.label:<9} {fact.text}" for fact in told)
+        blocks.append("\n".join(lines))
+    if odd := diagnostics(plan):
+        blocks.append(as_text(odd).rstrip())
+    if rest := unchanged(plan):
+        blocks.append(rest)
+    if len(plan.pending) > _FEW:
+        # The first ones have scrolled away.
+        blocks.extend([headline(plan), *([f"!!! {warning} !!!"] if warning else [])])
+    return "\n\n".join(blocks) + "\n"
 
 
 def report_text(report: Report) -> str:

@@ -1,15 +1,17 @@
-"""Phrases that several renderers share: numbers, moments, spans."""
+"""Phrases that several renderers share: numbers, moments, spans, and when a batch's calls begin."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.estimate import not_calling
+from reconciler.plan.hours import zone_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from reconciler.observed import Campaign
     from reconciler.plan.actions import Action, Plan
 
 RIGHT_AWAY = "right away"
@@ -17,6 +19,8 @@ RIGHT_AWAY = "right away"
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3_600, 86_400, 365 * 86_400
 _PLANNED_ONLY = {ActionKind.REPLACE, ActionKind.PAUSE, ActionKind.RESUME, ActionKind.CANCEL}
+_OVER = frozenset({"cancelled", "completed"})
+"""Statuses that a campaign does not leave."""
 
 
 NOT_CARRIED_OUT = "this version does not carry this out: apply refuses it and leaves all as it is"
@@ -33,15 +37,21 @@ def people(count: int) -> str:
 
 
 def how_soon(plan: Plan) -> str:
-    """Say how many of a plan's people are called as soon as it is applied; ends a phrase."""
-    soon = sum(
-        action.people
-        for action in plan.actions
-        if action.scheduled_start is None and not action.arm_delay
-    )
-    if not soon:
-        return ""
-    return f" {RIGHT_AWAY}" if soon == plan.people else f", {soon:,} of them {RIGHT_AWAY}"
+    """Say how many of a plan's people are called as soon as it is applied; ends a phrase.
+
+    Those of a campaign that is not active are not called then, whatever their batch's start says.
+    """
+    soon = waiting = 0
+    for action in plan.actions:
+        if not_calling(plan.campaigns.get(action.campaign_id)):
+            waiting += action.people
+        elif action.scheduled_start is None and not action.arm_delay:
+            soon += action.people
+    told = [(soon, RIGHT_AWAY), (waiting, "not before their campaign is active")]
+    parts = [(count, phrase) for count, phrase in told if count]
+    if len(parts) == 1 and parts[0][0] == plan.people:
+        return f" {parts[0][1]}"
+    return "".join(f", {count:,} of them {phrase}" for count, phrase in parts)
 
 
 def counted(count: int, noun: str) -> str:
@@ -59,37 +69,56 @@ def span(seconds: float) -> str:
     if whole < _HOUR:
         return f"{whole // _MINUTE} min"
     if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+        return _units(whole, _HOUR, "h", _MINUTE, "min")
     if whole < _YEAR:
-        return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
-    return f"{whole // _YEAR} y {whole % _YEAR // _DAY} d"
+        return _units(whole, _DAY, "d", _HOUR, "h")
+    return _units(whole, _YEAR, "y", _DAY, "d")
+
+
+def _units(seconds: int, large: int, name: str, small: int, small_name: str) -> str:
+    rest = seconds % large // small
+    return (
+        f"{seconds // large} {name} {rest} {small_name}" if rest else f"{seconds // large} {name}"
+    )
 
 
 def start(action: Action, plan: Plan, now: datetime) -> str:
     """Say when an action's first call can go out, in the campaign's time and in UTC."""
+    campaign = plan.campaigns.get(action.campaign_id)
+    when = _start(action, campaign, now)
+    status = not_calling(campaign)
+    if status is None:
+        return when
+    if status in _OVER:
+        return f"never, as it stands: its campaign is {status}"
+    if action.scheduled_start is None:
+        return f"not before its campaign is active: it is {status}, and nothing goes out"
+    return f"{when}, if its campaign is active by then: it is {status}"
+
+
+def _start(action: Action, campaign: Campaign | None, now: datetime) -> str:
     if action.arm_delay:
         wait = span(action.arm_delay.total_seconds())
         return f"{wait} after its creation (armed: until then it can be cancelled unheard)"
     if action.scheduled_start is None:
         return f"{RIGHT_AWAY}: phones ring within seconds of its creation"
-    campaign = plan.campaigns.get(action.campaign_id)
-    timezone = campaign.timezone if campaign else None
     if action.starts_at is None:
         written = action.scheduled_start.replace("T", " ")
         return f"{written} in the campaign's timezone, which is not known here"
-    utc = f"{action.starts_at:%a %d %b %Y %H:%M} UTC"
     wait = (
         f", in {span((action.starts_at - now).total_seconds())}" if action.starts_at > now else ""
     )
-    local = _local(action.starts_at, timezone)
-    return f"{local} ({utc}){wait}" if local else f"{utc}{wait}"
+    return f"{moment(action.starts_at, campaign.timezone if campaign else None)}{wait}"
 
 
-def _local(moment: datetime, timezone: str | None) -> str:
-    if timezone is None:
-        return ""
-    try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ""
-    return f"{moment.astimezone(zone):%a %d %b %Y %H:%M} {timezone}"
+def moment(value: datetime, timezone: str | None) -> str:
+    """Say a moment on the campaign's wall clock and in UTC; only in UTC where that is not known.
+
+    `Mon 14 May 2035 09:00 Asia/Kolkata (03:30 UTC)`.
+    """
+    zone = zone_of(timezone)
+    if zone is None or timezone in {None, "UTC"}:
+        return f"{value:%a %d %b %Y %H:%M} UTC"
+    local = value.astimezone(zone)
+    day = "" if local.date() == value.date() else f"{value:%a %d %b} "
+    return f"{local:%a %d %b %Y %H:%M} {timezone} ({day}{value:%H:%M} UTC)"

@@ -1,0 +1,332 @@
+"""What is told of a plan, in words and in order: the one source of every renderer for people.
+
+A renderer chooses how these look and what it folds away. It does not count, and it leaves no
+warning out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from reconciler.model import OnChange
+from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.estimate import not_calling
+from reconciler.render.escape import printable, shortened
+from reconciler.render.words import (
+    NOT_CARRIED_OUT,
+    counted,
+    how_soon,
+    is_refused,
+    moment,
+    people,
+    span,
+    start,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+
+    from reconciler.model import Diagnostic
+    from reconciler.plan.actions import Action, ContactChanges, FieldChange, Plan
+    from reconciler.plan.estimate import Estimate
+
+_VERBS = {
+    ActionKind.CREATE: "to create",
+    ActionKind.REPLACE: "to replace",
+    ActionKind.PAUSE: "to pause",
+    ActionKind.RESUME: "to resume",
+    ActionKind.CANCEL: "to cancel",
+    ActionKind.MOVE: "to move",
+    ActionKind.ADOPT: "to adopt",
+    ActionKind.FORGET: "to forget",
+    ActionKind.BLOCKED: "blocked",
+}
+_ABSENT = {
+    "scheduled_start": "right away",
+    "concurrency_limit": "as the campaign has it",
+    "max_retries_override": "as the campaign has it",
+    "organization_id": "the token's own",
+}
+"""What the absence of a field means."""
+_SHOWN = 60
+"""Characters of a field's value that a plan shows."""
+
+
+class Tone(Enum):
+    """How much a fact wants to be seen."""
+
+    PLAIN = "plain"
+    QUIET = "quiet"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing about an action, under a label of at most nine letters."""
+
+    label: str
+    text: str
+    tone: Tone = Tone.PLAIN
+
+
+def headline(plan: Plan) -> str:
+    """Say in one line what a plan does and how many people it calls."""
+    parts = summary(plan)
+    if not parts:
+        specs = len(plan.actions)
+        return (
+            f"Nothing to do: {counted(specs, 'spec')}, all as recorded."
+            if specs
+            else "Nothing to do: there is no spec here."
+        )
+    note = " (offline: the API was not asked)" if plan.offline else ""
+    return f"Plan{note}: {', '.join(parts)}. {calls(plan)}."
+
+
+def summary(plan: Plan) -> list[str]:
+    """Count what there is to do: `2 to create`."""
+    counts = plan.summary()
+    return [f"{counts[kind]:,} {verb}" for kind, verb in _VERBS.items() if counts[kind]]
+
+
+def calls(plan: Plan) -> str:
+    """Say how many people a plan calls, and how soon. A sentence without its full stop."""
+    if not plan.people:
+        return "Nobody will be called"
+    told = f"{people(plan.people)} will be called{how_soon(plan)}"
+    return f"Up to {told}" if plan.at_most else told
+
+
+def again_of(action: Action) -> int:
+    """Count the people an action calls again; all of them where nobody was asked and it might."""
+    callees, replacement = action.callees, action.replacement
+    if callees is None or replacement is None or not callees.at_most:
+        return action.again
+    return action.people if replacement.on_change is OnChange.EVERYONE else action.again
+
+
+def called_again(plan: Plan) -> int:
+    """Count the people a plan calls again, or may call again."""
+    return sum(again_of(action) for action in plan.pending)
+
+
+def again_warning(plan: Plan) -> str:
+    """Say that a plan calls people again, how many and because of what; empty if it does not."""
+    count = called_again(plan)
+    if not count:
+        return ""
+    names = [action.name for action in plan.pending if again_of(action)]
+    up_to = "UP TO " if any(_is_guess(action) for action in plan.pending) else ""
+    who = f"{up_to}{count:,} {'PERSON' if count == 1 else 'PEOPLE'}"
+    return f"{who} WILL BE CALLED AGAIN, by {_list(names)}"
+
+
+def _is_guess(action: Action) -> bool:
+    return bool(again_of(action) and action.callees and action.callees.at_most)
+
+
+def _list(names: list[str], most: int = 5) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
+
+
+def facts(
+    action: Action,
+    plan: Plan,
+    now: datetime,
+    *,
+    estimate: Estimate | None = None,
+    average_call: timedelta | None = None,
+) -> Iterator[Fact]:
+    """Tell all that a person needs to agree to an action. The estimate is told if it is given."""
+    if again_of(action):
+        yield Fact("AGAIN", again_words(action), Tone.ALARM)
+    yield from _people(action)
+    campaign = plan.campaigns.get(action.campaign_id)
+    if action.people:
+        tone = Tone.WARNING if not_calling(campaign) else Tone.PLAIN
+        yield Fact("starts", start(action, plan, now), tone)
+        if estimate is not None and average_call is not None:
+            yield from _estimate(estimate, average_call, campaign.timezone if campaign else None)
+    yield Fact("campaign", campaign_words(action, plan))
+    yield from _limits(action)
+    yield from _batches(action)
+    yield from _differences(action)
+    yield from _reasons(action, plan)
+
+
+def _differences(action: Action) -> Iterator[Fact]:
+    if action.replacement is not None and action.replacement.reverts_to is not None:
+        yield Fact("reverts", f"to what generation {action.replacement.reverts_to} said")
+    yield from (Fact("change", change_words(change)) for change in shown_changes(action))
+    if action.contact_changes:
+        yield Fact("contacts", contact_words(action.contact_changes))
+
+
+def _reasons(action: Action, plan: Plan) -> Iterator[Fact]:
+    late = start_is_over(action, plan)
+    if late is not None:
+        yield Fact("where", f"{late.file}:{late.line}:{late.column}")
+    if action.message:
+        yield Fact("why", printable(action.message), Tone.QUIET)
+    if is_refused(action):
+        yield Fact("but", NOT_CARRIED_OUT, Tone.WARNING)
+    if action.hint:
+        yield Fact("hint", printable(action.hint), Tone.QUIET)
+
+
+def again_words(action: Action) -> str:
+    """Say how many people an action calls again."""
+    count = again_of(action)
+    everyone = action.replacement is not None and (
+        action.replacement.on_change is OnChange.EVERYONE
+    )
+    why = " (on_change: everyone)" if everyone else ""
+    if _is_guess(action):
+        return f"up to {people(count)} who may have been called already will be called again{why}"
+    have = "has" if count == 1 else "have"
+    return f"{people(count)} who {have} been called already will be called AGAIN{why}"
+
+
+def people_words(action: Action) -> str:
+    """Say who of a changed spec's people was called, is still to be, and is again."""
+    callees = action.callees
+    if callees is None:
+        return f"{action.people:,}"
+    if callees.at_most:
+        return f"up to {callees.to_call:,} to call; who was called already is not known here"
+    again = f"called again {callees.again:,}" if callees.again else "nobody called again"
+    still = callees.to_call - callees.again
+    return f"already called {callees.called:,}, still to call {still:,}, {again}"
+
+
+def _people(action: Action) -> Iterator[Fact]:
+    if action.creations:
+        yield Fact("people", people_words(action))
+    elif action.contacts:
+        yield Fact("people", f"{action.contacts:,}, none of whom is called by this")
+
+
+def _estimate(of: Estimate, average_call: timedelta, timezone: str | None) -> Iterator[Fact]:
+    text = estimate_words(of, average_call, timezone)
+    if text:
+        tone = Tone.WARNING if of.outside_hours else Tone.PLAIN
+        yield Fact("calls", text, tone)
+
+
+def estimate_words(of: Estimate, average_call: timedelta, timezone: str | None) -> str:
+    """Say about how long the calls of an action take, and until when; empty if nobody knows."""
+    if of.never:
+        return "none, as it stands: its campaign has no working hours in the year that follows"
+    parts = []
+    if of.outside_hours and of.first_call is not None:
+        parts.append(f"from {moment(of.first_call, timezone)}: the start is outside working hours")
+    if of.needed is not None:
+        each = span(average_call.total_seconds())
+        parts.append(
+            f"about {span(of.needed.total_seconds())} of calling ({each} each, "
+            f"{of.at_once:,} at once)"
+        )
+    if of.last_call is not None:
+        days = f" on {len(of.windows)} days" if len(of.windows) > 1 else ""
+        parts.append(f"done{days} about {moment(of.last_call, timezone)}")
+    return "; ".join(parts)
+
+
+def campaign_words(action: Action, plan: Plan) -> str:
+    """Say which campaign: its id, name, and status if that is odd."""
+    campaign = plan.campaigns.get(action.campaign_id)
+    if campaign is None:
+        return action.campaign_id
+    status = not_calling(campaign)
+    odd = f", which is {status}" if status else ""
+    name = f" ({printable(campaign.name)})" if campaign.name else ""
+    return f"{action.campaign_id}{name}{odd}"
+
+
+def _limits(action: Action) -> Iterator[Fact]:
+    fields = action.creations[0].request.fields if action.people else {}
+    if "concurrency_limit" in fields:
+        yield Fact("at most", f"{counted(fields['concurrency_limit'], 'call')} at once")
+    if "max_retries_override" in fields:
+        yield Fact("retries", f"at most {fields['max_retries_override']}")
+
+
+def _batches(action: Action) -> Iterator[Fact]:
+    """Tell which batches exist and are touched."""
+    touched = [target.batch_id for target in action.targets]
+    if touched and action.kind is ActionKind.REPLACE:
+        yield Fact("replaces", ", ".join(touched))
+    elif touched or action.batch_id:
+        yield Fact("batch", ", ".join(touched or [action.batch_id or ""]))
+
+
+def shown_changes(action: Action) -> tuple[FieldChange, ...]:
+    """Give the changed fields; contacts only where nothing better is known of them."""
+    if action.contact_changes is None:
+        return action.changes
+    return tuple(change for change in action.changes if change.field != "contacts")
+
+
+def change_words(change: FieldChange) -> str:
+    """Say in words how a field changed."""
+    field, before, after = printable(change.field), change.before, change.after
+    if field == "contacts":
+        if isinstance(before, int) and isinstance(after, int):
+            return f"contacts: {people(after)} instead of {before:,}"
+        return f"contacts: {value_words(after)}"
+    absent = _ABSENT.get(field)
+    if before is None:
+        return f"{field} set to {value_words(after)}{f' (was: {absent})' if absent else ''}"
+    if after is None:
+        return f"{field} removed, was {value_words(before)}{f' (now: {absent})' if absent else ''}"
+    verb = "changed"
+    if _is_number(before) and _is_number(after):
+        verb = "raised" if after > before else "lowered"
+    return f"{field} {verb} from {value_words(before)} to {value_words(after)}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def value_words(value: Any, absent: str = "(absent)") -> str:
+    """Show a field's value on one line, its beginning if it is long."""
+    return absent if value is None else shortened(printable(str(value)), _SHOWN)
+
+
+def contact_words(changes: ContactChanges) -> str:
+    """Say how many people were added, removed and changed, with a few masked numbers."""
+    parts = []
+    if changes.added:
+        parts.append(f"{changes.added:,} added")
+    if changes.removed:
+        parts.append(f"{changes.removed:,} removed")
+    if changes.changed:
+        parts.append(f"{changes.changed:,} with other variables")
+    shown = f" ({', '.join(changes.examples)})" if changes.examples else ""
+    return f"{', '.join(parts)}{shown}"
+
+
+def start_is_over(action: Action, plan: Plan) -> Diagnostic | None:
+    """Find the error that says of a blocked action's start what the action says too."""
+    if action.reason is not Reason.STARTS_IN_THE_PAST or action.spec is None:
+        return None
+    file = action.spec.file
+    return next((one for one in plan.errors if one.file == file), None)
+
+
+def diagnostics(plan: Plan) -> tuple[Diagnostic, ...]:
+    """Give what is wrong or odd, but for what an action tells already."""
+    told = {id(start_is_over(action, plan)) for action in plan.pending}
+    return tuple(one for one in plan.diagnostics if id(one) not in told)
+
+
+def unchanged(plan: Plan) -> str:
+    """Say how many specs are as recorded, where there is something else to do; or nothing."""
+    count = plan.summary()[ActionKind.NONE]
+    return f"{counted(count, 'spec')} unchanged." if count and plan.pending else ""
