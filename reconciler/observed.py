@@ -85,8 +85,8 @@ class Batch:
 class BatchContact:
     """One person of a batch as `GET /batches/{id}/contacts` gives them.
 
-    `phone_number` is E.164, `call_variables` are as sent; both are for nobody's eyes. `status` is None
-    where the row had none.
+    `phone_number` is E.164, `call_variables` are as sent; both are for nobody's eyes. `status` is
+    None where the row had none.
     """
 
     contact_id: str

@@ -23,6 +23,7 @@ from reconciler.apply import immediate
 from reconciler.apply.ledger import Ledger, Place
 from reconciler.apply.outcomes import Outcomes
 from reconciler.apply.reactions import Desk, Reactions
+from reconciler.apply.replacing import Replacer
 from reconciler.apply.report import Ending, Report
 from reconciler.apply.retry import Retry
 from reconciler.apply.sending import Event, Job, Workers
@@ -46,13 +47,15 @@ class Limits:
     """How hard and how long an apply tries. Seconds, but `parallelism`.
 
     `grace` is how long requests under way may take after a signal. `chunk` is how many requests
-    are recorded and sent together where storing is slow; None stores after every outcome.
+    are recorded and sent together where storing is slow; None stores after every outcome. `drain`
+    is how long the calls in flight of a batch that is replaced are waited for.
     """
 
     parallelism: int = 4
     verify_for: float = 60.0
     lease: float = 300.0
     grace: float = 5.0
+    drain: float = 300.0
     chunk: int | None = None
 
     @property
@@ -99,6 +102,14 @@ class Engine:
         self._retry = Retry(clock)
         self._workers = Workers(api, clock, stop, limits.lease, events, limits.parallelism)
         self._desk = Desk()
+        self._replacing = Replacer(
+            desk=self._desk,
+            ledger=ledger,
+            outcomes=self._outcomes,
+            workers=self._workers,
+            drain=limits.drain,
+            timezones={each: plan.campaigns[each].timezone for each in plan.campaigns},
+        )
         self._reactions = Reactions(
             desk=self._desk,
             ledger=ledger,
@@ -109,6 +120,7 @@ class Engine:
             verifier=Verifier(lookup, clock=clock, stop=stop, events=events),
             clock=clock,
             progress=progress,
+            replacing=self._replacing,
             verify_for=limits.verify_for,
         )
         self._jobs = 0
@@ -120,14 +132,15 @@ class Engine:
         started = self._clock.elapsed()
         for action in self._plan.pending:
             self._dispatch(action)
-        self._jobs = len(self._desk.ready)
+        self._jobs = len(self._desk.ready) + self._replacing.waiting
         grace_ends: float | None = None
         while True:
             if self._stop.is_set() and grace_ends is None:
                 grace_ends = self._clock.elapsed() + self._limits.grace
                 self._reactions.let_go()
             self._turn()
-            if not self._desk.busy or (grace_ends and self._clock.elapsed() >= grace_ends):
+            busy = self._desk.busy or self._replacing.busy
+            if not busy or (grace_ends and self._clock.elapsed() >= grace_ends):
                 break
             self._await(grace_ends)
         self._finish()
@@ -154,7 +167,7 @@ class Engine:
             case ActionKind.BLOCKED:
                 self._block(action)
             case ActionKind.REPLACE | ActionKind.PAUSE | ActionKind.RESUME | ActionKind.CANCEL:
-                immediate.refuse(action, self._outcomes)
+                self._replacing.accept(action)
             case ActionKind.FORGET | ActionKind.NONE:
                 pass
             case _:
@@ -176,18 +189,23 @@ class Engine:
                     self._reactions.look(action, place, self._limits.verify_for)
 
     def _turn(self) -> None:
+        if self._limits.chunk and self._desk.under_way:
+            return  # a push for every single outcome would take longer than the requests
         jobs = self._take()
         intended_at = self._clock.elapsed()
         for job in jobs:
             job.intended_at, job.begun = intended_at, False
             self._ledger.intend(job.place, job.creation)
-        if self._limits.chunk and self._desk.under_way:
-            return  # a push for every single outcome would take longer than the requests
+        room = self._limits.window - len(self._desk.under_way)
+        noted = self._replacing.note(room, ended=self._ended)
         if not self._store():
+            self._replacing.take_back(noted)
             for job in jobs:
                 self._ledger.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             jobs = []
+        else:
+            self._replacing.hand_out(noted)
         for place, batch_id in self._ledger.take_contested():
             self._reactions.cancel(place, batch_id)
         if self._moved or self._store_error is not None:
@@ -202,8 +220,6 @@ class Engine:
         self._desk.ripen(now)
         if self._ended or self._retry.closed_until > now:
             return []
-        if self._limits.chunk and self._desk.under_way:
-            return []  # the outcomes of a chunk ride with the intents of the next
         jobs: list[Job] = []
         while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._limits.window:
             job = self._desk.ready.popleft()
@@ -226,6 +242,7 @@ class Engine:
                 message="its scheduled_start passed while it waited to be created",
                 hint=late.hint,
             )
+            self._replacing.fell_through(job.action, job.place.part)
         return late is not None
 
     @property
@@ -260,7 +277,7 @@ class Engine:
             self._reactions.on(self._events.get(timeout=max(0.0, until - self._clock.elapsed())))
         self._take_in()
         self._progress.update(
-            done=self._jobs - self._desk.waiting,
+            done=self._jobs - self._desk.waiting - self._replacing.waiting,
             total=self._jobs,
             under_way=len(self._desk.under_way),
             looking=len(self._desk.looking),
@@ -282,6 +299,7 @@ class Engine:
             reason = "the run was stopped while the request was under way"
             self._ledger.doubt(job.place, reason)
             self._outcomes.end(job.action, job.place.part, Ending.UNKNOWN, message=reason)
+        self._replacing.finish()
         self._store()
         if self._store_error is not None and self._ledger.dirty:
             error = self._store_error

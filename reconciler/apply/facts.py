@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.api.reads import TokenRefusedError
+from reconciler.apply.histories import read_histories
 from reconciler.apply.lookup import Lookup, Sighting, Wanted
 from reconciler.errors import ApiError
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind, Reason
 from reconciler.plan.facts import Facts
+from reconciler.plan.history import living, made
 from reconciler.plan.planner import make_plan
 from reconciler.state.document import RecordedBy
 
@@ -87,15 +90,39 @@ def gather(
     campaigns = gatherer.campaigns({action.campaign_id for action in draft.pending})
     sightings = gatherer.look(wanted_keys(state, now))
     strangers = gatherer.strangers(draft)
-    return Facts(
+    told = {batch.batch_id: batch for batch in gatherer.recorded(state)}
+    facts = Facts(
         campaigns=campaigns,
         found={key: found for s in sightings for key, found in s.found.items()},
         absent=frozenset(key for s in sightings for key in s.absent),
         suspects={key: ids for s in sightings for key, ids in s.suspects.items()},
         existing=_grouped(strangers, "name"),
         same_contents=_grouped(strangers, "digest"),
+        batches=told,
+    )
+    # What was in doubt and is found may have a changed spec: only now can that be seen.
+    settled = make_plan(specs, state, facts, rules, now)
+    history = read_histories(api, _earlier(settled, state), told, parallelism=parallelism)
+    for message, hint in history.problems:
+        gatherer.warn(message, hint)
+    return replace(
+        facts,
+        batches={**told, **history.batches},
+        contacts=history.contacts,
         diagnostics=tuple(gatherer.warnings),
     )
+
+
+def _earlier(plan: Plan, state: State) -> list[str]:
+    """List the batches whose people bear on whom a changed spec calls."""
+    ids = []
+    for action in plan.actions:
+        if action.kind is ActionKind.REPLACE:
+            ids += [each.batch_id for each in made(state.batches[action.name], action.generation)]
+        if action.kind is ActionKind.ADOPT:
+            ids += [adoption.batch.batch_id for adoption in action.adoptions]
+    changed = {action.name for action in plan.actions if action.kind is ActionKind.REPLACE}
+    return ids if changed else []
 
 
 def _grouped(batches: Iterable[Batch], by: str) -> dict[str, tuple[Batch, ...]]:
@@ -122,9 +149,9 @@ class _Gatherer:
         campaigns = {}
         for campaign_id, answer in zip(ordered, answers, strict=True):
             if isinstance(answer, ApiError):
-                self._warn(f"campaign {campaign_id}: {answer.message}", answer.hint)
+                self.warn(f"campaign {campaign_id}: {answer.message}", answer.hint)
             elif answer is None:
-                self._warn(
+                self.warn(
                     f"the API knows no campaign {campaign_id}; creating a batch in it will be "
                     "rejected",
                     "check campaign_id in the spec, and whose token GRAINE_API_KEY is",
@@ -149,9 +176,34 @@ class _Gatherer:
         for campaign_id, keys in sorted(by_campaign.items()):
             sighting = self._lookup.look(campaign_id, keys)
             if sighting.problem:
-                self._warn(f"campaign {campaign_id}: {sighting.problem}", "")
+                self.warn(f"campaign {campaign_id}: {sighting.problem}", "")
             sightings.append(sighting)
         return sightings
+
+    def recorded(self, state: State) -> list[Batch]:
+        """List the batches of recorded names that may still call, to tell where they drifted."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for record in state.batches.values():
+            alive = {target.batch_id for target in living(record, {})}
+            for generation in record.generations:
+                wanted[generation.campaign_id].update(
+                    alive & {str(request.batch_id) for request in generation.requests}
+                )
+        campaigns = sorted((each, ids) for each, ids in wanted.items() if ids)
+        with ThreadPoolExecutor(self._parallelism) as pool:
+            return [batch for found in pool.map(self._recorded_in, campaigns) for batch in found]
+
+    def _recorded_in(self, campaign: tuple[str, set[str]]) -> list[Batch]:
+        campaign_id, ids = campaign
+        try:
+            return [row for row in self._api.listing(campaign_id).rows if row.batch_id in ids]
+        except TokenRefusedError:
+            raise
+        except ApiError as error:
+            self.warn(
+                f"campaign {campaign_id}: could not look for drift: {error.message}", error.hint
+            )
+            return []
 
     def strangers(self, draft: Plan) -> list[Batch]:
         """Find batches of names that are about to be created and that the state does not know.
@@ -174,7 +226,7 @@ class _Gatherer:
         try:
             listing = self._api.listing(campaign_id)
             if not listing.complete:
-                self._warn(
+                self.warn(
                     f"campaign {campaign_id}: the list of batches could not be read to its end, so "
                     "one of a new spec that the state does not know would not be seen",
                     "",
@@ -183,19 +235,19 @@ class _Gatherer:
             rows.sort(key=lambda row: row.created_at or LONG_AGO, reverse=True)
             rows.sort(key=lambda row: row.total_contacts not in counts)
             if len(rows) > MOST_STRANGERS:
-                self._warn(
+                self.warn(
                     f"campaign {campaign_id} has {len(rows)} batches the state does not know; only "
                     f"{MOST_STRANGERS} were checked for having been created from these specs",
                     "",
                 )
             return self._lookup.read(rows[:MOST_STRANGERS])[0]
         except ApiError as error:
-            self._warn(
+            self.warn(
                 f"campaign {campaign_id}: could not check whether a batch of a new spec exists "
                 f"already: {error.message}",
                 error.hint,
             )
             return []
 
-    def _warn(self, message: str, hint: str) -> None:
+    def warn(self, message: str, hint: str) -> None:
         self.warnings.append(Diagnostic(Severity.WARNING, "", 0, 0, "", message, hint))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.apply.report import Ending
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.actions import Reason
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
@@ -37,16 +37,3 @@ def move(action: Action, ledger: Ledger, outcomes: Outcomes) -> None:
         raise AssertionError(f"{action.name} moves from nowhere")
     ledger.move(action.moved_from, action.name, action.spec)
     outcomes.end(action, 1, Ending.DONE, batch_id=action.batch_id, message=action.message)
-
-
-def refuse(action: Action, outcomes: Outcomes) -> None:
-    """Refuse what is planned and not carried out, rather than do half of it."""
-    changed = action.kind is ActionKind.REPLACE
-    outcomes.block(
-        action,
-        f"{action.message}; this version plans that and does not carry it out",
-        "undo the change; or give the new contents a file or reconcile.name of their own, which "
-        "calls everyone in it, and end the old batch in the vendor's console"
-        if changed
-        else f"{action.kind} the batch in the vendor's console",
-    )

@@ -12,11 +12,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateMoved
-from reconciler.model import kept_fields
+from reconciler.model import Lifecycle, kept_fields
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
+    WATCH,
     Generation,
+    NameRecord,
     RecordedBy,
+    Replacing,
     RequestRecord,
     Source,
     State,
@@ -24,8 +27,10 @@ from reconciler.state.document import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Mapping
+
     from reconciler.model import Spec
-    from reconciler.plan.actions import Action, Adoption, Creation
+    from reconciler.plan.actions import Action, Adoption, Creation, Replacement
     from reconciler.ports import Clock
     from reconciler.state.store import StateStore
 
@@ -187,6 +192,7 @@ class Ledger:
             gives_up_at=now + self._lease + self._timeout if self._lease is not None else None,
             duplicates=earlier.duplicates if earlier else (),
             audit=earlier.audit if earlier else (),
+            spec_contacts=creation.spec_contacts,
         )
         self._put(place, intent)
 
@@ -221,6 +227,15 @@ class Ledger:
         record = replace(record, duplicates=tuple(d for d in record.duplicates if d != batch_id))
         self._put(place, as_created(record, batch_id, by=by, now=self._clock.now()))
         self._owner[batch_id] = place.name
+        self._close_journal(place)
+
+    def _close_journal(self, place: Place) -> None:
+        """End a replacement that takes no old batch's place, once its new batch is there."""
+        replacing = self.state.batches[place.name].replacing
+        number = place.generation.generation
+        if replacing is not None and replacing.generation == number and not replacing.olds:
+            self.took_over(place.name)
+            self.end_replacing(place.name)
 
     def duplicate(self, place: Place, batch_id: str) -> None:
         """Record a second batch of a key, so that its id is known like every other."""
@@ -257,6 +272,118 @@ class Ledger:
         moved = replace(record, generations=(*record.generations[:-1], current))
         self._changed(old, self.state.with_record(old, None))
         self._changed(new, self.state.with_record(new, moved))
+
+    def begin_replacing(self, action: Action, replacement: Replacement) -> None:
+        """Record that old batches are about to be paused for a new generation.
+
+        What an earlier run had begun is gone on with: what that may have paused stays noted.
+        """
+        record = self.state.batches[action.name]
+        earlier = record.replacing
+        noted = set(earlier.paused) if earlier else set()
+        olds = tuple(target.batch_id for target in replacement.olds)
+        by_lifecycle = record.lifecycle is Lifecycle.PAUSED
+        replacing = Replacing(
+            generation=action.generation,
+            on_change=replacement.on_change,
+            olds=olds,
+            paused=tuple(each for each in olds if each in noted or not by_lifecycle),
+            begun_at=earlier.begun_at if earlier else self._clock.now(),
+        )
+        if replacing != earlier:
+            self._note(action.name, replace(record, replacing=replacing))
+
+    def remember_not_owed(self, name: str, not_owed: Mapping[str, tuple[str, ...]]) -> None:
+        """Record which contacts of old batches must not count as owed once those are cancelled."""
+        self._note_requests(
+            name,
+            not_owed,
+            lambda request: replace(request, not_owed=not_owed[request.batch_id or ""]),
+        )
+
+    def set_out_to_cancel(self, name: str, batch_ids: Iterable[str]) -> None:
+        """Record that batches are about to be cancelled by us."""
+        now = self._clock.now()
+        self._note_requests(
+            name,
+            frozenset(batch_ids),
+            lambda r: r if r.cancelled_at is not None else replace(r, cancelled_at=now),
+        )
+
+    def _note_requests(
+        self,
+        name: str,
+        batch_ids: Container[str],
+        change: Callable[[RequestRecord], RequestRecord],
+    ) -> None:
+        record = self.state.batches[name]
+        generations = tuple(
+            replace(
+                generation,
+                requests=tuple(
+                    change(request) if request.batch_id in batch_ids else request
+                    for request in generation.requests
+                ),
+            )
+            for generation in record.generations
+        )
+        if generations != record.generations:
+            self._note(name, replace(record, generations=generations))
+
+    def end_replacing(self, name: str) -> None:
+        """Record that nothing of a replacement is left to be done, or to be undone."""
+        record = self.state.batches[name]
+        if record.replacing is not None:
+            self._note(name, replace(record, replacing=None))
+
+    def took_over(self, name: str) -> None:
+        """Record that the new generation is there: its batches are calling, or about to."""
+        record = self.state.batches[name]
+        if record.lifecycle is not Lifecycle.ACTIVE:
+            self._note(name, replace(record, lifecycle=Lifecycle.ACTIVE))
+
+    def set_lifecycle(self, name: str, lifecycle: Lifecycle) -> None:
+        """Record what the batches of a name were made to do. What was only begun is over by it."""
+        record = self.state.batches[name]
+        replacing = record.replacing
+        if replacing is not None and replacing.generation > record.current.generation:
+            replacing = None
+        self._note(name, replace(record, lifecycle=lifecycle, replacing=replacing))
+
+    def complete(self, place: Place, creation: Creation) -> None:
+        """Record that nobody was left to call for a request, so that no batch is needed.
+
+        One that was in doubt and taken for not created stays watched: it can still arrive.
+        """
+        now, earlier = self._clock.now(), creation.previous
+        record = RequestRecord(
+            part=place.part,
+            key=creation.key,
+            status=Status.COMPLETE,
+            digest=creation.request.digest,
+            contacts=0,
+            spec_contacts=creation.spec_contacts,
+            attempt=earlier.attempt if earlier else 0,
+            first_attempted_at=earlier.first_attempted_at if earlier else now,
+            attempted_at=earlier.attempted_at if earlier else now,
+            run=self._run,
+            recorded_at=now,
+            watch_until=now + WATCH if earlier else None,
+            duplicates=earlier.duplicates if earlier else (),
+            audit=earlier.audit if earlier else (),
+        )
+        self._put(place, record)
+
+    def keep(self, name: str) -> NameRecord | None:
+        """Give a name's record as it stands, for `restore`."""
+        return self.state.record(name)
+
+    def restore(self, name: str, record: NameRecord | None) -> None:
+        """Take back what was noted and could not be stored."""
+        self._changed(name, self.state.with_record(name, record))
+
+    def _note(self, name: str, record: NameRecord) -> None:
+        self._changed(name, self.state.with_record(name, record))
 
     def record(self, place: Place) -> RequestRecord | None:
         """Give what is recorded at a place, None for nothing."""

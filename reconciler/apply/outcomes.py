@@ -72,6 +72,13 @@ class Outcomes:
         if known is not None and reason not in known.message:
             parts[part] = replace(known, message=f"{known.message}; {reason}")
 
+    def add_warning(self, action: Action, warning: str) -> None:
+        """Say more about an action, whatever it came to."""
+        parts = self._parts.setdefault(id(action), {})
+        part = min(parts, default=0)
+        known = parts.get(part, _PartEnding(Ending.SKIPPED))
+        parts[part] = replace(known, warnings=(*known.warnings, warning))
+
     def cancelled(self, name: str, batch_id: str, problem: str) -> None:
         """Say how cancelling a duplicate ended; no problem means it is cancelled."""
         self._cancelled[name, batch_id] = problem

@@ -12,7 +12,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
+from reconciler.apply.errands import Controlled
 from reconciler.apply.lookup import Lookup, Wanted
+from reconciler.apply.preparing import CancelFirst, NotPrepared, Prepared
 from reconciler.apply.report import Ending
 from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
 from reconciler.apply.verifier import Search, Verifier
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.apply.engine import Progress
     from reconciler.apply.ledger import Ledger, Place
     from reconciler.apply.outcomes import Outcomes
+    from reconciler.apply.replacing import Replacer
     from reconciler.apply.retry import Retry
     from reconciler.plan.actions import Action
     from reconciler.ports import Clock
@@ -77,6 +80,7 @@ class Reactions:
     verifier: Verifier
     clock: Clock
     progress: Progress
+    replacing: Replacer
     verify_for: float
 
     def on(self, event: Event) -> None:
@@ -96,6 +100,10 @@ class Reactions:
                 self.outcomes.cancelled(place.name, batch_id, problem)
             case Seen(place, key, batches, problem):
                 self._on_seen(self.desk.looking.pop(key), place, batches, problem)
+            case Controlled():
+                self.replacing.on_controlled(event)
+            case Prepared() | CancelFirst() | NotPrepared():
+                self.replacing.on_prepared(event)
             case Wakeup():
                 pass
             case _:
@@ -139,6 +147,7 @@ class Reactions:
             batch_id=created.batch_id,
             warnings=warnings,
         )
+        self.replacing.created(job.action, job.place.part)
         if job.creation.previous is not None or job.action.arm_delay:
             # An attempt that was given up may have arrived after all, just before this one; and
             # while nothing rings yet there is time to see what a proxy sent twice.
@@ -161,6 +170,7 @@ class Reactions:
             hint=rejected.hint or "mend it, then run: reconciler apply",
             problems=rejected.problems,
         )
+        self.replacing.fell_through(job.action, job.place.part)
 
     def _on_seen(
         self, action: Action, place: Place, batches: tuple[Batch, ...], problem: str
@@ -195,6 +205,8 @@ class Reactions:
                 if record.in_doubt
                 else "an earlier request had arrived after all; its batch, the older, is kept",
             )
+            if record.in_doubt:
+                self.replacing.created(action, place.part)
         for batch in extra:
             self.cancel(place, batch.batch_id)
 
@@ -228,3 +240,4 @@ class Reactions:
             self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
         self.desk.ready.clear()
         self.desk.later.clear()
+        self.replacing.let_go()

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from reconciler.apply import errands
+from reconciler.apply.errands import Controlled, Errand
+from reconciler.apply.preparing import CancelFirst, NotPrepared, Prepared
 from reconciler.errors import ApiError
 from reconciler.observed import Unknown
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.apply.ledger import Place
+    from reconciler.apply.preparing import Preparation
     from reconciler.observed import Batch, Outcome
     from reconciler.plan.actions import Action, Creation
     from reconciler.ports import BatchApi, Clock
@@ -104,7 +108,9 @@ class Wakeup:
     """Something outside changed (a signal); look at it."""
 
 
-Event = Posted | NotSent | Cancelled | Seen | Wakeup
+Event = (
+    Posted | NotSent | Cancelled | Seen | Wakeup | Controlled | Prepared | CancelFirst | NotPrepared
+)
 
 
 @dataclass
@@ -127,6 +133,18 @@ class Workers:
     def cancel(self, place: Place, batch_id: str) -> None:
         """Cancel a second batch of a key."""
         self._hand_out(lambda: self._cancel(place, batch_id))
+
+    def control(self, errand: Errand, batch_id: str) -> None:
+        """Run an errand for one batch."""
+        self._hand_out(lambda: errands.run(errand, batch_id, self.api))
+
+    def prepare(self, preparation: Preparation) -> None:
+        """Stop and read a changed spec's old batches, on a thread of its own: it takes minutes."""
+        threading.Thread(
+            target=lambda: self.events.put(preparation.run()),
+            name=f"prepare-{preparation.action.name}",
+            daemon=True,
+        ).start()
 
     def _hand_out(self, task: Callable[[], Event]) -> None:
         self._tasks.put(task)

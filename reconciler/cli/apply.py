@@ -19,7 +19,13 @@ from reconciler.apply.facts import known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
 from reconciler.apply.report import Ending
-from reconciler.cli.options import Seconds, format_option, state_options
+from reconciler.cli.options import (
+    Pruning,
+    Seconds,
+    format_option,
+    prune_options,
+    state_options,
+)
 from reconciler.cli.planning import plan_with
 from reconciler.cli.progress import shown_progress
 from reconciler.cli.provenance import GitProvenance
@@ -83,7 +89,12 @@ if TYPE_CHECKING:
     type=Seconds(),
     help="Seconds for which a recorded intent may be acted on. [default: 300]",
 )
-@click.option("--prune", is_flag=True, help="Cancel batches whose spec was removed.")
+@click.option(
+    "--drain",
+    type=Seconds(),
+    help="Seconds to wait for calls in flight before a batch is replaced. [default: 300]",
+)
+@prune_options
 @state_options
 @click.pass_obj
 def command(root: Path, /, **options: Any) -> int:
@@ -106,11 +117,6 @@ def command(root: Path, /, **options: Any) -> int:
         raise Refused(
             "apply asks before it calls anybody, and there is no terminal to ask on",
             hint=f"look at: reconciler plan; then: reconciler apply --yes{reviewed}",
-        )
-    if options["prune"]:
-        raise Refused(
-            "this version does not prune: no batch is cancelled because its spec is gone",
-            hint="run without --prune, and cancel the batch in the vendor's console",
         )
     session = Session.open(root, StateOptions(**state))
     return _Apply(session, options).run()
@@ -180,13 +186,14 @@ class _Apply:
             if self._json and self._agreed is None:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
             raise
-        rules = self._session.rules(settle=self._options["settle"])
+        rules = self._session.rules(settle=self._options["settle"], prune=self._options["prune"])
         with signals_stop(self._stop, self._events):  # a read that hangs ends at once
             plan = plan_with(
                 self._session, specs, state, rules, api=api, parallelism=self._parallelism
             )
         if self._stop.is_set() and self._agreed is None:
             raise click.Abort
+        Pruning(self._options["prune"], self._options["prune_limit"]).require(plan, state)
         if self._options["only_begun"]:
             plan = only_begun(plan)
         self._require_reviewed(plan)
@@ -306,6 +313,7 @@ class _Apply:
                     # one too short to reach a sender at all would never be acted on.
                     lease=chosen("lease") if shared else max(chosen("lease"), SHORTEST_LEASE),
                     chunk=settings.chunk if shared else None,
+                    drain=chosen("drain"),
                 ),
                 stop=self._stop,
                 events=self._events,

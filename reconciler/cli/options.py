@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from reconciler.cli.wording import remember_sandbox
+from reconciler.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from reconciler.plan.actions import Plan
+    from reconciler.state.document import State
 
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -34,6 +38,40 @@ def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def prune_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say what becomes of batches whose specs were removed."""
+    for option in (
+        click.option(
+            "--prune-limit",
+            type=click.IntRange(0),
+            metavar="N",
+            help="With --prune: cancel up to N batches, be it more than a third of all.",
+        ),
+        click.option("--prune", is_flag=True, help="Cancel batches whose spec was removed."),
+    ):
+        command = option(command)
+    return command
+
+
+class Pruning(NamedTuple):
+    """The options of `prune_options`, as given."""
+
+    prune: bool
+    limit: int | None
+
+    def require(self, plan: Plan, state: State) -> None:
+        """Raise `Refused` for a plan that cancels too much at once."""
+        from reconciler.plan.removed import too_many_pruned  # noqa: PLC0415 - with the planner
+
+        why = too_many_pruned(plan, state, self.limit) if self.prune else None
+        if why is not None:
+            raise Refused(
+                why,
+                hint="is this the right directory, and the whole checkout? If so: reconciler "
+                "apply --prune --prune-limit N",
+            )
 
 
 def format_option(*choices: str) -> Decorator:

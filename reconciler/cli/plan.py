@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import format_option, state_options
+from reconciler.cli.options import Pruning, format_option, prune_options, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import ExitCode, InvalidSpecs
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @click.option("--offline", is_flag=True, help="Ask the API nothing.")
+@prune_options
 @state_options
 @click.pass_obj
 def command(
@@ -36,8 +37,7 @@ def command(
     output: str,
     out: Path | None,
     detailed_exitcode: bool,  # noqa: FBT001 - click passes flags
-    offline: bool,  # noqa: FBT001 - click passes flags
-    **state: Any,
+    **options: Any,
 ) -> int:
     """Show what apply would do, and whom it would call. Changes nothing.
 
@@ -51,9 +51,11 @@ def command(
     """
     from reconciler.render import markdown, structured, text  # noqa: PLC0415 - when it runs
 
-    session = Session.open(root, StateOptions(**state))
+    offline = options.pop("offline")
+    pruning = Pruning(options.pop("prune"), options.pop("prune_limit"))
+    session = Session.open(root, StateOptions(**options))
     try:
-        plan = _plan(session, offline=offline)
+        plan = _plan(session, offline=offline, pruning=pruning)
     except InvalidSpecs as error:
         if output == "json":
             click.echo(structured.dumps(structured.failure_document(error.diagnostics)), nl=False)
@@ -72,25 +74,27 @@ def command(
     return ExitCode.CHANGES_PENDING if detailed_exitcode and plan.pending else ExitCode.DONE
 
 
-def _plan(session: Session, *, offline: bool) -> Plan:
+def _plan(session: Session, *, offline: bool, pruning: Pruning) -> Plan:
     from reconciler.cli.planning import plan_of_nothing, plan_with  # noqa: PLC0415 - when it runs
 
     specs = session.specs()
     state = session.store().load()
-    rules = session.rules()
+    rules = session.rules(prune=pruning.prune)
     if session.options.sandbox and not offline:
         tell_of_the_sandbox(session.sandbox_directory())
-    settled = None if offline else plan_of_nothing(session, specs, state, rules)
-    if settled is not None:
-        return settled
     if not offline and not session.options.sandbox and not os.environ.get("GRAINE_API_KEY"):
+        settled = plan_of_nothing(session, specs, state, rules)
+        if settled is not None:
+            return settled
         click.echo("note: GRAINE_API_KEY is not set, so the plan is made offline", err=True)
         offline = True
     with ExitStack() as stack:
         api = None if offline else stack.enter_context(session.api())
-        return plan_with(
+        plan = plan_with(
             session, specs, state, rules, api=api, parallelism=session.settings.parallelism
         )
+    pruning.require(plan, state)
+    return plan
 
 
 def _save(path: Path, document: str) -> None:

@@ -110,7 +110,7 @@ class Session:
         kind = self.options.state_kind or self.settings.state
         return kind == "git" and not self.options.sandbox
 
-    def rules(self, *, settle: float | None = None) -> Rules:
+    def rules(self, *, settle: float | None = None, prune: bool = False) -> Rules:
         """Give what planning goes by. `settle` is the command line's, in seconds."""
         from reconciler.plan.facts import Rules  # noqa: PLC0415 - with the planner
 
@@ -118,6 +118,7 @@ class Session:
             settle=timedelta(seconds=self.settings.settle if settle is None else settle),
             hold=self.settings.unknown == "hold",
             run=self.run,
+            prune=prune,
             arm_delay=timedelta(seconds=self.settings.arm_delay),
             timeout=timedelta(seconds=_timeout()),
             organization_id=None

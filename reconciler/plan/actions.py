@@ -77,11 +77,13 @@ class Creation:
     """One request to be created: what is sent, under which key, after which earlier attempt.
 
     `previous` is the record of an attempt that was in doubt and is now taken for not created.
+    `spec_contacts` is how many contacts the spec has, where `request` holds only some of them.
     """
 
     request: Request
     key: str
     previous: RequestRecord | None = None
+    spec_contacts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +165,10 @@ class Action:
 
     `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
     out, aware in UTC: None for at once, or when the campaign's timezone is not known. `part` tells
-    which request a duplicate is of. `targets` are the batches that are paused, resumed or cancelled.
-    `replacement`, `callees` and `contact_changes` belong to a changed spec. `arm_delay` is how long after its creation a batch without a
-    scheduled start begins to call; zero is at once.
+    which request a duplicate is of. `targets` are the batches that are paused, resumed or
+    cancelled. `replacement`, `callees` and `contact_changes` belong to a changed spec. `arm_delay`
+    is how long after its creation a batch without a scheduled start begins to call; zero is at
+    once.
     """
 
     kind: ActionKind

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def field_changes(generation: Generation, spec: Spec) -> tuple[FieldChange, ...]:
     """List the fields that differ, deepest first named (`metadata.wave`), then the contacts."""
     changes = list(_fields(generation.fields, kept_fields(spec.requests[0].fields)))
-    before = sum(request.contacts for request in generation.requests)
+    before = sum(
+        request.contacts if request.spec_contacts is None else request.spec_contacts
+        for request in generation.requests
+    )
     if before != spec.contacts:
         changes.append(FieldChange("contacts", before, spec.contacts))
     elif not changes:

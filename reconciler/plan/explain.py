@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from reconciler.observed import TERMINAL
 from reconciler.plan.hours import hours_of, next_opening
 from reconciler.plan.progress import (
+    COMPLETE,
     GONE,
     IN_DOUBT,
     UNKNOWN,
@@ -117,6 +118,13 @@ def _explain(
     name: str, generation: Generation, request: RequestRecord, reading: Reading
 ) -> Explanation:
     batch_id = request.batch_id
+    if batch_id is None and not request.in_doubt:
+        finding = Finding(
+            Cause.NOBODY_LEFT,
+            "nobody was left to call when the spec changed, so no batch was made",
+            "see who was called: reconciler results " + name,
+        )
+        return Explanation(request.part, None, COMPLETE, (finding,))
     if batch_id is None:
         finding = Finding(
             Cause.IN_DOUBT,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model import Diagnostic
-    from reconciler.observed import Batch, Campaign
+    from reconciler.observed import Batch, BatchContact, Campaign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,8 @@ class Facts:
     was shown not to contain. `suspects` maps a key to ids of batches that may be the one in doubt
     but whose metadata the API does not show. `existing` maps a name to batches that carry it and
     that no record of ours knows, `same_contents` a digest to such batches of whatever name.
+    `batches` maps recorded ids to what the API says of them, `contacts` to everyone in them; None
+    says that the API has none such, and an id that is missing was not asked for or not told.
     """
 
     offline: bool = False
@@ -30,6 +32,8 @@ class Facts:
     suspects: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     existing: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
     same_contents: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)
+    batches: Mapping[str, Batch | None] = field(default_factory=dict)
+    contacts: Mapping[str, tuple[BatchContact, ...] | None] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def timezone(self, campaign_id: str) -> str | None:
@@ -46,7 +50,7 @@ class Rules:
     it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`. `run` is this run,
     whose own intents it need not leave alone. `timeout` is how long a request may be under way
     after the intent of another run expired. `arm_delay` is how far ahead a batch that would call at
-    once is created.
+    once is created. With `prune` the batches of removed specs are cancelled.
     """
 
     settle: timedelta = timedelta(seconds=600)
@@ -55,3 +59,4 @@ class Rules:
     run: str | None = None
     timeout: timedelta = timedelta(seconds=60)
     arm_delay: timedelta = timedelta(0)
+    prune: bool = False

@@ -10,8 +10,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic, Severity, Spec
+from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason
+from reconciler.plan.drafting import Drafting
+from reconciler.plan.drift import drift
 from reconciler.plan.one_spec import SpecPlanner
+from reconciler.plan.removed import for_removed, orphans
 from reconciler.plan.settling import (
     Settled,
     StillInDoubt,
@@ -49,16 +53,20 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     known = _with_adoptions(state, settled.values(), now)
     movable = _movable(known, by_name)
     taken = frozenset(request.key for _, _, request in state.requests())
-    planner = SpecPlanner(known, facts, rules, now, movable, _doubtful(known, by_name), taken)
+    draft = Drafting(known, facts, rules, now, taken)
+    planner = SpecPlanner(draft, movable, _doubtful(known, by_name))
     diagnostics = [*specs.diagnostics, *facts.diagnostics]
     for name in sorted(set(by_name) - stuck):
         again = {r.part: r for r in settled[name].again} if name in settled else {}
-        action = planner.action(by_name[name], again)
-        actions.append(action)
-        diagnostics.extend(_time_diagnostics(action, facts, now))
+        planned = planner.actions(by_name[name], again)
+        actions.extend(planned)
+        for action in planned:
+            diagnostics.extend(_time_diagnostics(action, facts, now))
     diagnostics.extend(_same_again(actions, known))
-    gone = set(known.batches) - set(by_name) - set(movable.values()) - stuck
-    diagnostics.extend(_orphan(name, known) for name in sorted(gone))
+    gone = sorted(set(known.batches) - set(by_name) - set(movable.values()) - stuck)
+    actions.extend(for_removed(gone, known, facts, prune=rules.prune))
+    diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))
+    diagnostics.extend(drift(known, facts))
     return Plan(
         actions=tuple(actions),
         diagnostics=tuple(diagnostics),
@@ -124,6 +132,11 @@ def _duplicates(state: State, facts: Facts) -> Iterator[Action]:
             for batch in facts.found.get(record.key, ())
             if batch.digest in {None, record.digest}
         ]
+        if record.status is Status.COMPLETE:
+            # Nobody was left to call, and then an earlier attempt arrived after all.
+            for batch in found:
+                if batch.status not in TERMINAL or batch.batch_id not in record.duplicates:
+                    yield _cancel_duplicate(name, generation, record.part, batch.batch_id)
         if record.status is not Status.CREATED or not found:
             continue
         keep, extra = sort_out(record, found)
@@ -239,18 +252,4 @@ def _cancel_duplicate(name: str, generation: Generation, part: int, batch_id: st
         part=part,
         message="a second batch of the same key: a request that was given up arrived after all; "
         "it is cancelled at once",
-    )
-
-
-def _orphan(name: str, state: State) -> Diagnostic:
-    current = state.batches[name].current
-    ids = ", ".join(r.batch_id for r in current.requests if r.batch_id)
-    return Diagnostic(
-        Severity.WARNING,
-        "",
-        0,
-        0,
-        name,
-        f"no spec any more; its batch {ids} is left alone",
-        "put the spec back, or cancel the batch in the vendor's console",
     )

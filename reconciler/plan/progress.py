@@ -31,10 +31,12 @@ ENDED = ("completed", "failed", "busy", "no_answer", "max_retries_reached", "ski
 KNOWN = frozenset({*IN_FLIGHT, *WAITING, *ENDED})
 
 IN_DOUBT = "in_doubt"
+COMPLETE = "complete"
 GONE = "gone"
 UNKNOWN = "unknown"
-"""What stands for a batch's status where the API's own does not: nobody knows if it exists, the
-API does not know it any more, or the API could not be asked."""
+"""What stands for a batch's status where the API's own does not: nobody knows if it exists; nobody
+was left to call, so none was made; the API does not know it any more; the API could not be asked.
+"""
 
 _LEAST_TIME = timedelta(minutes=1)
 """A rate out of less time than this is noise."""
@@ -83,7 +85,7 @@ class BatchProgress:
     @property
     def alive(self) -> bool:
         """Whether anything may still happen to it, or nobody knows."""
-        return self.status not in TERMINAL | {GONE, IN_DOUBT}
+        return self.status not in TERMINAL | {GONE, IN_DOUBT, COMPLETE}
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -192,7 +194,7 @@ def _progress(
 
 def _status(request: RequestRecord, reading: Reading) -> str:
     if request.batch_id is None:
-        return IN_DOUBT
+        return IN_DOUBT if request.in_doubt else COMPLETE
     if request.batch_id not in reading.batches:
         return UNKNOWN
     batch = reading.batches[request.batch_id]

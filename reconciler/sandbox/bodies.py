@@ -47,10 +47,15 @@ class Draft:
 
     @property
     def scripts(self) -> dict[int, list[str]]:
-        """Outcomes prescribed by `call_variables.sandbox_outcome`, by contact position."""
+        """Outcomes prescribed by `call_variables.sandbox_outcome`, by contact position.
+
+        One, or one for each attempt: a list, or a text with commas (specs know only texts).
+        """
         found: dict[int, list[str]] = {}
         for position, contact in enumerate(self.contacts):
             wanted = (contact.get("call_variables") or {}).get("sandbox_outcome")
+            if isinstance(wanted, str):
+                wanted = [name.strip() for name in wanted.split(",")]
             script = wanted if isinstance(wanted, list) else [wanted]
             if script and all(name in OUTCOMES for name in script):
                 found[position] = [str(name) for name in script]

@@ -132,6 +132,9 @@ class Settings(Model):
     can be cancelled before any phone rings; 0 calls at once."""
     average_call: _Average = 120.0
     """How long a call takes on average, for the estimate of when everybody has been called."""
+    drain: _Duration = 300.0
+    """How long the calls in flight of a batch that is replaced are waited for; what is still in
+    flight then counts as called."""
     chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = 8
     """How many creates are recorded together."""
 

@@ -7,7 +7,6 @@ import pytest
 
 from reconciler.apply.engine import Limits
 from reconciler.errors import ExitCode
-from reconciler.model import Lifecycle
 from reconciler.observed import FieldProblem, Rejected
 from reconciler.plan.actions import ActionKind, Reason
 from reconciler.state.document import RecordedBy
@@ -258,16 +257,6 @@ def test_a_rejected_second_attempt_is_in_doubt_as_before() -> None:
     world = World(on=before, welcome=[REFUSED])
     assert endings(world.apply(SPEC)) == {"welcome create": "rejected"}
     assert world.store.last.batches == before.batches
-
-
-def test_what_this_version_does_not_carry_out_is_refused() -> None:
-    """Half of a change is worse than none."""
-    world = World(on=state(welcome=recorded(of=SPEC), other=recorded(of=spec("other", 2))))
-    report = world.apply(spec(contents=3), spec("other", 2, lifecycle=Lifecycle.PAUSED))
-    assert endings(report) == {"welcome replace": "blocked", "other pause": "blocked"}
-    assert report.exit_code is ExitCode.REFUSED
-    assert all(result.hint for result in report.results)
-    assert world.api.creates == world.api.cancels == []
 
 
 def test_parts_end_each_for_itself() -> None:

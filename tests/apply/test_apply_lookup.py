@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.apply.facts import MOST_STRANGERS, gather, known_keys, wanted_keys
 from reconciler.apply.lookup import SKEW, Lookup, Wanted, may_be
-from reconciler.model import Severity
+from reconciler.model import Lifecycle, Severity
 from reconciler.observed import Batch, Campaign
 from reconciler.plan.facts import Facts, Rules
 from reconciler.state.document import RecordedBy, State
@@ -192,11 +192,19 @@ def facts(*of: object, on: State | None = None, api: FakeApi) -> Facts:
     return gather(chosen, on or State(lineage=LINEAGE), api, Rules(), NOW, parallelism=2)
 
 
-def test_an_unchanged_root_asks_nothing() -> None:
-    """No campaign, no list and no batch is read for what is as recorded."""
+def test_an_unchanged_root_asks_for_drift_only() -> None:
+    """One list a campaign, no batch and no contact, is read for what is as recorded."""
     api = api_with(STRANGER)
     made = facts(SPEC, on=state(welcome=recorded(of=SPEC)), api=api)
     assert made == Facts()
+    assert (api.gets, api.listings) == ([], [CAMPAIGN])
+
+
+def test_what_ended_for_good_is_not_asked_for() -> None:
+    """A campaign in which nothing recorded can call any more is left in peace."""
+    api = api_with(STRANGER)
+    over = recorded(created(SPEC, cancelled_at=NOW), of=SPEC, lifecycle=Lifecycle.CANCELLED)
+    facts(spec(lifecycle=Lifecycle.CANCELLED), on=state(welcome=over), api=api)
     assert (api.gets, api.listings) == ([], [])
 
 

@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from reconciler.model import Diagnostic, Lifecycle, OnChange, Severity
-from reconciler.observed import Campaign
+from reconciler.observed import Batch, Campaign
 from reconciler.plan.actions import Action, ActionKind, Plan, Reason
 from reconciler.plan.facts import Facts, Rules
-from reconciler.state.document import NameRecord, State
+from reconciler.state.document import NameRecord, Replacing, State
 from tests.core.builders import (
     CAMPAIGN,
     NOW,
@@ -30,7 +30,7 @@ from tests.core.builders import (
 
 if TYPE_CHECKING:
     from reconciler.model import Spec
-    from reconciler.observed import Batch
+    from reconciler.state.document import RequestRecord
 
 HOUR = timedelta(hours=1)
 SPEC = spec()
@@ -67,6 +67,50 @@ def exists(*batches: Batch) -> Facts:
 def seen(*batches: Batch) -> Facts:
     """Give facts in which batches carry the key."""
     return Facts(found={DOUBT.key: batches})
+
+
+OLD_ID = "bat_welcome_1_1"
+
+
+def shown(status: str) -> Facts:
+    """Give facts in which the recorded batch has a status."""
+    return Facts(batches={OLD_ID: Batch(OLD_ID, CAMPAIGN, status)})
+
+
+def begun() -> State:
+    """Give a state in which a run died after it had begun to replace the batch."""
+    return state(welcome=replace(recorded(of=SPEC), replacing=journal()))
+
+
+def journal() -> Replacing:
+    """Give the record of a replacement that was begun."""
+    return Replacing(
+        generation=2,
+        on_change=OnChange.REMAINING,
+        olds=(OLD_ID,),
+        paused=(OLD_ID,),
+        begun_at=NOW - HOUR,
+    )
+
+
+def replaced(of: Spec) -> NameRecord:
+    """Give a record whose second generation is of a spec, and whose first was cancelled for it."""
+    first = created(SPEC, cancelled_at=NOW - HOUR)
+    return NameRecord(
+        generations=(
+            generation(SPEC, first),
+            generation(of, created(of, generation=2), number=2),
+        )
+    )
+
+
+def half_replaced(*records: RequestRecord) -> NameRecord:
+    """Give a record whose second generation is there, or what is told, and whose first is left."""
+    after = records or (created(CHANGED, generation=2),)
+    return NameRecord(
+        generations=(generation(SPEC), generation(CHANGED, *after, number=2)),
+        replacing=journal(),
+    )
 
 
 OLD, YOUNG = batch(DOUBT, "bat_old", age=2 * HOUR), batch(DOUBT, "bat_young", age=HOUR)
@@ -168,7 +212,123 @@ CASES = [
         (spec("hello", contents=2),),
         in_doubt(SPEC),
     ),
+    Case(
+        "a changed spec whose batch somebody paused by hand: a new one would undo that",
+        ["blocked paused_by_hand welcome"],
+        (CHANGED,),
+        CREATED,
+        shown("paused"),
+    ),
+    Case(
+        "a changed spec whose batch was paused by its lifecycle",
+        ["replace changed welcome"],
+        (CHANGED,),
+        state(welcome=recorded(of=SPEC, lifecycle=Lifecycle.PAUSED)),
+        shown("paused"),
+    ),
+    Case(
+        "a changed spec whose batch a run that died had paused",
+        ["replace changed welcome"],
+        (CHANGED,),
+        begun(),
+        shown("paused"),
+    ),
+    Case(
+        "a changed spec whose batch is gone: nobody can say who was called",
+        ["blocked called_unknown welcome"],
+        (CHANGED,),
+        CREATED,
+        Facts(batches={OLD_ID: None}, contacts={OLD_ID: None}),
+    ),
+    Case(
+        "a changed spec whose batch is gone, and that calls everyone in any case",
+        ["replace changed welcome"],
+        (spec(contents=2, on_change=OnChange.EVERYONE),),
+        CREATED,
+        Facts(batches={OLD_ID: None}, contacts={OLD_ID: None}),
+    ),
+    Case(
+        "a changed spec that is to be paused: nothing new is created",
+        ["pause lifecycle welcome"],
+        (spec(contents=2, lifecycle=Lifecycle.PAUSED),),
+        CREATED,
+    ),
+    Case(
+        "a changed spec that is paused already",
+        ["none not_wanted welcome"],
+        (spec(contents=2, lifecycle=Lifecycle.PAUSED),),
+        state(welcome=recorded(of=SPEC, lifecycle=Lifecycle.PAUSED)),
+    ),
+    Case(
+        "only whom the old batch does not have is to be called, and that is to go on",
+        ["resume lifecycle welcome", "replace changed welcome"],
+        (spec(contents=2, on_change=OnChange.ADDED),),
+        state(welcome=recorded(of=SPEC, lifecycle=Lifecycle.PAUSED)),
+    ),
+    Case(
+        "a spec that says again what it said before",
+        ["replace reverted welcome"],
+        on=state(welcome=replaced(of=CHANGED)),
+    ),
+    Case(
+        "cancelled by its spec, and wanted again: a cancelled batch cannot be resumed",
+        ["replace lifecycle welcome"],
+        on=state(welcome=recorded(of=SPEC, lifecycle=Lifecycle.CANCELLED)),
+    ),
+    Case(
+        "the change that was begun is taken back",
+        ["resume abandoned welcome"],
+        on=begun(),
+        facts=shown("paused"),
+    ),
+    Case(
+        "the new batch is there, and the old one was not cancelled any more",
+        ["cancel replaced welcome"],
+        (CHANGED,),
+        state(welcome=half_replaced()),
+    ),
+    Case(
+        "the new batch is there, its spec is gone, and the old one is not cancelled",
+        ["cancel replaced welcome"],
+        (),
+        state(welcome=half_replaced()),
+    ),
+    Case(
+        "the new batch is certainly not there, and is to be created after all",
+        ["replace not_created welcome"],
+        (CHANGED,),
+        state(welcome=half_replaced(creating(CHANGED, generation=2))),
+        Facts(absent=frozenset({creating(CHANGED, generation=2).key})),
+    ),
+    Case(
+        "one of two new batches is there: the old one still holds the people of the other",
+        ["replace incomplete welcome"],
+        (PART,),
+        state(welcome=half_replaced(created(PART, generation=2))),
+    ),
     Case("a spec is gone", [], (), CREATED),
+    Case(
+        "a spec is gone, and its batch is to go with it",
+        ["cancel removed welcome"],
+        (),
+        CREATED,
+        rules=Rules(prune=True),
+    ),
+    Case(
+        "a spec is gone, and so is its batch: there is nothing to prune",
+        [],
+        (),
+        CREATED,
+        shown("completed"),
+        Rules(prune=True),
+    ),
+    Case(
+        "a spec is gone while its batch is in doubt: that is not pruned but settled first",
+        ["blocked in_doubt welcome"],
+        (),
+        in_doubt(SPEC),
+        rules=Rules(prune=True),
+    ),
     Case("in doubt", ["blocked in_doubt welcome"], on=in_doubt(SPEC)),
     Case("in doubt, spec changed", ["blocked in_doubt welcome"], (CHANGED,), in_doubt(SPEC)),
     Case("in doubt, spec gone", ["blocked in_doubt welcome"], (), in_doubt(SPEC)),
@@ -469,11 +629,13 @@ def test_a_move_keeps_generation_and_batch_and_calls_nobody() -> None:
 
 
 def test_a_replacement_is_the_next_generation() -> None:
-    """A changed spec says what changed, which batch it is about, and calls nobody yet."""
+    """A changed spec says what changed, which batch it is about, and how many it calls at most."""
     action = only(plan(CHANGED, on=CREATED))
     assert (action.generation, action.batch_id) == (2, "bat_welcome_1_1")
     assert [change.field for change in action.changes] == ["call_context.contents"]
-    assert action.people == 0
+    assert (action.people, action.again) == (2, 0)
+    assert action.callees is not None
+    assert action.callees.at_most, "nobody was asked who has been called"
 
 
 def test_a_forbidden_change_is_shown() -> None:

@@ -1,0 +1,84 @@
+"""Errands: pausing, resuming and cancelling batches, each told to the ledger before it is run.
+
+A cancel is recorded before it is sent, because from then on its contacts read `skipped` on our
+account and not on an operator's. All of them may be sent again without harm by a later run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from reconciler.errors import ApiError
+from reconciler.observed import TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.plan.actions import Action, Target
+    from reconciler.ports import BatchApi
+
+
+class Verb(StrEnum):
+    """What is done to a batch."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+@dataclass(eq=False)
+class Errand:
+    """One verb for the batches of an action. `then` is told the problems, once all have ended."""
+
+    action: Action
+    verb: Verb
+    targets: tuple[Target, ...]
+    then: Callable[[dict[str, str]], None]
+    open: set[str] = field(default_factory=set)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.open = {target.batch_id for target in self.targets}
+
+    def ended(self, batch_id: str, problem: str) -> None:
+        """Take note of how it went with one batch."""
+        self.open.discard(batch_id)
+        if problem:
+            self.problems[batch_id] = problem
+        if not self.open:
+            self.then(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """An errand ended for one batch; `problem` is empty where the batch is as it should be."""
+
+    errand: Errand
+    batch_id: str
+    problem: str = ""
+
+
+def run(errand: Errand, batch_id: str, api: BatchApi) -> Controlled:
+    """Run an errand for one batch, on a sender's thread. Never raises."""
+    try:
+        match errand.verb:
+            case Verb.CANCEL:
+                api.cancel(batch_id)
+            case Verb.PAUSE:
+                api.pause(batch_id)
+            case Verb.RESUME:
+                _resume(batch_id, api)
+    except ApiError as error:
+        return Controlled(errand, batch_id, error.message)
+    except Exception as error:  # noqa: BLE001 - told as a failed errand, and run again next time
+        return Controlled(errand, batch_id, f"internal error: {type(error).__name__}")
+    return Controlled(errand, batch_id)
+
+
+def _resume(batch_id: str, api: BatchApi) -> None:
+    batch = api.batch(batch_id)
+    if batch is None or batch.status in TERMINAL:
+        return  # nothing is left that could go on
+    api.resume(batch_id)

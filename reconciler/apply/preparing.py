@@ -1,0 +1,222 @@
+"""What goes before a new generation: the old batches are stopped, quiet, and read.
+
+Runs on a thread of its own for each changed spec, because calls in flight take minutes. Creates
+nothing. Wherever it breaks off, an old batch is paused at worst, and the next run goes on.
+
+A batch that still waits for its start may refuse to be paused. One that starts much later is left
+alone until the new one is there. One that may start any moment must be cancelled first, so that the
+two do not call side by side; that is the engine's to record before it is done (`CancelFirst`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.apply.report import Ending
+from reconciler.errors import ApiError
+from reconciler.model import OnChange
+from reconciler.observed import TERMINAL
+from reconciler.plan.callees import Roll, share
+from reconciler.plan.history import made
+from reconciler.spec.schedule import resolve
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.plan.actions import Action, Target
+    from reconciler.plan.callees import Share
+    from reconciler.plan.history import Made
+    from reconciler.ports import BatchApi, Clock
+    from reconciler.state.document import NameRecord
+
+FAR_AHEAD = timedelta(minutes=10)
+"""A batch that starts so much later does not start between a create and the cancel after it."""
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 5.0
+_IN_FLIGHT = ("dispatched", "in_progress")
+_AGAIN = "run again: reconciler apply (the old batch may be paused until then)"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The old batches are quiet. `not_owed` maps their ids to contacts to be remembered."""
+
+    action: Action
+    share: Share
+    not_owed: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelFirst:
+    """Some old batches can only be cancelled; see `Prepared` for `not_owed`."""
+
+    action: Action
+    batch_ids: frozenset[str]
+    not_owed: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class NotPrepared:
+    """It broke off, or must not go on."""
+
+    action: Action
+    ending: Ending
+    message: str
+    hint: str
+
+
+PreparationEnd = Prepared | CancelFirst | NotPrepared
+
+
+class _Halt(Exception):  # noqa: N818 - not an error: how a preparation says that it is over
+    def __init__(self, ending: Ending, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.ending, self.message, self.hint = ending, message, hint
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Prepares one changed spec. `record` is its name's as it stands, journal included.
+
+    `stopped` are old batches that we paused or were asked to pause before; of any other that is
+    found paused, somebody else stopped the calls. `cancel_first` are cancelled instead of paused;
+    that is recorded already. `drain` is for how many seconds calls in flight are waited for.
+    """
+
+    action: Action
+    record: NameRecord
+    api: BatchApi
+    clock: Clock
+    stop: threading.Event
+    drain: float
+    timezones: Mapping[str, str | None]
+    stopped: frozenset[str] = frozenset()
+    cancel_first: frozenset[str] = frozenset()
+
+    def run(self) -> PreparationEnd:
+        """Do it. Never raises."""
+        try:
+            return self._run()
+        except _Halt as halt:
+            return NotPrepared(self.action, halt.ending, halt.message, halt.hint)
+        except ApiError as error:
+            if self.stop.is_set():
+                return NotPrepared(self.action, Ending.SKIPPED, "", "")
+            return NotPrepared(self.action, Ending.FAILED, error.message, _AGAIN)
+        except Exception as error:  # noqa: BLE001 - told like any other failure; nothing was created
+            problem = f"internal error: {type(error).__name__}"
+            return NotPrepared(self.action, Ending.FAILED, problem, _AGAIN)
+
+    def _run(self) -> PreparationEnd:
+        replacement = self.action.replacement
+        if replacement is None:
+            raise AssertionError(f"{self.action.name} replaces nothing")
+        for target in replacement.olds:
+            self._require_running(target)
+        pending = [t.batch_id for t in replacement.olds if not self._halted(t)]
+        earlier = list(made(self.record, before=self.action.generation))
+        olds = {target.batch_id for target in replacement.olds}
+        if replacement.on_change is OnChange.EVERYONE:
+            earlier = [each for each in earlier if each.batch_id in olds]
+        rolls = self._when_quiet(earlier, olds)
+        not_owed = {r.batch_id: r.to_remember() for r in rolls if r.batch_id in olds}
+        soon = frozenset(each for each in pending if not self._starts_much_later(each))
+        if soon:
+            return CancelFirst(self.action, soon, not_owed)
+        requests = [creation.request for creation in self.action.creations]
+        return Prepared(self.action, share(requests, rolls, replacement.on_change), not_owed)
+
+    def _require_running(self, target: Target) -> None:
+        """Make sure that nobody stopped these calls since the plan was made."""
+        batch = self.api.batch(target.batch_id)
+        if batch is None:
+            return
+        if batch.status == "paused" and target.batch_id not in self.stopped:
+            raise _Halt(
+                Ending.BLOCKED,
+                f"batch {target.batch_id} was paused meanwhile, and not by us: somebody stopped "
+                "these calls",
+                "resume it in the vendor's console, then: reconciler apply; or say `lifecycle: "
+                "paused` in the spec",
+            )
+
+    def _halted(self, target: Target) -> bool:
+        """Pause one old batch; False for one that waits for its start and cannot be paused."""
+        batch_id = target.batch_id
+        if self.stop.is_set():
+            raise _Halt(Ending.SKIPPED, "", "")
+        if batch_id in self.cancel_first:
+            self.api.cancel(batch_id)
+            return True
+        batch = self.api.batch(batch_id)
+        if batch is None or batch.status in TERMINAL | {"paused"}:
+            return True
+        try:
+            self.api.pause(batch_id)
+        except ApiError:
+            batch = self.api.batch(batch_id)
+            if batch is None or batch.status != "pending":
+                raise
+            return False
+        return True
+
+    def _when_quiet(self, earlier: Iterable[Made], olds: set[str]) -> list[Roll]:
+        """Read everyone in the batches before, once no call of the old ones is in flight.
+
+        Whose call outlasts the wait counts as called.
+        """
+        rolls = [self._roll(each) for each in earlier]
+        over_at = self.clock.elapsed() + self.drain
+        pause = _FIRST_PAUSE
+        while not self.stop.is_set():
+            busy = [r for r in rolls if r.batch_id in olds and r.in_flight()]
+            if not busy or self.clock.elapsed() >= over_at:
+                return rolls
+            for roll in busy:
+                while self._calling(roll.batch_id) and self.clock.elapsed() < over_at:
+                    if self.stop.wait(min(pause, max(0.0, over_at - self.clock.elapsed()))):
+                        raise _Halt(Ending.SKIPPED, "", "")
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+            again = {roll.batch_id for roll in busy}
+            known = {each.batch_id: each for each in made(self.record)}
+            rolls = [self._roll(known[r.batch_id]) if r.batch_id in again else r for r in rolls]
+        raise _Halt(Ending.SKIPPED, "", "")
+
+    def _calling(self, batch_id: str) -> bool:
+        """Ask only for the calls in flight: cheaper than everyone. A filter may be ignored."""
+        return any(
+            contact.status in _IN_FLIGHT
+            for status in _IN_FLIGHT
+            for contact in self.api.batch_contacts(batch_id, status=status)
+        )
+
+    def _roll(self, each: Made) -> Roll:
+        batch_id = each.batch_id
+        if self.api.batch(batch_id) is None:
+            if self.action.replacement and self.action.replacement.on_change is OnChange.EVERYONE:
+                return Roll(batch_id, ())
+            raise _Halt(
+                Ending.BLOCKED,
+                f"the API does not know batch {batch_id} any more, so nobody can say which of its "
+                "people were called",
+                "undo the change; or, to call everyone again, set reconcile.on_change to everyone",
+            )
+        return Roll(
+            batch_id,
+            self.api.batch_contacts(batch_id),
+            each.cancelled or batch_id in self.cancel_first,
+            frozenset() if each.extra else frozenset(each.record.not_owed),
+        )
+
+    def _starts_much_later(self, batch_id: str) -> bool:
+        """Whether a pending batch certainly starts too late to matter, by its record."""
+        for generation in self.record.generations:
+            if any(request.batch_id == batch_id for request in generation.requests):
+                start = generation.fields.get("scheduled_start")
+                timezone = self.timezones.get(generation.campaign_id)
+                moment = resolve(str(start), timezone)[0] if start else None
+                return moment is not None and moment - self.clock.now() >= FAR_AHEAD
+        return False

@@ -1,0 +1,369 @@
+"""Carrying out changed specs and lifecycles: what follows what, and what when it goes wrong.
+
+The order, each step recorded before it is taken:
+
+    journal → pause → wait until quiet → read who was called → intent → create → cancel the old
+
+A create that is rejected resumes what was paused for it. A run that dies leaves the journal, and
+the next one goes on from it. One that is stopped leaves old batches paused, never two calling.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from reconciler.apply.errands import Controlled, Errand, Verb
+from reconciler.apply.preparing import (
+    CancelFirst,
+    NotPrepared,
+    Preparation,
+    PreparationEnd,
+    Prepared,
+)
+from reconciler.apply.report import Ending
+from reconciler.apply.sending import Job
+from reconciler.model import Lifecycle
+from reconciler.plan.actions import Action, ActionKind, Reason, Target
+from reconciler.plan.recorded import leftover
+from reconciler.state.document import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.apply.ledger import Ledger
+    from reconciler.apply.outcomes import Outcomes
+    from reconciler.apply.reactions import Desk
+    from reconciler.apply.sending import Workers
+    from reconciler.plan.actions import Replacement
+    from reconciler.state.document import NameRecord
+
+_WHOLE = 0
+"""The part under which an action's own ending stands, beside those of its requests."""
+
+
+@dataclass
+class _Begun:
+    """A changed spec on its way. `cancel_first` are old batches that cannot be paused."""
+
+    action: Action
+    replacement: Replacement
+    cancel_first: frozenset[str] = frozenset()
+    not_owed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    awaited: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Replacer:
+    """The part of a run that replaces, pauses, resumes and cancels."""
+
+    desk: Desk
+    ledger: Ledger
+    outcomes: Outcomes
+    workers: Workers
+    drain: float
+    timezones: Mapping[str, str | None]
+    _waiting: deque[_Begun] = field(default_factory=deque)
+    _preparing: dict[int, _Begun] = field(default_factory=dict)
+    _begun: dict[int, _Begun] = field(default_factory=dict)
+    _errands: deque[Errand] = field(default_factory=deque)
+    _running: list[Errand] = field(default_factory=list)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is left to do or to wait for."""
+        return bool(self._waiting or self._preparing or self._errands or self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many changed specs are not ready to be created."""
+        return len(self._waiting) + len(self._preparing)
+
+    # --- what the engine hands in -----------------------------------------------------------
+
+    def accept(self, action: Action) -> None:
+        """Take on an action: a changed spec, or batches to be paused, resumed or cancelled."""
+        if action.replacement is not None:
+            self._waiting.append(_Begun(action, action.replacement))
+            return
+        match action.kind:
+            case ActionKind.PAUSE:
+                self._send(action, Verb.PAUSE)
+            case ActionKind.RESUME:
+                self._send(action, Verb.RESUME)
+            case ActionKind.CANCEL:
+                self._send(action, Verb.CANCEL)
+            case _:
+                raise AssertionError(f"{action.kind} controls no batch")
+
+    def _send(self, action: Action, verb: Verb) -> None:
+        self._errands.append(
+            Errand(action, verb, action.targets, partial(self._controlled, action))
+        )
+
+    # --- one turn of the engine: note, store, hand out --------------------------------------
+
+    def note(self, room: int, *, ended: bool) -> _Noted:
+        """Note in the ledger what is about to be done. `room` is for how many changed specs.
+
+        Once the run has ended only what makes fewer calls is begun: cancelling an old batch.
+        """
+        errands = [e for e in self._errands if not ended or e.verb is Verb.CANCEL]
+        begun: list[_Begun] = []
+        while self._waiting and not ended and len(begun) + len(self._preparing) < room:
+            begun.append(self._waiting.popleft())
+        noted = _Noted(errands, begun)
+        for name in {e.action.name for e in errands} | {b.action.name for b in begun}:
+            noted.before[name] = self.ledger.keep(name)
+        for errand in errands:
+            self._errands.remove(errand)
+            if errand.verb is Verb.CANCEL:
+                ids = [target.batch_id for target in errand.targets]
+                self.ledger.set_out_to_cancel(errand.action.name, ids)
+            if errand.action.replacement or errand.action.reason is Reason.REPLACED:
+                self.ledger.took_over(errand.action.name)
+        for each in begun:
+            self.ledger.begin_replacing(each.action, each.replacement)
+            if each.cancel_first:
+                self.ledger.remember_not_owed(each.action.name, each.not_owed)
+                self.ledger.set_out_to_cancel(each.action.name, each.cancel_first)
+        return noted
+
+    def take_back(self, noted: _Noted) -> None:
+        """Undo what was noted and could not be stored: nothing of it was done."""
+        for name, record in noted.before.items():
+            self.ledger.restore(name, record)
+        self._leave(noted.errands, "its record could not be stored")
+        for each in noted.begun:
+            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
+
+    def hand_out(self, noted: _Noted) -> None:
+        """Do what is stored now."""
+        for errand in noted.errands:
+            self._running.append(errand)
+            for target in errand.targets:
+                self.workers.control(errand, target.batch_id)
+        for each in noted.begun:
+            self._preparing[id(each.action)] = each
+            self.workers.prepare(self._preparation(each, noted.before[each.action.name]))
+
+    def let_go(self) -> None:
+        """Give up what was not begun."""
+        for each in self._waiting:
+            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
+        self._waiting.clear()
+        dropped = [errand for errand in self._errands if errand.verb is not Verb.CANCEL]
+        for errand in dropped:
+            self._errands.remove(errand)
+        self._leave(dropped, "the run ended first")
+
+    def finish(self) -> None:
+        """Tell of what the run leaves undone because its time is over."""
+        for each in (*self._waiting, *self._preparing.values()):
+            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
+        self._leave([*self._errands, *self._running], "the run ended first")
+
+    def _leave(self, errands: Iterable[Errand], why: str) -> None:
+        for errand in errands:
+            if errand.action.replacement is None:
+                self.outcomes.end(errand.action, _WHOLE, Ending.SKIPPED)
+            elif errand.verb is Verb.CANCEL:
+                self._not_cancelled(errand.action, why)
+            else:
+                self._not_resumed(errand.action, errand.targets, why)
+
+    def _preparation(self, each: _Begun, before: NameRecord | None) -> Preparation:
+        journal = before.replacing if before else None
+        by_lifecycle = before is not None and before.lifecycle is Lifecycle.PAUSED
+        olds = {target.batch_id for target in each.replacement.olds}
+        return Preparation(
+            action=each.action,
+            record=self.ledger.state.batches[each.action.name],
+            api=self.workers.api,
+            clock=self.workers.clock,
+            stop=self.workers.stop,
+            drain=self.drain,
+            timezones=self.timezones,
+            stopped=frozenset(olds if by_lifecycle else journal.paused if journal else ()),
+            cancel_first=each.cancel_first,
+        )
+
+    # --- what comes back ----------------------------------------------------------------------
+
+    def on_prepared(self, end: PreparationEnd) -> None:
+        """Go on after the old batches of a changed spec were stopped and read, or were not."""
+        begun = self._preparing.pop(id(end.action))
+        match end:
+            case NotPrepared(action, ending, message, hint):
+                self.outcomes.end(action, _WHOLE, ending, message=message, hint=hint)
+            case CancelFirst(_, batch_ids, not_owed):
+                begun.cancel_first, begun.not_owed = batch_ids, not_owed
+                self._waiting.appendleft(begun)
+                if self.workers.stop.is_set():
+                    self.let_go()
+            case Prepared(action, _, not_owed) if self.workers.stop.is_set():
+                self.ledger.remember_not_owed(action.name, not_owed)
+                self.outcomes.end(action, _WHOLE, Ending.SKIPPED)
+            case Prepared():
+                self._create(begun, end)
+            case _:
+                assert_never(end)
+
+    def _create(self, begun: _Begun, prepared: Prepared) -> None:
+        action = begun.action
+        self._begun[id(action)] = begun
+        self.ledger.remember_not_owed(action.name, prepared.not_owed)
+        for creation, contacts in zip(action.creations, prepared.share.contacts, strict=True):
+            request = replace(creation.request, contacts=contacts)
+            of = len(creation.request.contacts)
+            spec_contacts = of if of != len(contacts) else None
+            sized = replace(creation, request=request, spec_contacts=spec_contacts)
+            place = self.ledger.place(action, request.part)
+            if contacts:
+                begun.awaited.add(request.part)
+                self.desk.ready.append(Job(action, sized, place))
+            else:
+                self.ledger.complete(place, replace(sized, spec_contacts=of))
+                self.outcomes.end(
+                    action,
+                    request.part,
+                    Ending.DONE,
+                    message="nobody was left to call; no batch was created",
+                )
+        self._cancel_olds(begun)
+
+    def created(self, action: Action, part: int) -> None:
+        """Take note that the batch of a request is there."""
+        begun = self._begun.get(id(action))
+        if begun is not None:
+            begun.awaited.discard(part)
+            self._cancel_olds(begun)
+            return
+        record = self.ledger.state.record(action.name)
+        left = leftover(record) if record and _is_whole(record, action) else ()
+        if left and action.kind is not ActionKind.ADOPT:  # with an adoption they are planned for
+            cancel = replace(action, kind=ActionKind.CANCEL, reason=Reason.REPLACED, targets=left)
+            self._send(cancel, Verb.CANCEL)
+
+    def _cancel_olds(self, begun: _Begun) -> None:
+        """Cancel the old batches, once every request of the new generation has its batch."""
+        if begun.awaited:
+            return
+        action = begun.action
+        del self._begun[id(action)]
+        if not begun.replacement.olds:
+            self.ledger.took_over(action.name)
+            self.ledger.end_replacing(action.name)
+            return
+        self._errands.append(
+            Errand(
+                action, Verb.CANCEL, begun.replacement.olds, partial(self._olds_cancelled, action)
+            )
+        )
+
+    def _olds_cancelled(self, action: Action, problems: dict[str, str]) -> None:
+        if not problems:
+            self.ledger.end_replacing(action.name)
+            return
+        self._not_cancelled(action, "; ".join(sorted(problems.values())))
+
+    def _not_cancelled(self, action: Action, problem: str) -> None:
+        self.outcomes.end(
+            action,
+            _WHOLE,
+            Ending.FAILED,
+            message=f"the new batch is there, and the old one is not cancelled: {problem}",
+            hint="run again: reconciler apply (it cancels the old one; until then that is paused)",
+        )
+
+    def fell_through(self, action: Action, part: int) -> None:
+        """Resume what was paused for a batch that is certainly not created.
+
+        Where another request of the same generation is created, or may be, the old batches stay
+        paused: they still hold its people.
+        """
+        begun = self._begun.pop(id(action), None)
+        record = self.ledger.state.record(action.name)
+        if begun is None or record is None or record.replacing is None:
+            return
+        journal = record.replacing
+        standing = (
+            request
+            for generation in record.generations
+            if generation.generation == action.generation
+            for request in generation.requests
+            if request.part != part and request.status is not Status.COMPLETE
+        )
+        others = {
+            job.creation.request.part
+            for job in (*self.desk.ready, *self.desk.under_way.values())
+            if job.action is action
+        }
+        if begun.cancel_first or any(standing) or others:
+            return
+        targets = tuple(t for t in begun.replacement.olds if t.batch_id in journal.paused)
+        if not targets:
+            self.ledger.end_replacing(action.name)
+            return
+        self._errands.append(
+            Errand(action, Verb.RESUME, targets, partial(self._resumed, action, targets))
+        )
+
+    def _resumed(
+        self, action: Action, targets: tuple[Target, ...], problems: dict[str, str]
+    ) -> None:
+        if problems:
+            self._not_resumed(action, targets, "; ".join(sorted(problems.values())))
+            return
+        ids = ", ".join(target.batch_id for target in targets)
+        self.ledger.end_replacing(action.name)
+        self.outcomes.add_warning(action, f"batch {ids} goes on as before: it is resumed")
+
+    def _not_resumed(self, action: Action, targets: tuple[Target, ...], why: str) -> None:
+        ids = ", ".join(target.batch_id for target in targets)
+        self.outcomes.add_warning(
+            action, f"batch {ids} was paused for this and is not resumed: {why}"
+        )
+
+    def on_controlled(self, event: Controlled) -> None:
+        """Take note that an errand ended for one batch."""
+        event.errand.ended(event.batch_id, event.problem)
+        if not event.errand.open:
+            self._running.remove(event.errand)
+
+    def _controlled(self, action: Action, problems: dict[str, str]) -> None:
+        """Record what a lifecycle, a removed spec or a left-over batch came to."""
+        if problems:
+            self.outcomes.end(
+                action,
+                _WHOLE,
+                Ending.FAILED,
+                message="; ".join(sorted(problems.values())),
+                hint="run again: reconciler apply; or do it in the vendor's console",
+            )
+            return
+        match action.reason:
+            case Reason.REPLACED | Reason.ABANDONED:
+                self.ledger.end_replacing(action.name)
+            case Reason.REMOVED:
+                self.ledger.set_lifecycle(action.name, Lifecycle.CANCELLED)
+            case _ if action.spec is not None:
+                self.ledger.set_lifecycle(action.name, action.spec.lifecycle)
+        self.outcomes.end(action, _WHOLE, Ending.DONE, batch_id=action.batch_id)
+
+
+def _is_whole(record: NameRecord, action: Action) -> bool:
+    """Whether every request of an action's spec has its record in the current generation."""
+    parts = {request.part for request in record.current.requests}
+    return action.spec is None or {request.part for request in action.spec.requests} <= parts
+
+
+@dataclass
+class _Noted:
+    """What one turn noted. `before` holds the records of its names as they were."""
+
+    errands: list[Errand]
+    begun: list[_Begun]
+    before: dict[str, NameRecord | None] = field(default_factory=dict)

@@ -1,0 +1,219 @@
+"""A changed spec: which batches its new one takes the place of, and who is called. Pure.
+
+A batch cannot be edited, so a change makes a new generation. Whom that calls is `on_change`'s to
+say and `reconciler.plan.callees`' to work out; here it is decided whether it can be done at all,
+and what a reviewer has to be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reconciler.model import Lifecycle, OnChange
+from reconciler.plan.actions import Action, ActionKind, Callees, FieldChange, Reason, Replacement
+from reconciler.plan.callees import share
+from reconciler.plan.diff import field_changes
+from reconciler.plan.history import living, made, rolls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from reconciler.model import Request, Spec
+    from reconciler.plan.actions import Target
+    from reconciler.plan.callees import Share
+    from reconciler.plan.drafting import Drafting
+    from reconciler.state.document import NameRecord, RequestRecord
+
+
+@dataclass(frozen=True)
+class ChangePlanner:
+    """Plans what becomes of one name's batches when its spec says something else."""
+
+    draft: Drafting
+    record: NameRecord
+
+    def replace(self, spec: Spec, reason: Reason) -> Action:
+        """Plan a new generation for a spec that changed, or that was cancelled and is wanted."""
+        current = self.record.current
+        changes = field_changes(current, spec) if reason is Reason.CHANGED else ()
+        if spec.on_change is OnChange.FORBID:
+            what = (
+                "the spec changed"
+                if reason is Reason.CHANGED
+                else "its batch was cancelled and cannot be resumed"
+            )
+            forbidden = self.draft.blocked(
+                spec,
+                Reason.ON_CHANGE_FORBIDS,
+                f"{what}, and its on_change is `forbid`",
+                "undo the change, or set reconcile.on_change to say who is to be called",
+            )
+            return replace(forbidden, changes=changes)
+        generation = self.draft.free_generation(spec, after=current.generation)
+        return self._new_generation(
+            spec,
+            spec.requests,
+            generation,
+            reason,
+            spec.on_change,
+            changes=changes,
+        )
+
+    def go_on(
+        self, spec: Spec, missing: Sequence[Request], again: Mapping[int, RequestRecord]
+    ) -> Action:
+        """Plan the rest of a new generation that was begun and not brought to its end."""
+        begun = self.record.replacing
+        on_change = spec.on_change
+        if on_change is OnChange.FORBID:
+            on_change = begun.on_change if begun else OnChange.REMAINING
+        return self._new_generation(
+            spec,
+            missing,
+            self.record.current.generation,
+            Reason.NOT_CREATED if again else Reason.INCOMPLETE,
+            on_change,
+            again=again,
+        )
+
+    def _new_generation(
+        self,
+        spec: Spec,
+        requests: Sequence[Request],
+        generation: int,
+        reason: Reason,
+        on_change: OnChange,
+        *,
+        changes: tuple[FieldChange, ...] = (),
+        again: Mapping[int, RequestRecord] | None = None,
+    ) -> Action:
+        replacement = self._replacement(spec, generation, on_change, reason)
+        refused = self._refused(spec, generation, replacement)
+        if refused is not None:
+            return replace(refused, changes=changes)
+        counted = self._share(requests, generation, on_change)
+        action = self.draft.create(
+            spec,
+            requests,
+            generation,
+            reason,
+            kind=ActionKind.REPLACE,
+            calls=counted is None or counted.to_call > 0,
+            again=again,
+        )
+        if action.kind is not ActionKind.REPLACE:
+            return replace(action, changes=changes)
+        if replacement.reverts_to is not None:
+            action = replace(action, reason=Reason.REVERTED)
+        olds = replacement.olds
+        return replace(
+            action,
+            batch_id=olds[-1].batch_id if olds else self.record.current.requests[0].batch_id,
+            changes=changes,
+            targets=olds,
+            replacement=replacement,
+            callees=Callees(to_call=action.contacts, at_most=True)
+            if counted is None
+            else Callees(to_call=counted.to_call, called=counted.called, again=counted.again),
+            contact_changes=counted.changes if counted is not None else None,
+            message=_message(reason, replacement, counted),
+        )
+
+    def _replacement(
+        self, spec: Spec, generation: int, on_change: OnChange, reason: Reason
+    ) -> Replacement:
+        alive: tuple[Target, ...] = ()
+        begun = self.record.replacing
+        if on_change is not OnChange.ADDED:
+            alive = living(self.record, self.draft.facts.batches, before=generation)
+        paused = begun.paused if begun else ()
+        digests = [request.digest for request in spec.requests]
+        earlier = [
+            each.generation
+            for each in self.record.generations
+            if each.generation < generation
+            and [request.digest for request in each.requests] == digests
+        ]
+        return Replacement(
+            on_change=on_change,
+            olds=alive,
+            paused=self.record.lifecycle is Lifecycle.PAUSED
+            or bool(alive and {target.batch_id for target in alive} <= set(paused)),
+            reverts_to=earlier[-1] if earlier and reason is Reason.CHANGED else None,
+        )
+
+    def _refused(self, spec: Spec, generation: int, replacement: Replacement) -> Action | None:
+        """Refuse where somebody stopped the calls, or nobody can say who was called."""
+        facts = self.draft.facts
+        stopped = [
+            target.batch_id
+            for target in living(self.record, facts.batches, before=generation)
+            if (batch := facts.batches.get(target.batch_id)) is not None
+            and batch.status == "paused"
+        ]
+        ours = self.record.replacing.paused if self.record.replacing else ()
+        by_hand = [batch_id for batch_id in stopped if batch_id not in ours]
+        if by_hand and self.record.lifecycle is not Lifecycle.PAUSED:
+            return self.draft.blocked(
+                spec,
+                Reason.PAUSED_BY_HAND,
+                f"batch {', '.join(by_hand)} is paused and no spec asked for it: somebody stopped "
+                "these calls, or their campaign, and a new batch would go on with them",
+                "resume it in the vendor's console, then: reconciler apply; or say `lifecycle: "
+                "paused` in the spec",
+            )
+        gone = [
+            each.batch_id
+            for each in made(self.record, before=generation)
+            if each.batch_id in facts.contacts and facts.contacts[each.batch_id] is None
+        ]
+        if gone and replacement.on_change is not OnChange.EVERYONE:
+            return self.draft.blocked(
+                spec,
+                Reason.CALLED_UNKNOWN,
+                f"the API does not know batch {', '.join(gone)} any more, so nobody can say which "
+                "of its people were called",
+                "undo the change; or, to call all "
+                f"{spec.contacts:,} again, set reconcile.on_change to everyone",
+            )
+        return None
+
+    def _share(
+        self, requests: Sequence[Request], generation: int, on_change: OnChange
+    ) -> Share | None:
+        """Work out who is called; None while the API has not told everything it takes."""
+        contacts = self.draft.facts.contacts
+        if any(
+            contacts.get(each.batch_id) is None for each in made(self.record, before=generation)
+        ) and (on_change is not OnChange.EVERYONE or not contacts):
+            return None
+        return share(requests, rolls(self.record, contacts, before=generation), on_change)
+
+
+def _message(reason: Reason, replacement: Replacement, counted: Share | None) -> str:
+    """Say in words what becomes of the old batches and why this happens."""
+    parts = []
+    if replacement.reverts_to is not None:
+        parts.append(
+            f"the spec says again what generation {replacement.reverts_to} said; that takes no "
+            "call back, and whom it called stays called"
+        )
+    if reason is Reason.LIFECYCLE:
+        parts.append("its batch was cancelled and cannot be resumed, so a new one calls the rest")
+    if reason in {Reason.INCOMPLETE, Reason.NOT_CREATED}:
+        parts.append("an earlier run ended before the new batch was there; this goes on with it")
+    nobody = counted is not None and not counted.to_call
+    if nobody:
+        parts.append("nobody is left to call: no batch is created")
+    if replacement.olds:
+        then = "cancelled" if nobody else "cancelled once the new one is there"
+        parts.append(
+            f"the old batch is paused, its calls in flight are waited for, and it is {then}"
+        )
+    elif replacement.on_change is OnChange.ADDED:
+        parts.append("the old batch runs on; the new one calls only whom it does not have")
+    if counted is not None and counted.odd:
+        told = ", ".join(f"{status}: {count:,}" for status, count in counted.odd.items())
+        parts.append(f"contacts in a status this version does not know count as called ({told})")
+    return "; ".join(parts)

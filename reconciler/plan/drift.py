@@ -1,0 +1,58 @@
+"""Drift: where the API's batches are not as they are recorded. Told, and never undone. Pure.
+
+An operator who pauses or cancels a batch in the vendor's console has a reason, and knows more than
+a spec that was merged last week. So nothing here becomes an action.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Diagnostic, Lifecycle, Severity
+from reconciler.plan.history import living
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.observed import Batch
+    from reconciler.plan.facts import Facts
+    from reconciler.state.document import NameRecord, State
+
+
+def drift(state: State, facts: Facts) -> Iterator[Diagnostic]:
+    """Tell of every recorded batch that the API shows otherwise, as far as it was asked."""
+    for name in sorted(state.batches):
+        record = state.batches[name]
+        for target in living(record, {}):
+            if target.batch_id not in facts.batches:
+                continue
+            said = _difference(record, target.batch_id, facts.batches[target.batch_id])
+            if said:
+                message, hint = said
+                yield Diagnostic(Severity.WARNING, "", 0, 0, name, message, hint)
+
+
+def _difference(record: NameRecord, batch_id: str, batch: Batch | None) -> tuple[str, str] | None:
+    if batch is None:
+        return (
+            f"drift: the API does not know batch {batch_id} any more",
+            "ask the vendor what became of it; its record is kept",
+        )
+    ours = record.replacing.paused if record.replacing else ()
+    match record.lifecycle, batch.status:
+        case Lifecycle.ACTIVE, "paused" if batch_id not in ours:
+            return (
+                f"drift: batch {batch_id} is paused, and no spec asked for it; it is left as it is",
+                "to keep it so, say `lifecycle: paused`; to go on, resume it in the console",
+            )
+        case ((Lifecycle.ACTIVE | Lifecycle.PAUSED), "cancelled"):
+            return (
+                f"drift: batch {batch_id} was cancelled by somebody else; nobody in it is called",
+                "say `lifecycle: cancelled` in the spec, or remove the spec",
+            )
+        case ((Lifecycle.PAUSED | Lifecycle.CANCELLED), "in_progress"):
+            return (
+                f"drift: batch {batch_id} is calling, and its record says {record.lifecycle}",
+                f"stop it in the vendor's console: batch {batch_id}",
+            )
+    return None

@@ -1,0 +1,99 @@
+"""The batches that were made under one name, and what still lives of them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reconciler.observed import TERMINAL
+from reconciler.plan.actions import Target
+from reconciler.plan.callees import Roll
+from reconciler.state.document import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.observed import Batch, BatchContact
+    from reconciler.state.document import NameRecord, RequestRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A batch that exists by our record: of a request, or a second one of its key (`extra`)."""
+
+    target: Target
+    record: RequestRecord
+    extra: bool = False
+
+    @property
+    def batch_id(self) -> str:
+        """Its id."""
+        return self.target.batch_id
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether we cancelled it, or set out to."""
+        return self.extra or self.record.cancelled_at is not None
+
+
+def made(record: NameRecord, before: int | None = None) -> Iterator[Made]:
+    """Walk all batches of a name, those of the generations before one, the oldest first."""
+    for generation in record.generations:
+        if before is not None and generation.generation >= before:
+            return
+        for request in generation.requests:
+            number, part = generation.generation, request.part
+            for batch_id in request.duplicates:
+                yield Made(Target(batch_id, number, part), request, extra=True)
+            if request.batch_id is not None:
+                yield Made(Target(request.batch_id, number, part), request)
+
+
+def living(
+    record: NameRecord,
+    observed: Mapping[str, Batch | None],
+    before: int | None = None,
+) -> tuple[Target, ...]:
+    """Give the batches that may still call: created, not cancelled by us, not seen ended or gone.
+
+    `observed` is what the API says of batches, as far as it was asked; None says it has none such.
+    """
+    return tuple(
+        each.target
+        for each in made(record, before)
+        if not each.cancelled and not _ended(each.batch_id, observed)
+    )
+
+
+def _ended(batch_id: str, observed: Mapping[str, Batch | None]) -> bool:
+    if batch_id not in observed:
+        return False
+    batch = observed[batch_id]
+    return batch is None or batch.status in TERMINAL
+
+
+def rolls(
+    record: NameRecord,
+    contacts: Mapping[str, tuple[BatchContact, ...] | None],
+    before: int,
+) -> tuple[Roll, ...]:
+    """Give everyone in the batches before a generation, as far as the API tells."""
+    return tuple(
+        Roll(
+            each.batch_id,
+            people,
+            each.cancelled,
+            frozenset() if each.extra else frozenset(each.record.not_owed),
+        )
+        for each in made(record, before)
+        if (people := contacts.get(each.batch_id)) is not None
+    )
+
+
+def is_settled(record: NameRecord, generation: int) -> bool:
+    """Whether every recorded request of a generation has come to its end."""
+    return any(
+        each.generation == generation
+        and all(request.status is not Status.CREATING for request in each.requests)
+        for each in record.generations
+    )

@@ -1,0 +1,104 @@
+"""Recorded names without a spec: told, left alone, and cancelled only where asked for. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.model import Diagnostic, Severity
+from reconciler.plan.actions import Action, ActionKind, Reason
+from reconciler.plan.history import living
+from reconciler.plan.recorded import leftover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reconciler.plan.actions import Plan, Target
+    from reconciler.plan.facts import Facts
+    from reconciler.state.document import State
+
+LARGEST_SHARE = 3
+"""More than one in so many active batches is not pruned without a limit that says so."""
+
+
+def for_removed(
+    names: Iterable[str], state: State, facts: Facts, *, prune: bool
+) -> Iterator[Action]:
+    """Plan what becomes of removed specs' batches: with `prune` those that may call are cancelled.
+
+    What a newer batch took the place of is cancelled in any case: nobody is called less by it.
+    """
+    for name in names:
+        record = state.batches[name]
+        leftovers = leftover(record)
+        if leftovers:
+            yield _cancel(
+                name,
+                state,
+                leftovers,
+                Reason.REPLACED,
+                "a newer batch took its place, and an earlier run ended before it was cancelled",
+            )
+        done = {target.batch_id for target in leftovers}
+        alive = tuple(t for t in living(record, facts.batches) if t.batch_id not in done)
+        if prune and alive:
+            yield _cancel(
+                name,
+                state,
+                alive,
+                Reason.REMOVED,
+                "its spec was removed: nobody who still waits is called",
+            )
+
+
+def orphans(
+    names: Iterable[str], state: State, facts: Facts, *, prune: bool
+) -> Iterator[Diagnostic]:
+    """Tell of removed specs whose batches may still call."""
+    for name in names:
+        alive = living(state.batches[name], facts.batches)
+        if alive and not prune:
+            ids = ", ".join(target.batch_id for target in alive)
+            yield Diagnostic(
+                Severity.WARNING,
+                "",
+                0,
+                0,
+                name,
+                f"no spec any more; its batch {ids} is left alone",
+                "put the spec back, or cancel it: reconciler apply --prune",
+            )
+
+
+def too_many_pruned(plan: Plan, state: State, limit: int | None) -> str | None:
+    """Say why a plan prunes too much at once; None when it does not.
+
+    An empty checkout or a wrong directory looks like removed specs. `limit` is how many batches a
+    person said may go.
+    """
+    pruned = sum(len(a.targets) for a in plan.actions if a.reason is Reason.REMOVED)
+    active = sum(len(living(record, {})) for record in state.batches.values())
+    if limit is not None and pruned > limit:
+        return f"{pruned} batches would be cancelled, and --prune-limit allows {limit}"
+    if limit is None and pruned * LARGEST_SHARE > active:
+        return (
+            f"{pruned} of {active} recorded active batches would be cancelled, more than a third "
+            "at once"
+        )
+    return None
+
+
+def _cancel(
+    name: str, state: State, targets: tuple[Target, ...], reason: Reason, message: str
+) -> Action:
+    current = state.batches[name].current
+    return Action(
+        kind=ActionKind.CANCEL,
+        name=name,
+        reason=reason,
+        campaign_id=current.campaign_id,
+        contacts=sum(request.contacts for request in current.requests),
+        generation=current.generation,
+        batch_id=targets[-1].batch_id,
+        targets=targets,
+        message=message,
+    )
