@@ -16,7 +16,16 @@ from reconciler.apply.facts import gather, known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
 from reconciler.errors import ApiError
-from reconciler.observed import Batch, Campaign, Created, Listing, Outcome, Rejected, Unknown
+from reconciler.observed import (
+    Batch,
+    BatchContact,
+    Campaign,
+    Created,
+    Listing,
+    Outcome,
+    Rejected,
+    Unknown,
+)
 from reconciler.plan.facts import Rules
 from reconciler.plan.planner import make_plan
 from reconciler.state import codec
@@ -160,6 +169,8 @@ class FakeApi:
     gets: list[str] = field(default_factory=list)
     listings: list[str] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
+    controls: list[tuple[str, str]] = field(default_factory=list)
+    people: dict[str, tuple[BatchContact, ...]] = field(default_factory=dict)
     timezone: str | None = "UTC"
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -209,6 +220,10 @@ class FakeApi:
         )
         made = replace(made, **changes)  # type: ignore[arg-type]  # a test's own fields
         self.batches[made.batch_id] = made
+        self.people[made.batch_id] = tuple(
+            BatchContact(f"ct_{i}", person["phone_number"], "pending", person["call_variables"])
+            for i, person in enumerate(contacts)
+        )
         return made
 
     def put(self, *batches: Batch) -> None:
@@ -255,6 +270,32 @@ class FakeApi:
             if batch_id in self.gone:
                 raise RuntimeError("a bug of ours")
             self.batches[batch_id] = replace(self.batches[batch_id], status="cancelled")
+
+    def batch_contacts(
+        self, batch_id: str, *, status: str | None = None
+    ) -> tuple[BatchContact, ...]:
+        """Read everyone in a batch."""
+        with self._lock:
+            if batch_id in self.broken:
+                raise ApiError("the contacts do not answer")
+            people = self.people.get(batch_id, ())
+            return tuple(p for p in people if status in {None, p.status})
+
+    def pause(self, batch_id: str) -> None:
+        """Pause one batch."""
+        with self._lock:
+            self.controls.append(("pause", batch_id))
+            if batch_id in self.broken:
+                raise ApiError("the pause did not go through")
+            self.batches[batch_id] = replace(self.batches[batch_id], status="paused")
+
+    def resume(self, batch_id: str) -> None:
+        """Resume one batch."""
+        with self._lock:
+            self.controls.append(("resume", batch_id))
+            if batch_id in self.broken:
+                raise ApiError("the resume did not go through")
+            self.batches[batch_id] = replace(self.batches[batch_id], status="in_progress")
 
     def live(self) -> list[Batch]:
         """Give the batches that call people."""
