@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Prove that token, API and state work, before any call.",
     "schema": "Write the JSON Schemas that editors and checks use.",
     "sandbox": "Serve the embedded API: a stand-in that calls nobody.",
+    "github": "Tell pull requests and issues, in a workflow on GitHub.",
 }
 """Command → its help line, the same as in the command's own module (a test compares them)."""
 

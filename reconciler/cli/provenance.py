@@ -54,6 +54,22 @@ def _git(directory: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def parents(directory: Path) -> tuple[str, ...]:
+    """Give the commits that the one checked out was made from; empty where none is known.
+
+    Those that a shallow clone lacks are named all the same.
+    """
+    return tuple(_git(directory, "show", "--no-patch", "--format=%P", "HEAD").split())
+
+
+def default_branch(directory: Path) -> str | None:
+    """Give the branch that a clone's remote begins with, else the one checked out."""
+    told = _git(directory, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").strip()
+    if told:
+        return told.removeprefix("origin/")
+    return _git(directory, "symbolic-ref", "--quiet", "--short", "HEAD").strip() or None
+
+
 def is_tracked(path: Path) -> bool:
     """Whether git has a file in its index, be it here or not; False where there is no git."""
     command = ["git", "-C", str(path.parent), "ls-files", "--error-unmatch", "--", path.name]

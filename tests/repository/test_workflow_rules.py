@@ -36,7 +36,7 @@ def test_actions_are_pinned_by_commit(committed: tuple[Path, ...]) -> None:
         for path in committed
         if path.suffix in {".yml", ".yaml"}
         for found in USES.finditer(path.read_text("utf-8", errors="replace"))
-        if not found["action"].startswith("./")
+        if not found["action"].startswith(("./", "$/"))
         and not (
             re.search(r"@[0-9a-f]{40}$", found["action"])
             and re.match(r"\s+#\s*v\d+(?:\.\d+)*\s*$", found["rest"])
