@@ -253,15 +253,13 @@ class Replacer:
             return
         action = begun.action
         del self._begun[id(action)]
-        if not begun.replacement.olds:
+        olds = tuple(t for t in begun.replacement.olds if t.batch_id not in begun.cancel_first)
+        if not olds:
             self.ledger.took_over(action.name)
             self.ledger.end_replacing(action.name)
             return
-        self._errands.append(
-            Errand(
-                action, Verb.CANCEL, begun.replacement.olds, partial(self._olds_cancelled, action)
-            )
-        )
+        ended = partial(self._olds_cancelled, action)
+        self._errands.append(Errand(action, Verb.CANCEL, olds, ended))
 
     def _olds_cancelled(self, action: Action, problems: dict[str, str]) -> None:
         if not problems:

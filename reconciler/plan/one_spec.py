@@ -46,9 +46,14 @@ class SpecPlanner:
             )
             return (refused,)
         record = self.draft.state.record(spec.name)
-        if record is None:
-            return (self._for_new(spec),)
-        return tuple(RecordedPlanner(self.draft).actions(spec, record, again))
+        if record is not None:
+            return tuple(RecordedPlanner(self.draft).actions(spec, record, again))
+        action = self._for_new(spec)
+        if action.moved_from is None:
+            return (action,)
+        moved = self.draft.state.batches[action.moved_from]
+        then = RecordedPlanner(self.draft).actions(spec, moved, {})
+        return (action, *(each for each in then if each.kind is not ActionKind.NONE))
 
     def _names_another_organization(self, spec: Spec) -> bool:
         ours = self.draft.rules.organization_id

@@ -116,7 +116,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Progress:
-    """Where one batch stands. `clock` is the time of the last event; `cursor` the next contact."""
+    """Where one batch stands. `clock` is the time of the last event; `cursor` the next contact.
+
+    `skipped` are positions from the cursor on whom a person took out.
+    """
 
     status: str
     clock: float
@@ -124,6 +127,13 @@ class Progress:
     active: list[Call] = field(default_factory=list)
     queue: list[Again] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    skipped: set[int] = field(default_factory=set)
+
+    def pass_over(self) -> None:
+        """Move the cursor to the next contact that nobody took out."""
+        while self.cursor in self.skipped:
+            self.skipped.discard(self.cursor)
+            self.cursor += 1
 
     def count(self, status: str, by: int) -> None:
         """Move one status's counter."""
@@ -194,6 +204,36 @@ def cancel(progress: Progress, now: float) -> Effects:
     return effects
 
 
+def skip(progress: Progress, position: int) -> Effects | None:
+    """Take out one contact who waits, as a person does in the console; None when nobody waits."""
+    effects = Effects()
+    again = next((each for each in progress.queue if each.position == position), None)
+    if again is not None:
+        progress.queue.remove(again)
+        heapq.heapify(progress.queue)
+        progress.count("followup_scheduled" if again.retries == 0 else "retrying", -1)
+    elif position >= progress.cursor and position not in progress.skipped:
+        again = Again(0.0, position, 0, 0, 0)
+        progress.skipped.add(position)
+        progress.pass_over()
+        progress.count("pending", -1)
+    else:
+        return None
+    progress.count("skipped", 1)
+    tried = max(0, again.attempt - 1)
+    effects.contacts[position] = ContactChange(
+        status="skipped",
+        retry_count=max(0, tried - again.follow_ups),
+        follow_up_count=again.follow_ups,
+        latest_retry_count=again.retries,
+        last_attempted_at=None,
+        next_retry_at=None,
+        ring_at=None,
+        position=position,
+    )
+    return effects
+
+
 def counters(
     counts: Mapping[str, int], active: Sequence[Sequence[Any]], now: float
 ) -> dict[str, int]:
@@ -229,6 +269,7 @@ def _dispatch(plan: Plan, progress: Progress, effects: Effects) -> None:
         elif progress.cursor < plan.total:
             again = Again(now, progress.cursor, 0, 0, 0)
             progress.cursor += 1
+            progress.pass_over()
             source = "pending"
         else:
             return

@@ -40,6 +40,7 @@ def control_routes(faults: FaultBook, journal: Journal, oracle: Oracle) -> list[
         Route("/batches", handlers.batches, methods=["GET"]),
         Route("/dials", handlers.dials, methods=["GET"]),
         Route("/advance", handlers.advance, methods=["POST"]),
+        Route("/skip", handlers.skip, methods=["POST"]),
     ]
 
 
@@ -118,6 +119,14 @@ class _Control:
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or seconds < 0:
             return _refused("seconds must be a number, not negative")
         return JSONResponse({"now": self._oracle.advance(seconds).isoformat()})
+
+    async def skip(self, request: Request) -> Response:
+        data = await _object(request)
+        batch_id, number = data.get("batch_id"), data.get("phone_number")
+        if not (isinstance(batch_id, str) and isinstance(number, str)):
+            return _refused("batch_id and phone_number must be texts")
+        skipped = self._oracle.skip(batch_id, number)
+        return JSONResponse({"skipped": skipped}, 200 if skipped else 404)
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def load(connection: sqlite3.Connection, number: int) -> tuple[calling.Plan, cal
         active=[calling.Call(*call) for call in json.loads(row["active"])],
         queue=[calling.Again(*again) for again in saved["queue"]],
         counts=json.loads(row["counts"]),
+        skipped=set(saved.get("skipped", ())),
     )
     return plan, progress
 
@@ -133,4 +134,5 @@ def save(
 
 def dumped(progress: calling.Progress) -> str:
     """Write the part of a batch's progress that has no column of its own."""
-    return json.dumps({"clock": progress.clock, "cursor": progress.cursor, "queue": progress.queue})
+    saved = {"clock": progress.clock, "cursor": progress.cursor, "queue": progress.queue}
+    return json.dumps({**saved, "skipped": sorted(progress.skipped)})

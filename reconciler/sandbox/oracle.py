@@ -110,6 +110,10 @@ class Oracle:
         """Give the simulated time."""
         return _moment(self._database.now())
 
+    def skip(self, batch_id: str, phone_number: str) -> bool:
+        """Take out somebody who waits, as a person can in the vendor's console."""
+        return self._store.skip(batch_id, phone_number)
+
     def advance(self, seconds: float) -> datetime:
         """Move the simulated time on and give what it is now."""
         self._database.advance(seconds)

@@ -136,6 +136,10 @@ class Sandbox:
         """Give the simulated time, aware."""
         return self._oracle.now()
 
+    def skip(self, batch_id: str, phone_number: str) -> bool:
+        """Take out somebody who waits, as a person can in the console; False when nobody waits."""
+        return self._oracle.skip(batch_id, phone_number)
+
     def advance(self, seconds: float) -> datetime:
         """Move the simulated time on; calls and late arrivals up to then have then happened."""
         return self._oracle.advance(seconds)

@@ -179,6 +179,26 @@ class Store:
             ledger.settle(connection, now, row.campaign_id)
         return self.batch(batch_id)
 
+    def skip(self, batch_id: str, phone_number: str) -> bool:
+        """Take one contact out of a batch who waits to be called; False when there is none."""
+        row = self.batch(batch_id)
+        if row is None:
+            return False
+        with self.moment(row.campaign_id) as (connection, now):
+            found = connection.execute(
+                "SELECT position FROM contacts WHERE batch = ? AND phone_number = ?",
+                (row.number, phone_number),
+            ).fetchone()
+            plan, progress = ledger.load(connection, row.number)
+            effects = None
+            if found is not None and progress.status not in calling.TERMINAL:
+                effects = calling.skip(progress, found["position"])
+            if effects is None:
+                return False
+            ledger.save(connection, plan, progress, effects)
+            ledger.settle(connection, now, row.campaign_id)
+        return True
+
     def contacts(
         self, number: int, *, status: str | None = None, skip: int = 0, limit: int = -1
     ) -> list[sqlite3.Row]:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
 
 import pytest
 
 from reconciler.sandbox import Sandbox
+from reconciler.sandbox.campaigns import campaign
+from reconciler.sandbox.hours import WEEKDAYS
 from tests.watch.conftest import MORNING, PREFIX, TOKEN, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+MINUTE = campaign("cmp_minute", "A minute a day", "UTC", hours=("06:00", "06:01"), days=WEEKDAYS)
+"""Calls go out in the first minute of the simulated day; then all that was begun can be looked at
+in peace."""
 
 
 @dataclass
@@ -50,8 +60,43 @@ class Office(World):
                     for contact in batch.contacts
                 },
             }
-            for batch in sorted(self.sandbox.batches(), key=lambda b: (b.created_at, b.batch_id))
+            for batch in self.sandbox.batches()
         ]
+
+    def control(self, batch_id: str, verb: str) -> None:
+        """Do as an operator does in the vendor's console."""
+        request = Request(  # noqa: S310 - the sandbox's own address
+            f"{self.sandbox.url}/batches/{batch_id}/{verb}",
+            method="POST",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+        )
+        with urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+            assert answer.status == 200
+
+    def skip(self, batch_id: str, person: int) -> None:
+        """Skip one person by hand, which the documented API has no call for."""
+        assert self.sandbox.skip(batch_id, f"{PREFIX}{person:05d}")
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        """Have requests fail."""
+        self.sandbox.faults.add_all(list(rules))
+
+    @contextmanager
+    def time_passes(self, speed: float) -> Iterator[None]:
+        """Let the simulated time run for as long as the context lasts."""
+        done = threading.Event()
+
+        def run() -> None:
+            while not done.wait(0.02):
+                self.sandbox.advance(seconds=0.02 * speed)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def dialled(self) -> list[int]:
         """Give whom phones rang for, each time."""
@@ -80,6 +125,7 @@ def office(
     for name in ("GRAINE_ORG_ID", "GRAINE_TIMEOUT"):
         monkeypatch.delenv(name, raising=False)
     with Sandbox(token=TOKEN, now=MORNING, speed=0) as sandbox:
+        sandbox.add_campaign(MINUTE)
         monkeypatch.setenv("GRAINE_API_URL", sandbox.url)
         monkeypatch.setenv("GRAINE_API_KEY", TOKEN)
         monkeypatch.setenv("COLUMNS", "100")
