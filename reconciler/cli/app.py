@@ -26,14 +26,12 @@ COMMANDS: Mapping[str, str] = {
     "resolve": "Settle a batch in doubt by hand.",
     "adopt": "Record a batch that already exists.",
     "doctor": "Prove that token, API and state work, before any call.",
+    "init": "Set up a repository: workflows, schemas, an example.",
     "schema": "Write the JSON Schemas that editors and checks use.",
     "sandbox": "Serve the embedded API: a stand-in that calls nobody.",
     "github": "Tell pull requests and issues, in a workflow on GitHub.",
 }
 """Command → its help line, the same as in the command's own module (a test compares them)."""
-
-PLANNED = ("init",)
-"""Commands that are designed, and that some hints name, but that this version does not have."""
 
 
 class LazyGroup(click.Group):
@@ -55,8 +53,6 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may have been meant."""
-        if args and args[0] in PLANNED and args[0] not in COMMANDS:
-            raise click.UsageError(f"'{args[0]}' is planned and not in this version.", ctx)
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib  # noqa: PLC0415 - only for a typo
 

@@ -55,9 +55,9 @@ def _git(directory: Path, *arguments: str) -> str:
 
 
 def parents(directory: Path) -> tuple[str, ...]:
-    """Give the commits that the one checked out was made from; empty where none is known.
+    """Give the commits that the one checked out was made from.
 
-    Those that a shallow clone lacks are named all the same.
+    Empty where none is known: in a clone that is too shallow to have them, too.
     """
     return tuple(_git(directory, "show", "--no-patch", "--format=%P", "HEAD").split())
 
@@ -68,6 +68,12 @@ def default_branch(directory: Path) -> str | None:
     if told:
         return told.removeprefix("origin/")
     return _git(directory, "symbolic-ref", "--quiet", "--short", "HEAD").strip() or None
+
+
+def cloned_from(directory: Path) -> tuple[str, str]:
+    """Give the address that a clone came from and the commit it is at; empty where not known."""
+    url = _git(directory, "remote", "get-url", "origin").strip()
+    return url, _git(directory, "rev-parse", "--verify", "--quiet", "HEAD").strip()
 
 
 def is_tracked(path: Path) -> bool:

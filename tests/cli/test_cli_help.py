@@ -9,7 +9,7 @@ import click
 import pytest
 
 from reconciler import __version__
-from reconciler.cli.app import COMMANDS, PLANNED, app
+from reconciler.cli.app import COMMANDS, app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,14 +90,6 @@ def test_slips_of_the_keyboard(cli: Cli) -> None:
     assert cli.run("apply", "--plan", "plan.json") == 64
     assert cli.run("resolve") == 64
     cli.said("slips")
-
-
-@pytest.mark.parametrize("name", PLANNED)
-def test_a_planned_command_says_that_it_is_not_there_yet(cli: Cli, name: str) -> None:
-    """A command that some hint names, and that is still to come, is not called a slip."""
-    assert name not in COMMANDS, "it is there now: take it out of PLANNED"
-    assert cli.run(name) == 64
-    assert "planned and not in this version" in cli.stderr
 
 
 def test_no_batches_directory(cli: Cli) -> None:
