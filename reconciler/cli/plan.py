@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli.options import Pruning, format_option, prune_options, state_options
+from reconciler.cli.screen import show_plan
 from reconciler.cli.session import Session, StateOptions
-from reconciler.cli.wording import as_typed, tell_of_the_sandbox
+from reconciler.cli.wording import tell_of_the_sandbox
 from reconciler.errors import ExitCode, InvalidSpecs
 
 if TYPE_CHECKING:
@@ -41,15 +43,24 @@ def command(
 ) -> int:
     """Show what apply would do, and whom it would call. Changes nothing.
 
-    Without GRAINE_API_KEY, or with --offline, it plans from the specs and the state alone.
+    Without GRAINE_API_KEY, or with --offline, it plans from the specs and the state alone, and
+    says where it could not know.
+
+    People who were called already and would be called again are told first. When all have been
+    called is an estimate within the campaign's working hours; `average_call` in reconciler.yaml
+    says how long a call takes.
+
+    With --format markdown it is a comment for a pull request. Its hash, also in the JSON, stands
+    for what is begun and for whom: it is the same tomorrow if that is the same.
 
     \b
     Examples:
       reconciler plan
       reconciler plan --out plan.json && reconciler apply --plan plan.json
       reconciler plan --format json --detailed-exitcode
+      reconciler plan --format markdown > comment.md
     """
-    from reconciler.render import markdown, structured, text  # noqa: PLC0415 - when it runs
+    from reconciler.render import structured  # noqa: PLC0415 - when it runs
 
     offline = options.pop("offline")
     pruning = Pruning(options.pop("prune"), options.pop("prune_limit"))
@@ -57,21 +68,44 @@ def command(
     try:
         plan = _plan(session, offline=offline, pruning=pruning)
     except InvalidSpecs as error:
-        if output == "json":
-            click.echo(structured.dumps(structured.failure_document(error.diagnostics)), nl=False)
+        _tell_of_mistakes(error, output, root)
         raise
     if out is not None:
         _save(out, structured.dumps(structured.saved_plan_document(plan)))
-    match output:
-        case "json":
-            click.echo(structured.dumps(structured.plan_document(plan)), nl=False)
-        case "markdown":
-            click.echo(markdown.plan_markdown(plan, session.clock.now()), nl=False)
-        case _:
-            click.echo(as_typed(text.plan_text(plan, session.clock.now())), nl=False)
+    _show(plan, session, output, root)
     if plan.errors:
         return ExitCode.FAILED
     return ExitCode.CHANGES_PENDING if detailed_exitcode and plan.pending else ExitCode.DONE
+
+
+def _show(plan: Plan, session: Session, output: str, root: Path) -> None:
+    now = session.clock.now()
+    average_call = timedelta(seconds=session.settings.average_call)
+    match output:
+        case "json":
+            from reconciler.render import structured  # noqa: PLC0415 - when it is asked for
+
+            document = structured.plan_document(plan, now=now, average_call=average_call)
+            click.echo(structured.dumps(document), nl=False)
+        case "markdown":
+            from reconciler.render.markdown import plan_markdown  # noqa: PLC0415 - as above
+
+            comment = plan_markdown(plan, now, root=str(root), average_call=average_call)
+            click.echo(comment, nl=False)
+        case _:
+            show_plan(plan, now, average_call)
+
+
+def _tell_of_mistakes(error: InvalidSpecs, output: str, root: Path) -> None:
+    """Write what stands in for a plan that cannot be made, for programs and for comments."""
+    if output == "json":
+        from reconciler.render import structured  # noqa: PLC0415 - when it is asked for
+
+        click.echo(structured.dumps(structured.failure_document(error.diagnostics)), nl=False)
+    elif output == "markdown":
+        from reconciler.render.markdown import failure_markdown  # noqa: PLC0415 - as above
+
+        click.echo(failure_markdown(error.diagnostics, root=str(root)), nl=False)
 
 
 def _plan(session: Session, *, offline: bool, pruning: Pruning) -> Plan:

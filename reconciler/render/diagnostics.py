@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reconciler.render.escape import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -20,10 +22,10 @@ def as_text(diagnostics: Iterable[Diagnostic]) -> str:
     """
     lines = []
     for one in diagnostics:
-        parts = [_place(one), one.severity, one.field, one.message]
-        lines.append(": ".join(str(part) for part in parts if part))
+        parts = [place(one), one.severity, one.field, one.message]
+        lines.append(": ".join(printable(str(part)) for part in parts if part))
         if one.hint:
-            lines.append(f"  hint: {one.hint}")
+            lines.append(f"  hint: {printable(one.hint)}")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -61,7 +63,7 @@ def as_github(diagnostics: Iterable[Diagnostic]) -> str:
     return "".join(lines)
 
 
-def _place(one: Diagnostic) -> str:
+def place(one: Diagnostic) -> str:
     """Write as much of file, line and column as is known."""
     if not one.file or not one.line:
         return one.file

@@ -38,12 +38,39 @@ class ProblemDocument(TypedDict):
     message: str
 
 
+class ContactChangesDocument(TypedDict):
+    """How many people differ from those of the batches before. Examples are masked."""
+
+    added: int
+    removed: int
+    changed: int
+    examples: list[str]
+
+
+class ReplacementDocument(TypedDict):
+    """How a changed spec's new batch takes the place of earlier ones.
+
+    `batches` are those that are paused first and cancelled afterwards. `reverts_to` is the earlier
+    generation that the spec says again.
+    """
+
+    on_change: Literal["remaining", "everyone", "added", "forbid"]
+    batches: list[str]
+    reverts_to: int | None
+
+
 class ActionDocument(TypedDict):
     """What is, or was, done about one name.
 
-    `contacts` is how many people the batch has, `people` how many are called by this action.
-    `starts_at` is in UTC; `arm_delay` is in seconds after the creation. The fields from `outcome`
-    on are there after an apply.
+    `contacts` is how many people the batch has, `people` how many are called by this action,
+    `called_again` how many of those were called before. `already_called` counts the people of a
+    changed spec who were called before, be they called again or not. With `at_most` the API was not
+    asked: `people` and `called_again` are upper bounds, and `already_called` is left out.
+
+    `starts_at` is in UTC; `arm_delay` is in seconds after the creation. `first_call` and
+    `last_call_about` are estimated within the campaign's working hours, in UTC, null where nobody
+    can tell. `targets` are existing batches that are paused, resumed or cancelled. The fields from
+    `outcome` on are there after an apply.
     """
 
     name: str
@@ -54,14 +81,22 @@ class ActionDocument(TypedDict):
     campaign_id: str
     contacts: int
     people: int
+    called_again: NotRequired[int]
+    already_called: NotRequired[int]
+    at_most: NotRequired[bool]
     generation: int
     scheduled_start: str | None
     starts_at: str | None
     arm_delay: NotRequired[float]
+    first_call: NotRequired[str | None]
+    last_call_about: NotRequired[str | None]
     file: NotRequired[str]
     batch_id: NotRequired[str | None]
+    targets: NotRequired[list[str]]
     moved_from: NotRequired[str]
+    replaces: NotRequired[ReplacementDocument]
     changes: NotRequired[list[ChangeDocument]]
+    contact_changes: NotRequired[ContactChangesDocument]
     message: NotRequired[str]
     hint: NotRequired[str]
     outcome: NotRequired[
@@ -80,13 +115,21 @@ class StateReference(TypedDict):
 
 
 class PlanDocument(TypedDict):
-    """A plan, or with `outcomes` what an apply did. `actions` lists everything but none."""
+    """A plan, or with `outcomes` what an apply did. `actions` lists everything but none.
+
+    `people` is how many are called, `called_again` how many of them were called before; with
+    `at_most` both are upper bounds. `plan_hash` stands for all that a reviewer agrees to: it does
+    not change with time, counters or the order in files.
+    """
 
     format_version: Literal["1.0"]
     actions: list[ActionDocument]
     summary: dict[str, int]
     diagnostics: list[DiagnosticDocument]
+    plan_hash: NotRequired[str]
     people: NotRequired[int]
+    called_again: NotRequired[int]
+    at_most: NotRequired[bool]
     offline: NotRequired[bool]
     state: NotRequired[StateReference]
     essence: NotRequired[list[dict[str, Any]]]

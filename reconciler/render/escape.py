@@ -12,9 +12,9 @@ import html
 import re
 import unicodedata
 
-_LINE_BREAKS = re.compile(r"\s+")
+_LINE_BREAKS = re.compile(r"[^\S ]+")
 _SPECIAL = re.compile(
-    r"(?P<syntax>[\\`*_{}\[\]<>&|~!]|^[+-]|^\d+(?=[.)]))"
+    r"(?P<syntax>[\\`*{}\[\]<>&|~!]|(?<![^\W_])_|_(?![^\W_])|^[+-]|^\d+(?=[.)]))"
     r"|(?P<later>[@#$]|:(?=//|[\w+-]*[a-z][\w+-]*:|[+-]1:)|(?<=www)\.|(?<=\bGH)-)",
     re.IGNORECASE,
 )

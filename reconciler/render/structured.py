@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from reconciler.plan.actions import ActionKind
+from reconciler.plan.estimate import estimate
+from reconciler.plan.fingerprint import plan_hash
 from reconciler.render.diagnostics import as_json
+from reconciler.render.telling import again_of, called_again
 from reconciler.state.codec import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from reconciler.apply.report import Report, Result
     from reconciler.model import Diagnostic
@@ -27,13 +31,29 @@ def dumps(document: Any) -> str:
     return orjson.dumps(document, option=options).decode()
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """Give a plan as the contract has it. `actions` lists everything but none."""
+def plan_document(
+    plan: Plan, *, now: datetime | None = None, average_call: timedelta | None = None
+) -> dict[str, Any]:
+    """Give a plan as the contract has it. `actions` lists everything but none.
+
+    With the time and how long a call takes, it estimates when calls go out.
+    """
+    actions = [_action(action) for action in plan.pending]
+    if now is not None and average_call is not None:
+        estimates = estimate(plan, now, average_call)
+        for document in actions:
+            of = estimates.get(document["name"]) if document["people"] else None
+            if of is not None:
+                document["first_call"] = of.first_call
+                document["last_call_about"] = of.last_call
     return {
         "format_version": FORMAT_VERSION,
-        "actions": [_action(action) for action in plan.pending],
+        "plan_hash": plan_hash(plan),
+        "actions": actions,
         "summary": plan.summary(),
         "people": plan.people,
+        "called_again": called_again(plan),
+        "at_most": plan.at_most,
         "offline": plan.offline,
         "state": {"lineage": plan.lineage, "serial": plan.serial},
         "diagnostics": as_json(plan.diagnostics),
@@ -107,13 +127,17 @@ def _action(action: Action) -> dict[str, Any]:
         "campaign_id": action.campaign_id,
         "contacts": action.contacts,
         "people": action.people,
+        **_callees(action),
         "generation": action.generation,
         "scheduled_start": action.scheduled_start,
         "starts_at": action.starts_at,
         "arm_delay": action.arm_delay.total_seconds() if action.creations else 0,
         "file": action.spec.file if action.spec else None,
         "batch_id": action.batch_id,
+        "targets": [target.batch_id for target in action.targets],
         "moved_from": action.moved_from,
+        "replaces": _replacement(action),
+        "contact_changes": _contact_changes(action),
         "changes": [
             {"field": change.field, "before": change.before, "after": change.after}
             for change in action.changes
@@ -121,8 +145,43 @@ def _action(action: Action) -> dict[str, Any]:
         "message": action.message,
         "hint": action.hint,
     }
-    optional = ("arm_delay", "batch_id", "moved_from", "changes", "message", "hint", "file")
+    optional = (
+        *("arm_delay", "batch_id", "targets", "moved_from", "replaces", "changes"),
+        *("contact_changes", "message", "hint", "file"),
+    )
     return {k: v for k, v in document.items() if k not in optional or v}
+
+
+def _callees(action: Action) -> dict[str, Any]:
+    """Tell who of a changed spec's people is called; of any other there is nothing to tell."""
+    callees = action.callees
+    if callees is None:
+        return {}
+    counts: dict[str, Any] = {"called_again": again_of(action), "at_most": callees.at_most}
+    return counts if callees.at_most else {**counts, "already_called": callees.called}
+
+
+def _replacement(action: Action) -> dict[str, Any] | None:
+    replacement = action.replacement
+    if replacement is None:
+        return None
+    return {
+        "on_change": replacement.on_change.value,
+        "batches": [target.batch_id for target in replacement.olds],
+        "reverts_to": replacement.reverts_to,
+    }
+
+
+def _contact_changes(action: Action) -> dict[str, Any] | None:
+    changes = action.contact_changes
+    if changes is None:
+        return None
+    return {
+        "added": changes.added,
+        "removed": changes.removed,
+        "changed": changes.changed,
+        "examples": list(changes.examples),
+    }
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def state_table(state: State) -> str:
             name,
             str(record.current.generation),
             request.status.value,
-            request.batch_id or "(in doubt)",
+            request.batch_id or ("(in doubt)" if request.in_doubt else "(nobody left to call)"),
             f"{request.contacts:,}",
             record.current.campaign_id,
         )
@@ -44,6 +44,13 @@ def state_table(state: State) -> str:
 def record_text(name: str, record: NameRecord) -> str:
     """Show everything recorded under a name, newest generation first."""
     lines = [f"{name}, lifecycle {record.lifecycle}"]
+    begun = record.replacing
+    if begun is not None:
+        lines.append(
+            f"generation {begun.generation} is taking the place of "
+            f"{', '.join(begun.olds) or 'nothing'} ({begun.on_change}) since "
+            f"{begun.begun_at:%Y-%m-%d %H:%M:%S} UTC"
+        )
     for generation in reversed(record.generations):
         commit = f" at commit {generation.source.commit[:12]}" if generation.source.commit else ""
         lines.append(
@@ -56,8 +63,9 @@ def record_text(name: str, record: NameRecord) -> str:
 
 
 def _request_facts(request: RequestRecord) -> Iterator[tuple[str, str]]:
-    batch = request.batch_id or "not known: in doubt"
-    yield "batch", f"{batch} ({people(request.contacts)})"
+    none = "not known: in doubt" if request.in_doubt else "none: nobody was left to call"
+    spec = f" of {request.spec_contacts:,} in the spec" if request.spec_contacts else ""
+    yield "batch", f"{request.batch_id or none} ({people(request.contacts)}{spec})"
     yield "status", request.status.value
     yield "key", request.key
     yield "digest", request.digest
@@ -70,6 +78,9 @@ def _request_facts(request: RequestRecord) -> Iterator[tuple[str, str]]:
         yield "in doubt", request.unknown
     if request.recorded_at and request.recorded_by:
         yield "recorded", f"{request.recorded_at:%Y-%m-%d %H:%M:%S} UTC ({request.recorded_by})"
+    if request.cancelled_at:
+        kept = f"; {len(request.not_owed):,} of it not to be called again" * bool(request.not_owed)
+        yield "cancelled", f"{request.cancelled_at:%Y-%m-%d %H:%M:%S} UTC, by us{kept}"
     for decision in request.audit:
         reason = f": {decision.why}" if decision.why else ""
         yield "by hand", f"{decision.at:%Y-%m-%d %H:%M} UTC, {decision.who} {decision.said}{reason}"

@@ -15,10 +15,8 @@ from reconciler.plan.actions import ActionKind, Reason
 from reconciler.plan.estimate import not_calling
 from reconciler.render.escape import printable, shortened
 from reconciler.render.words import (
-    NOT_CARRIED_OUT,
     counted,
     how_soon,
-    is_refused,
     moment,
     people,
     span,
@@ -95,10 +93,26 @@ def summary(plan: Plan) -> list[str]:
 
 def calls(plan: Plan) -> str:
     """Say how many people a plan calls, and how soon. A sentence without its full stop."""
+    waiting = resumed(plan)
     if not plan.people:
-        return "Nobody will be called"
-    told = f"{people(plan.people)} will be called{how_soon(plan)}"
-    return f"Up to {told}" if plan.at_most else told
+        return f"Nobody new will be called, but {waiting}" if waiting else "Nobody will be called"
+    told = f"{people_called(plan)} will be called{how_soon(plan)}"
+    return f"{told}, and {waiting}" if waiting else told
+
+
+def people_called(plan: Plan) -> str:
+    """Say how many people a plan calls: `Up to 38 people`."""
+    return f"Up to {people(plan.people)}" if plan.at_most else people(plan.people)
+
+
+def resumed(plan: Plan) -> str:
+    """Say who is called because batches are resumed; nobody was asked how many still wait there."""
+    actions = [action for action in plan.pending if action.kind is ActionKind.RESUME]
+    if not actions:
+        return ""
+    batches = sum(max(1, len(action.targets)) for action in actions)
+    count = sum(action.contacts for action in actions)
+    return f"up to {people(count)} who still wait in {counted(batches, 'resumed batch')}"
 
 
 def again_of(action: Action) -> int:
@@ -173,8 +187,6 @@ def _reasons(action: Action, plan: Plan) -> Iterator[Fact]:
         yield Fact("where", f"{late.file}:{late.line}:{late.column}")
     if action.message:
         yield Fact("why", printable(action.message), Tone.QUIET)
-    if is_refused(action):
-        yield Fact("but", NOT_CARRIED_OUT, Tone.WARNING)
     if action.hint:
         yield Fact("hint", printable(action.hint), Tone.QUIET)
 
@@ -207,6 +219,8 @@ def people_words(action: Action) -> str:
 def _people(action: Action) -> Iterator[Fact]:
     if action.creations:
         yield Fact("people", people_words(action))
+    elif action.kind is ActionKind.RESUME:
+        yield Fact("people", f"up to {action.contacts:,}: those who still wait are called")
     elif action.contacts:
         yield Fact("people", f"{action.contacts:,}, none of whom is called by this")
 
@@ -246,6 +260,11 @@ def campaign_words(action: Action, plan: Plan) -> str:
     odd = f", which is {status}" if status else ""
     name = f" ({printable(campaign.name)})" if campaign.name else ""
     return f"{action.campaign_id}{name}{odd}"
+
+
+def limit_words(action: Action) -> Iterator[str]:
+    """Say which limits of its campaign a batch has its own of."""
+    yield from (f"{fact.label} {fact.text}" for fact in _limits(action))
 
 
 def _limits(action: Action) -> Iterator[Fact]:

@@ -13,8 +13,9 @@ from reconciler.apply.report import Ending
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import estimate as estimated
 from reconciler.render.diagnostics import as_text
+from reconciler.render.outcomes import verdict, word_of
 from reconciler.render.telling import again_warning, diagnostics, facts, headline, unchanged
-from reconciler.render.words import people, span
+from reconciler.render.words import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +36,14 @@ SIGNS = {
     ActionKind.NONE: " ",
     ActionKind.BLOCKED: "!",
 }
-_ENDINGS = {
-    Ending.CREATED: ("ok", "created"),
-    Ending.REJECTED: ("!!", "rejected"),
-    Ending.UNKNOWN: ("??", "in doubt"),
-    Ending.BLOCKED: ("!!", "blocked"),
-    Ending.SKIPPED: ("--", "not begun"),
-    Ending.DONE: ("ok", "done"),
-    Ending.FAILED: ("!!", "failed"),
+_MARKS = {
+    Ending.CREATED: "ok",
+    Ending.REJECTED: "!!",
+    Ending.UNKNOWN: "??",
+    Ending.BLOCKED: "!!",
+    Ending.SKIPPED: "--",
+    Ending.DONE: "ok",
+    Ending.FAILED: "!!",
 }
 _FEW = 5
 """Actions after which the headline of a plan is said again at its end."""
@@ -81,6 +82,11 @@ def report_text(report: Report) -> str:
 
     What is odd about the specs stands in the plan, and only here when there was no plan to show.
     """
+    return "\n".join(report_lines(report)) + "\n"
+
+
+def report_lines(report: Report) -> list[str]:
+    """Give the lines of `report_text`. Those of a result begin with two letters: how it ended."""
     hints = Counter(result.hint for result in report.results if result.hint)
     width = min(_WIDEST, max((len(result.action.name) for result in report.results), default=0))
     lines = [
@@ -88,22 +94,24 @@ def report_text(report: Report) -> str:
         for result in report.results
         for line in _result_lines(result, width, shared={h for h, n in hints.items() if n > 1})
     ]
-    lines.extend(f"\nhint, for {n} of them: {hint}" for hint, n in hints.items() if n > 1)
+    for hint, n in hints.items():
+        if n > 1:
+            lines.extend(["", f"hint, for {n} of them: {hint}"])
     if lines:
         lines.append("")
     notes = [*report.complaints, *(() if report.plan.pending else report.plan.diagnostics)]
     if notes:
-        lines.append(as_text(notes))
-    lines.append(_verdict(report))
-    return "\n".join(lines) + "\n"
+        lines.extend(as_text(notes).split("\n"))
+    lines.append(verdict(report))
+    return lines
 
 
 def _result_lines(result: Result, width: int, shared: set[str]) -> Iterator[str]:
     action = result.action
     ids = f"  {', '.join(result.batch_ids)}" if result.batch_ids else ""
     size = f"  {people(action.contacts)}" if action.contacts else ""
-    sign, _ = _ENDINGS[result.ending]
-    yield f"{sign}  {action.name:<{width}}  {_word(result):<8}{ids}{size}".rstrip()
+    mark, word = _MARKS[result.ending], word_of(result)
+    yield f"{mark}  {action.name:<{width}}  {word:<8}{ids}{size}".rstrip()
     if result.message and not _goes_without_saying(result):
         yield f"      why       {result.message}"
     for warning in result.warnings:
@@ -116,26 +124,3 @@ def _goes_without_saying(result: Result) -> bool:
     """Whether a result went as the plan, shown just before, explained it."""
     well = result.ending in {Ending.CREATED, Ending.DONE}
     return well and result.message == result.action.message
-
-
-def _word(result: Result) -> str:
-    """Say in a word how an action ended."""
-    match result.action.kind, result.ending:
-        case ActionKind.MOVE, Ending.DONE:
-            return "moved"
-        case ActionKind.CANCEL, Ending.DONE:
-            return "cancelled"
-        case ActionKind.CREATE, Ending.CREATED:
-            return "created"
-        case _, Ending.CREATED:
-            return "recorded"
-    return _ENDINGS[result.ending][1]
-
-
-def _verdict(report: Report) -> str:
-    if not report.results:
-        return "Nothing to do: every spec is as recorded."
-    counts = Counter(_word(result) for result in report.results)
-    told = ", ".join(f"{count} {word}" for word, count in counts.items())
-    stopped = "Stopped early: " if report.interrupted else ""
-    return f"{stopped}{told}, in {span(report.seconds)}."

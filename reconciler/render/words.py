@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.plan.actions import ActionKind, Reason
 from reconciler.plan.estimate import not_calling
 from reconciler.plan.hours import zone_of
 
@@ -18,17 +17,8 @@ RIGHT_AWAY = "right away"
 """How a start without a time is told: a batch starts calling the moment it is created."""
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3_600, 86_400, 365 * 86_400
-_PLANNED_ONLY = {ActionKind.REPLACE, ActionKind.PAUSE, ActionKind.RESUME, ActionKind.CANCEL}
 _OVER = frozenset({"cancelled", "completed"})
 """Statuses that a campaign does not leave."""
-
-
-NOT_CARRIED_OUT = "this version does not carry this out: apply refuses it and leaves all as it is"
-
-
-def is_refused(action: Action) -> bool:
-    """Tell whether apply will refuse a planned action because it cannot carry it out yet."""
-    return action.kind in _PLANNED_ONLY and action.reason is not Reason.DUPLICATE
 
 
 def people(count: int) -> str:
@@ -36,10 +26,10 @@ def people(count: int) -> str:
     return f"{count:,} {'person' if count == 1 else 'people'}"
 
 
-def how_soon(plan: Plan) -> str:
-    """Say how many of a plan's people are called as soon as it is applied; ends a phrase.
+def soonness(plan: Plan) -> list[tuple[int, str]]:
+    """Count the people who are called as soon as a plan is applied, and those who are kept waiting.
 
-    Those of a campaign that is not active are not called then, whatever their batch's start says.
+    Those of a campaign that is not active are not called, whatever their batch's start says.
     """
     soon = waiting = 0
     for action in plan.actions:
@@ -48,7 +38,12 @@ def how_soon(plan: Plan) -> str:
         elif action.scheduled_start is None and not action.arm_delay:
             soon += action.people
     told = [(soon, RIGHT_AWAY), (waiting, "not before their campaign is active")]
-    parts = [(count, phrase) for count, phrase in told if count]
+    return [(count, phrase) for count, phrase in told if count]
+
+
+def how_soon(plan: Plan) -> str:
+    """Say how many of a plan's people are called as soon as it is applied; ends a phrase."""
+    parts = soonness(plan)
     if len(parts) == 1 and parts[0][0] == plan.people:
         return f" {parts[0][1]}"
     return "".join(f", {count:,} of them {phrase}" for count, phrase in parts)
@@ -58,7 +53,8 @@ def counted(count: int, noun: str) -> str:
     """Say a number of things: `1 batch`, `3 batches`."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count:,} {noun}{'es' if noun.endswith(('s', 'ch', 'x')) else 's'}"
+    head, of, rest = noun.partition(" of ")
+    return f"{count:,} {head}{'es' if head.endswith(('s', 'ch', 'x')) else 's'}{of}{rest}"
 
 
 def span(seconds: float) -> str:
@@ -116,9 +112,20 @@ def moment(value: datetime, timezone: str | None) -> str:
 
     `Mon 14 May 2035 09:00 Asia/Kolkata (03:30 UTC)`.
     """
+    local, utc = clocks(value, timezone)
+    return f"{local} ({utc})" if local else utc
+
+
+def clocks(value: datetime, timezone: str | None, *, short: bool = False) -> tuple[str, str]:
+    """Give a moment on the campaign's wall clock, and in UTC without a day that is the same.
+
+    The first is empty where the timezone is not known, or is UTC. `short` leaves out the year and
+    the timezone's name, for where they stand beside it.
+    """
     zone = zone_of(timezone)
-    if zone is None or timezone in {None, "UTC"}:
-        return f"{value:%a %d %b %Y %H:%M} UTC"
+    if zone is None or timezone == "UTC":
+        return "", f"{value:%a %d %b{'' if short else ' %Y'} %H:%M} UTC"
     local = value.astimezone(zone)
     day = "" if local.date() == value.date() else f"{value:%a %d %b} "
-    return f"{local:%a %d %b %Y %H:%M} {timezone} ({day}{value:%H:%M} UTC)"
+    here = f"{local:%a %d %b %H:%M}" if short else f"{local:%a %d %b %Y %H:%M} {timezone}"
+    return here, f"{day}{value:%H:%M} UTC"

@@ -1,0 +1,67 @@
+"""Whether a person looks, and what they see then: colour and tables. Elsewhere it is plain text.
+
+A person looks where the stream is a terminal that can do more than write letters. `FORCE_COLOR`
+(not empty) says so where that cannot be seen, such as a CI's log; `NO_COLOR` takes the colours, and
+`TERM=dumb` all of it. rich is imported only then: it takes 50 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli.wording import as_typed
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from rich.console import Console, RenderableType
+
+    from reconciler.plan.actions import Plan
+
+_WIDTH = 100
+"""Columns where nobody knows how many there are."""
+
+
+def looked_at(*, err: bool = False) -> bool:
+    """Whether a person looks at stdout, or at stderr."""
+    if os.environ.get("TERM") == "dumb":
+        return False
+    stream = sys.stderr if err else sys.stdout
+    return bool(os.environ.get("FORCE_COLOR")) or (stream is not None and stream.isatty())
+
+
+def show(what: RenderableType, *, err: bool = False) -> None:
+    """Draw something on a screen that is looked at."""
+    _console(err=err).print(what)
+
+
+def _console(*, err: bool) -> Console:
+    from rich.console import Console  # noqa: PLC0415 - 50 ms, and only where a person looks
+
+    stream = sys.stderr if err else sys.stdout
+    return Console(
+        file=stream,
+        force_terminal=True,
+        width=None if stream.isatty() or os.environ.get("COLUMNS") else _WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def show_plan(
+    plan: Plan, now: datetime, average_call: timedelta | None = None, *, err: bool = False
+) -> None:
+    """Show a plan: drawn where a person looks, else as plain text."""
+    if looked_at(err=err):
+        from reconciler.render.terminal import plan_view  # noqa: PLC0415 - it imports rich
+
+        show(plan_view(plan, now, average_call, typed=as_typed), err=err)
+        return
+    from reconciler.render.text import plan_text  # noqa: PLC0415 - when it runs
+
+    click.echo(as_typed(plan_text(plan, now, average_call)), err=err, nl=False)
