@@ -5,11 +5,11 @@ milliseconds and can still be sent SIGKILL like any process. It stays single-thr
 then is forking safe. Orders come in as JSON lines on stdin, and `{"started": pid}` and
 `{"ended": pid, "status": n}` go out on stdout (`status` as `subprocess` has it: -9 for SIGKILL).
 
-An order: `arguments` (of the command), `environment`, `directory`, `out` (a path: `.out`, `.err`
-and `.trace` are added), `clock` (seconds by which the wall clock is off), `kill_at` (the number of
-the boundary to die at), `kill_on` (its name: die there the first time), `power` (die as the machine
-does when the power goes: what was not synced is gone), `full_from` (the save from which on the disk
-is full), `sabotage` (names of SABOTAGE).
+An order: `arguments` (of the command), `environment`, `directory`, `out` (a path: `.out`, `.err`,
+`.trace` and `.intended` are added), `clock` (seconds by which the wall clock is off), `kill_at`
+(the number of the boundary to die at), `kill_on` (its name: die there the first time), `power` (die
+as the machine does when the power goes: what was not synced is gone), `full_from` (the save from
+which on the disk is full), `sabotage` (names of SABOTAGE).
 
 Boundaries are crossed before and after each step by which `apply` touches the world, on whatever
 thread does it. They are wrapped around the product's own functions from outside: nothing in the
@@ -39,16 +39,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import reconciler.cli
 from reconciler.api import client as api_client
+from reconciler.api import outcome
 from reconciler.api.client import HttpBatchApi
 from reconciler.api.retry import Patience
 from reconciler.apply import retry, verifier
 from reconciler.apply.lookup import Lookup, Sighting
 from reconciler.cli import app, apply, plan, resolve  # noqa: F401 - so that no fork has to import
+from reconciler.observed import Rejected, Unknown
 from reconciler.plan import settling
 from reconciler.plan.actions import Reason
 from reconciler.state import codec, file
 from reconciler.state.file import FileStore
 from reconciler.system import SystemClock
+from tests.proof.witness import statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +66,8 @@ class Boundaries:
     """Counts the steps a run takes, writes each down, and dies at the one it is told to.
 
     `durable` is what the state file is sure to hold after a power cut: its content when its
-    directory was last synced.
+    directory was last synced. The key of each create that is begun while that holds its intent is
+    put down as `intended`.
     """
 
     def __init__(self, order: Mapping[str, Any]) -> None:
@@ -74,7 +78,10 @@ class Boundaries:
         self.durable = self._state.read_bytes() if self._state.exists() else None
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
-        self._trace = os.open(order["out"] + ".trace", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._trace, self._intended = (
+            os.open(order["out"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for suffix in (".trace", ".intended")
+        )
 
     def cross(self, name: str) -> None:
         """Cross one boundary, or die there."""
@@ -114,6 +121,17 @@ class Boundaries:
 
         return wrap
 
+    def intended(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a create: the last look before it is sent is at what is durable."""
+
+        def outer(api: Any, body: bytes, key: str) -> Any:
+            with self._lock:
+                if self.durable is not None and statuses(self.durable).get(key) == "creating":
+                    os.write(self._intended, f"{key}\n".encode())
+            return inner(api, body, key)
+
+        return outer
+
     def sync(self, inner: Callable[[int], None]) -> Callable[[int], None]:
         """Wrap `os.fsync`, telling a file from its directory."""
 
@@ -150,6 +168,7 @@ class Boundaries:
         yield os, "fsync", self.sync
         yield Path, "open", self.opening
         yield Path, "replace", self.around("replace")
+        yield HttpBatchApi, "create", self.intended
         for name in API_CALLS:
             yield HttpBatchApi, name, self.around(name)
 
@@ -217,6 +236,48 @@ def _without_intents(inner: Callable[..., Any]) -> Callable[..., Any]:
     return outer
 
 
+def _intents_too_late() -> Iterator[Patch]:
+    """Store an intent only when its create has been answered."""
+    held: list[Callable[[], Any]] = []
+
+    def save(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def outer(store: Any, state: Any, **named: Any) -> Any:
+            if not any(record.in_doubt for _, _, record in state.requests()):
+                return inner(store, state, **named)
+            held.append(lambda: inner(store, state, **named))
+            return state
+
+        return outer
+
+    def create(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def outer(*arguments: Any) -> Any:
+            result = inner(*arguments)
+            while held:
+                held.pop(0)()
+            return result
+
+        return outer
+
+    yield FileStore, "save", save
+    yield HttpBatchApi, "create", create
+
+
+def _any_error_is_a_no(_: Any) -> Callable[[int], bool]:
+    return lambda status: status >= 400
+
+
+def _silence_is_a_no(inner: Callable[..., Any]) -> Callable[..., Any]:
+    """Take a create that got no answer for one that was refused."""
+
+    def outer(*arguments: Any) -> Any:
+        result = inner(*arguments)
+        if isinstance(result, Unknown) and result.status is None:
+            return Rejected(result.reason)
+        return result
+
+    return outer
+
+
 def _sees_nothing(_: Any) -> Callable[..., Sighting]:
     return lambda _lookup, _campaign, wanted: Sighting(absent=frozenset(w.key for w in wanted))
 
@@ -244,6 +305,9 @@ def _nothing_begins(*_: Any) -> bool:
 
 SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
     "no intent is stored": ((FileStore, "save", _without_intents),),
+    "intents are stored too late": tuple(_intents_too_late()),
+    "any error is a no": ((outcome, "is_rejection", _any_error_is_a_no),),
+    "silence is a no": ((HttpBatchApi, "create", _silence_is_a_no),),
     "nothing is ever found": (
         (Lookup, "look", _sees_nothing),
         (Lookup, "unknown", lambda _: _none),

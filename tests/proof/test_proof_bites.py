@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from reconciler.sandbox.campaigns import campaign
+from tests.proof.witness import FORGOTTEN, NOT_DURABLE, TAKEN_EARLY
 from tests.proof.world import KILLED, SETTLED
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from tests.proof.world import World
 
 NO_INTENT = "no intent is stored"
+TOO_LATE = "intents are stored too late"
+ANY_ERROR = "any error is a no"
+SILENCE = "silence is a no"
 BLIND = "nothing is ever found"
 HASTY = "no waiting before creating again"
 UNLOCKED = "the lock does nothing"
@@ -86,15 +91,56 @@ def forgets_in_a_power_cut(world: World) -> None:
     world.check_records()
 
 
+def does_not_sync(world: World) -> None:
+    """Store without syncing, with no power cut to show it.
+
+    One spec only: of two, the second may arrive while the file is half written, which shows too.
+    """
+    for name in world.names[1:]:
+        (world.root / f"{name}.yaml").unlink()
+    assert world.apply(sabotage=[IN_PLACE]).code == 0
+    world.check_records()
+
+
+def creates_before_its_intent(world: World) -> None:
+    """Send first and store then, where all that is left afterwards is as it should be."""
+    world.sandbox.faults.add(operation="create", kind="status", code=422, times=None)
+    assert world.apply(sabotage=[TOO_LATE]).code == 1
+    assert world.state().batches == {}
+    world.check_records()
+
+
+def takes_an_error_for_a_no(world: World) -> None:
+    """Take an intent back because of an answer that says nothing."""
+    world.sandbox.faults.add(operation="create", kind="status", code=500, when="before")
+    assert world.apply(sabotage=[ANY_ERROR]).code == 1
+    world.check_records()
+
+
+def takes_silence_for_a_no(world: World) -> None:
+    """Take an intent back while the request is under way; that it is refused then was luck."""
+    world.sandbox.faults.add(operation="create", kind="hold", when="before")
+    assert world.apply(timeout=0.5, sabotage=[SILENCE]).code == 1
+    world.sandbox.add_campaign(campaign("cmp_abc123", "Renewals India", status="archived"))
+    world.sandbox.faults.release()
+    world.let_arrive()
+    assert world.sandbox.log("create")[0].status == 400
+    world.check_records()
+
+
 @pytest.mark.parametrize(
     ("broken", "complaint"),
     [
-        (creates_without_intents, "without a durable intent"),
+        (creates_without_intents, f"{NOT_DURABLE}: .* was not recorded"),
+        (creates_before_its_intent, f"{NOT_DURABLE}: .* was not recorded"),
+        (takes_an_error_for_a_no, FORGOTTEN),
+        (takes_silence_for_a_no, TAKEN_EARLY),
         (calls_people_again, TWICE),
         (overlooks_batches, TWICE),
         (does_not_wait, TWICE),
         (runs_beside_another, "code=3"),
-        (forgets_in_a_power_cut, "without a durable intent"),
+        (forgets_in_a_power_cut, NOT_DURABLE),
+        (does_not_sync, f"{NOT_DURABLE}: it was not synced"),
     ],
 )
 def test_the_oracle_notices(world: World, broken: Callable[[World], None], complaint: str) -> None:

@@ -161,7 +161,7 @@ def test_somebody_pulls_while_a_run_is_at_work(world: World) -> None:
     gate = world.sandbox.faults.add(operation="create", kind="hold", when="after")
     run = world.begin(parallelism=1)
     world.sandbox.faults.wait_held(gate)
-    world.state_file.write_bytes(with_theirs)
+    world.meddle(with_theirs)
     world.sandbox.faults.release()
     assert run.wait().code == 0
     (world.root / "theirs.later").rename(world.root / "theirs.yaml")
@@ -175,7 +175,7 @@ def test_the_state_is_deleted_while_a_run_is_at_work(world: World) -> None:
     gate = world.sandbox.faults.add(operation="create", kind="hold", when="after")
     run = world.begin(parallelism=1)
     world.sandbox.faults.wait_held(gate)
-    world.state_file.unlink()
+    world.meddle(None)
     world.sandbox.faults.release()
     assert run.wait().code == 0
     world.check()
@@ -187,7 +187,7 @@ def test_the_state_becomes_unusable_while_a_run_is_at_work(world: World) -> None
     run = world.begin(parallelism=1)
     world.sandbox.faults.wait_held(gate)
     spoiled = SPOILED["conflict markers"](world.state_file.read_bytes())
-    world.state_file.write_bytes(spoiled)
+    world.meddle(spoiled)
     world.sandbox.faults.release()
     ended = run.wait()
     assert ended.code == 4

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.sandbox import Sandbox
 from reconciler.state import codec
 from reconciler.state.document import State
+from tests.proof.witness import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,15 +41,17 @@ SETTLED = 700.0
 KILLED = -9
 PEOPLE = 2
 
-_SERVER = Path(__file__).with_name("killed_apply.py")
-
 
 class Runs:
     """A client of the fork server: starts runs, and waits for them in any order."""
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, str(_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [sys.executable, "-m", "tests.proof.killed_apply"],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
         )
         self._ended: dict[int, int] = {}
         self._rest = b""
@@ -144,6 +147,7 @@ class World:
         self.state_file = self.root / "state.json"
         self.root.mkdir(parents=True)
         self.sandbox = Sandbox(speed=0.0).start()
+        self._witness = Witness(self.sandbox, self.state_file)
         self.names = [f"spec-{number}" for number in range(1, specs + 1)]
         for name in self.names:
             self.write(name)
@@ -219,6 +223,14 @@ class World:
         """Settle a name by hand."""
         return self.start("resolve", name, *how).wait()
 
+    def meddle(self, state: bytes | None) -> None:
+        """Put another state in the place of the one that a run is working with; None removes it."""
+        self._witness.somebody_else_writes()
+        if state is None:
+            self.state_file.unlink()
+        else:
+            self.state_file.write_bytes(state)
+
     def pass_time(self, seconds: float) -> None:
         """Let time pass for the API and for the clock of the runs to come."""
         self._clock += seconds
@@ -263,20 +275,35 @@ class World:
     def check_records(self) -> None:
         """After any run, dead or not: the state is whole and knows of every create that arrived.
 
-        Not for rejected creates, which leave no record.
+        But for those that were refused, which leave no record; their intents were there.
         """
-        recorded = {request.key for _, _, request in self.state().requests()}
-        assert set(self.posts()) <= recorded, "a create was sent without a durable intent"
+        self.state()
+        self.check_intents()
+        self._witness.check_records()
+
+    def check_intents(self) -> None:
+        """At any time: no create ever arrived whose intent was not durable."""
+        synced = [path.read_text("utf-8") for path in self.directory.glob("run-*.intended")]
+        self._witness.check_intents("".join(synced).split())
 
     def let_arrive(self) -> None:
-        """Wait until whatever a dead run had sent has reached the API and been dealt with."""
-        before = None
-        while before != (before := self.sandbox.log()):
+        """Wait until whatever a dead run had sent has reached the API and been dealt with.
+
+        What is held at a gate waits there; what was released has been dealt with afterwards.
+        """
+        before, busy = None, True
+        while busy or before != self.sandbox.log():
+            before = self.sandbox.log()
             # The server takes what has arrived in turn: an answer to us comes after it.
             there = HTTPConnection(self.sandbox.origin.removeprefix("http://"))
             there.request("GET", "/_sandbox/health")
             there.getresponse().read()
             there.close()
+            held = {hold["request"] for hold in self.sandbox.faults.held()}
+            busy = any(
+                entry.fault == "hold" and not entry.finished and entry.id not in held
+                for entry in before
+            )
 
     def converge(self, *, runs: int = 4, **options: Any) -> list[int]:
         """Apply again and again, time passing between, until a run is content; give all codes."""
@@ -304,6 +331,7 @@ class World:
         assert (self.posts(), self.state_file.read_bytes()) == before
         if ever == 1:
             self._check_dials()
+        self.check_intents()
 
     def _check_batches(self, names: Sequence[str], ever: int) -> None:
         state = self.state()
