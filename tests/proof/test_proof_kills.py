@@ -53,17 +53,20 @@ def every_death(
     run: Callable[..., Ended],
     prepare: Callable[[], World],
     survive: Callable[[World], None],
+    *,
+    codes: frozenset[int] = frozenset({0, 3}),
     **order: Any,
 ) -> int:
     """Kill a run at its first boundary, its second, and so on; give how many deaths there were.
 
-    `prepare` makes the world that each schedule begins with, `survive` checks what is left of it.
+    `prepare` makes the world that each schedule begins with, `survive` checks what is left of it;
+    `codes` are the exit statuses that a run may have which nothing kills.
     """
     for number in range(1, MOST):
         world = prepare()
         ended = run(world, kill_at=number, **order)
         if ended.code != KILLED:
-            assert ended.code in {0, 3}, ended.err
+            assert ended.code in codes, ended.err
             assert number > len(ended.trace), "it should have died"
             return number - 1
         with told(f"died at boundary {number}: {ended.trace[-1]}"):
@@ -77,10 +80,11 @@ def apply(world: World, **order: Any) -> Ended:
     return world.apply(**order)
 
 
-def survive(world: World, *, ever: int = 1) -> None:
+def survive(world: World, *, ever: int = 1, **order: Any) -> None:
     """Check a world after a death, and after the runs that make up for it."""
     world.check_records()
-    world.converge()
+    world.converge(**order)
+    world.check_records()
     world.check(ever=ever)
 
 
@@ -130,21 +134,30 @@ def test_death_of_a_run_that_finds(make_world: Callable[..., World]) -> None:
     assert every_death(apply, prepare, found) > 10
 
 
-def test_death_of_a_run_that_creates_again(make_world: Callable[..., World]) -> None:
-    """A run dies while it creates, under the old key, what an earlier run left in doubt."""
+@pytest.mark.parametrize(("answer", "code"), [(200, 0), (429, 0), (422, 1), (503, 3)])
+def test_death_of_a_run_that_creates_again(
+    make_world: Callable[..., World], answer: int, code: int
+) -> None:
+    """A run dies while it creates, under the old key, what an earlier run left in doubt.
+
+    Where that is refused, or not taken now, the earlier attempt is as much in doubt as before.
+    """
 
     def prepare() -> World:
         world = make_world(1)
         world.sandbox.faults.add(operation="create", kind="status", code=502)
         assert world.apply().code == 3
         world.pass_time(SETTLED)
+        if answer != 200:
+            again = {"kind": "status", "code": answer, "when": "before", "retry_after": 0.01}
+            world.sandbox.faults.add(again, operation="create")
         return world
 
     def created_again(world: World) -> None:
         survive(world)
         assert len(set(world.posts())) == 1
 
-    assert every_death(apply, prepare, created_again) > 15
+    assert every_death(apply, prepare, created_again, codes=frozenset({code})) > 15
 
 
 def test_death_of_a_run_that_cancels_a_second_batch(make_world: Callable[..., World]) -> None:
