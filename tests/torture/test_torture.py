@@ -1,78 +1,52 @@
-"""Runners that die, stall and race, at every boundary; see `schedules` for what is done to them.
+"""Runners that die, stall and race; see `schedules` for what is done to them.
 
-Every schedule stands for itself: it says what it was, and can be played again. `TORTURE=whole`
-plays all of them, otherwise a slice is drawn by the seed.
+Every schedule stands for itself: it says what it was, and can be played again. Here some are drawn
+by the seed, others each time; `test_torture_whole` plays all of them.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.sandbox.faults import parse_rule
+from reconciler.sandbox.kinds import KINDS
 from tests.torture.schedules import (
     KILL,
-    MOST_BOUNDARIES,
     PAUSES,
     RESUME,
-    Played,
+    WHOLE,
     Schedule,
     Step,
     drawn,
-    families,
+    drawn_from_the_product,
     play,
     shrunk,
 )
+from tests.torture.vendor import FAULTS, NOT_NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from tests.torture.conftest import Judge, Maker
 
-    from tests.torture.gitworld import GitWorld
-
-    Maker = Callable[[], GitWorld]
-
-WHOLE = os.environ.get("TORTURE") == "whole"
-STRIPES = 4 if WHOLE else 1
-"""A family is cut into so many tests, for as many workers."""
-OF_A_FAMILY = 2
-"""How many boundaries of a family belong to the slice."""
+SLICE = 26
+"""How many schedules of the product are drawn."""
 DRAWN = 80 if WHOLE else 4
-"""How many schedules of several steps are drawn."""
+"""How many lives of several steps are drawn."""
 
 
-def judge(make: Maker, schedule: Schedule, sabotage: Sequence[str] = ()) -> Played:
-    """Play a schedule in a world of its own; a failure says which one it was."""
-    try:
-        return play(make(), schedule, sabotage)
-    except AssertionError as error:
-        error.add_note(f"schedule: {schedule}")
-        raise
-
-
-@pytest.mark.parametrize("stripe", range(STRIPES))
-@pytest.mark.parametrize("family", families(), ids=lambda f: "-".join(str(each) for each in f))
-def test_every_boundary(
-    make_torture_world: Maker, torture_seed: int, family: tuple[str, float, str], stripe: int
-) -> None:
-    """Whatever happens to a run at whichever boundary: each spec once, each batch recorded."""
-    act, pause, fault = family
-    numbers: Sequence[int] = range(1 + stripe, MOST_BOUNDARIES, STRIPES)
-    if not WHOLE:
-        dice = random.Random(f"{torture_seed} {family}")  # noqa: S311 - repeatable
-        numbers = dice.sample(range(1, 33), OF_A_FAMILY)
-    for at in numbers:
-        played = judge(make_torture_world, (Step(at, act, fault, pause),))
-        if WHOLE and not played.struck:
-            assert at > 25, "a run has more boundaries than that"
-            return
-    assert not WHOLE, "the run has no end"
+@pytest.mark.parametrize("number", range(SLICE))
+def test_any_schedule(judge: Judge, torture_seed: int, number: int) -> None:
+    """Whatever the API does, and whatever happens to a run: each spec once, each batch recorded."""
+    dice = random.Random(f"{torture_seed} {number}")  # noqa: S311 - repeatable
+    judge(drawn_from_the_product(dice))
 
 
 @pytest.mark.parametrize("number", range(DRAWN))
 def test_several_in_a_row(
     make_torture_world: Maker,
+    judge: Judge,
     torture_seed: int,
     number: int,
     request: pytest.FixtureRequest,
@@ -90,11 +64,42 @@ def test_several_in_a_row(
         return False
 
     try:
-        judge(make_torture_world, drawn(seed))
+        judge(drawn(seed))
     except AssertionError as error:  # tell how to repeat it, and the shortest way to it
         error.add_note(f"again: pytest tests/torture --torture-seed={seed}")
         error.add_note(f"shortest: {shrunk(drawn(seed), fails)}")
         raise
+
+
+# -- is anything missing? --------------------------------------------------------------------------
+
+
+def test_every_kind_of_fault_is_there() -> None:
+    """Each kind that the sandbox has for these requests strikes each of them, on both sides."""
+    struck = set()
+    for fault in FAULTS.values():
+        for rule in map(parse_rule, fault.rules):
+            whens = {rule.own["when"]} if "when" in rule.own else {"before", "after"}
+            struck |= {(rule.operation, rule.kind, when) for when in whens}
+    wanted = {
+        (operation, name, when)
+        for operation in ("create", "list", "get", "campaign", "cancel")
+        for name, kind in KINDS.items()
+        if operation in kind.operations
+        for when in (("before", "after") if operation == "create" else ("before",))
+    }
+    # What a read meets before its effect it meets after it, for it has none.
+    struck |= {(o, kind, "before") for o, kind, _ in struck if o != "create"}
+    unheld = {
+        ("campaign", "hold"),
+        ("list", "hold"),
+        ("get", "hold"),
+        ("campaign", "naive_created_at"),
+    }
+    missing = {each for each in wanted - struck if each[:2] not in unheld}
+    assert missing == set()
+    codes = {r["code"] for f in FAULTS.values() for r in f.rules if r.get("kind") == "status"}
+    assert codes >= {200, 202, 301, 400, 401, 403, 404, 408, 409, 413, 422, 500, 502, 503, *NOT_NOW}
 
 
 # -- does it bite? ---------------------------------------------------------------------------------
@@ -133,7 +138,7 @@ def test_an_old_checkout_creates_nothing(
 
 def test_a_failure_is_shrunk() -> None:
     """Of a schedule that fails, the steps and circumstances that do not matter are left out."""
-    matters = Step(7, RESUME, "late", 400.0, 700.0)
-    schedule = (Step(3), matters, Step(9, "race", "hang"))
-    short = shrunk(schedule, lambda each: any(s.at == 7 and s.fault == "late" for s in each))
-    assert short == (Step(7, "nothing", "late"),)
+    matters = Step(7, RESUME, "late, close", 400.0, 700.0)
+    schedule = (Step(3), matters, Step(9, "race", "hang after"))
+    short = shrunk(schedule, lambda each: any(s.at == 7 and "late" in s.fault for s in each))
+    assert short == (Step(7, "nothing", "late, close"),)
