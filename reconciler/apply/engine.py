@@ -279,7 +279,7 @@ class Engine:
         self._progress.update(
             done=self._jobs - self._desk.waiting - self._replacing.waiting,
             total=self._jobs,
-            under_way=len(self._desk.under_way),
+            under_way=sum(job.begun for job in self._desk.under_way.values()),
             looking=len(self._desk.looking),
         )
 

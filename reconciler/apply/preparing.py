@@ -24,7 +24,7 @@ from reconciler.spec.schedule import resolve
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from reconciler.plan.actions import Action, Target
     from reconciler.plan.callees import Share
@@ -56,6 +56,15 @@ class CancelFirst:
     action: Action
     batch_ids: frozenset[str]
     not_owed: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """Calls in flight are being waited for: how many, and for how many seconds at most."""
+
+    action: Action
+    calls: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Preparation:
     stop: threading.Event
     drain: float
     timezones: Mapping[str, str | None]
+    tell: Callable[[Draining], None]
     stopped: frozenset[str] = frozenset()
     cancel_first: frozenset[str] = frozenset()
 
@@ -173,8 +183,10 @@ class Preparation:
         pause = _FIRST_PAUSE
         while not self.stop.is_set():
             busy = [r for r in rolls if r.batch_id in olds and r.in_flight()]
-            if not busy or self.clock.elapsed() >= over_at:
+            left = over_at - self.clock.elapsed()
+            if not busy or left <= 0:
                 return rolls
+            self.tell(Draining(self.action, sum(roll.in_flight() for roll in busy), left))
             for roll in busy:
                 while self._calling(roll.batch_id) and self.clock.elapsed() < over_at:
                     if self.stop.wait(min(pause, max(0.0, over_at - self.clock.elapsed()))):

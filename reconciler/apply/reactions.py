@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from reconciler.apply.errands import Controlled
 from reconciler.apply.lookup import Lookup, Wanted
-from reconciler.apply.preparing import CancelFirst, NotPrepared, Prepared
+from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
 from reconciler.apply.report import Ending
 from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
 from reconciler.apply.verifier import Search, Verifier
@@ -104,6 +104,12 @@ class Reactions:
                 self.replacing.on_controlled(event)
             case Prepared() | CancelFirst() | NotPrepared():
                 self.replacing.on_prepared(event)
+            case Draining(action, calls, seconds):
+                said = "1 call that is" if calls == 1 else f"{calls:,} calls that are"
+                self.progress.say(
+                    f"{action.name}: its batch is paused; waiting for {said} in flight, for at "
+                    f"most {seconds:.0f} s"
+                )
             case Wakeup():
                 pass
             case _:

@@ -186,6 +186,7 @@ class Replacer:
             stop=self.workers.stop,
             drain=self.drain,
             timezones=self.timezones,
+            tell=self.workers.events.put,
             stopped=frozenset(olds if by_lifecycle else journal.paused if journal else ()),
             cancel_first=each.cancel_first,
         )

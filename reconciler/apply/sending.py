@@ -16,7 +16,7 @@ import orjson
 
 from reconciler.apply import errands
 from reconciler.apply.errands import Controlled, Errand
-from reconciler.apply.preparing import CancelFirst, NotPrepared, Prepared
+from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
 from reconciler.errors import ApiError
 from reconciler.observed import Unknown
 
@@ -109,7 +109,16 @@ class Wakeup:
 
 
 Event = (
-    Posted | NotSent | Cancelled | Seen | Wakeup | Controlled | Prepared | CancelFirst | NotPrepared
+    Posted
+    | NotSent
+    | Cancelled
+    | Seen
+    | Wakeup
+    | Controlled
+    | Prepared
+    | CancelFirst
+    | NotPrepared
+    | Draining
 )
 
 
