@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof.world import SEED, Runs, World
+from tests.proof.world import SEED, SLICE, Runs, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -56,5 +56,6 @@ def pytest_runtest_makereport(
     """Say with each failure how to repeat it."""
     report = yield
     if report.failed:
-        report.sections.append(("how to repeat this", f"PROOF_SEED={SEED} pytest {item.nodeid!r}"))
+        same = f"PROOF_SEED={SEED} PROOF_SLICE={SLICE}"
+        report.sections.append(("how to repeat this", f"{same} pytest {item.nodeid!r}"))
     return report

@@ -8,14 +8,13 @@ one each day, and from one end and request to the next, so that all have had the
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.proof.test_proof_kills import FAULTS, MOST, survive, told
-from tests.proof.world import KILLED
+from tests.proof.world import KILLED, SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 POSITIONS = 3
 STRIDE = 1 if os.environ.get("PROOF_FULL") else 41
-SLICE = int(os.environ.get("PROOF_SLICE") or time.time() // 86_400)
 QUICK = 0.5
 """GRAINE_TIMEOUT where a request has to run into it."""
 
@@ -102,7 +100,7 @@ def test_death_amid_every_end_of_a_create(
             [{**rule, "operation": "create", "match": match} for rule in how.rules]
         )
         ended = world.apply(kill_at=number, **how.order)
-        with told(f"{end} at request {position + 1}, died at boundary {number}, slice {SLICE}"):
+        with told(f"{end} at request {position + 1}, died at boundary {number}"):
             if ended.code != KILLED:
                 assert number > len(ended.trace), "it should have died"
                 assert ended.code == how.code, ended.err

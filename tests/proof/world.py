@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SEED = int(os.environ.get("PROOF_SEED") or random.SystemRandom().randrange(10**6))
 """Drives everything random here. Failures print it; PROOF_SEED=n repeats a run."""
+SLICE = int(os.environ.get("PROOF_SLICE") or time.time() // 86_400)
+"""Which part of what is too much for every day it is today's turn of. PROOF_SLICE=n repeats one."""
 
 PATIENCE = 30.0
 """Seconds after which a run that has not ended is a failure."""
