@@ -155,9 +155,9 @@ class Replacing:
 
     generation: int
     on_change: OnChange
-    olds: tuple[str, ...]
-    paused: tuple[str, ...]
     begun_at: datetime
+    olds: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
