@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 @click.command("apply", short_help="Create what is new, exactly once, and record the ids.")
 @click.option("--yes", is_flag=True, help="Do not ask. Required without a terminal.")
-@format_option("text", "json")
+@format_option("text", "json", "markdown")
 @click.option(
     "--plan",
     "plan_file",
@@ -134,7 +134,8 @@ class _Apply:
         settings = session.settings
         self._session = session
         self._options = options
-        self._json = options["output"] == "json"
+        self._output: str = options["output"]
+        self._for_programs = self._output != "text"
         self._parallelism: int = options["parallelism"] or settings.parallelism
         self._stop = threading.Event()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -183,7 +184,7 @@ class _Apply:
         try:
             store.require_current()
         except Superseded:
-            if self._json and self._agreed is None:
+            if self._output == "json" and self._agreed is None:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
             raise
         rules = self._session.rules(settle=self._options["settle"], prune=self._options["prune"])
@@ -206,7 +207,7 @@ class _Apply:
         try:
             return self._session.specs()
         except InvalidSpecs as error:
-            if self._json:
+            if self._output == "json":
                 document = structured.failure_document(error.diagnostics)
                 click.echo(structured.dumps(document), nl=False)
             raise
@@ -262,9 +263,9 @@ class _Apply:
         if self._agreed is not None and not _difference(essence, self._agreed):
             asks = False  # planned again, and all of it was agreed to already
         self._agreed = essence
-        if plan.pending and (asks or not self._json):
+        if plan.pending and (asks or not self._for_programs):
             shown = as_typed(text.plan_text(plan, self._session.clock.now()))
-            click.echo(shown, err=self._json)
+            click.echo(shown, err=self._for_programs)
         if not asks or not plan.pending:
             return
         question = (
@@ -342,9 +343,16 @@ class _Apply:
                         f"the API says: {problem.message}",
                     )
 
+    def _document(self, report: Report) -> str:
+        if self._output == "json":
+            return structured.dumps(structured.report_document(report))
+        from reconciler.render.markdown_report import report_markdown  # noqa: PLC0415 - when asked
+
+        return report_markdown(report, root=str(self._session.root))
+
     def _show(self, report: Report, store: StateStore) -> None:
-        if self._json:
-            click.echo(structured.dumps(structured.report_document(report)), nl=False)
+        if self._for_programs:
+            click.echo(self._document(report), nl=False)
             if report.exit_code:  # a person looks into the log first, and stdout may be elsewhere
                 click.echo(as_typed(text.report_text(report)), nl=False, err=True)
         else:
