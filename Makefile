@@ -61,9 +61,11 @@ current: $(VENV)/.dev ## Check that the generated files are what would be genera
 	@diff -r schemas build/schemas || { echo "schemas/ is out of date: run 'make schemas'" >&2; exit 1; }
 	$(BIN)/python -m pip --disable-pip-version-check check
 
-workflows: $(VENV)/.dev ## Check the workflows: security (zizmor), form (JSON Schema)
-	$(BIN)/zizmor --offline --no-progress .
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+workflows: $(VENV)/.dev ## Check workflows and action: security (zizmor), form (JSON Schema)
+	$(BIN)/zizmor --offline --no-progress . reconciler/scaffold/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml \
+		reconciler/scaffold/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 check: lint types layers current workflows ## All of the above that only read: what a commit must pass beside the tests

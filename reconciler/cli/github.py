@@ -91,8 +91,8 @@ def comment(root: Path, file: Path | None, outdated: bool) -> int:  # noqa: FBT0
 
     FILE is what `reconciler plan --format markdown` printed. There is one comment for each batches
     root, and it is written anew in place. A FILE that is empty or not there says that no plan could
-    be made: what is shown is then marked as outdated. In a fork's pull request, which nobody may
-    write to, the plan is in the summary alone.
+    be made, and the comment then says so. In a fork's pull request, where the job may not write,
+    the plan is in the summary alone.
 
     \b
     Examples:
@@ -101,6 +101,7 @@ def comment(root: Path, file: Path | None, outdated: bool) -> int:  # noqa: FBT0
     """
     from reconciler.github import sticky  # noqa: PLC0415 - when it runs
     from reconciler.github.context import Job  # noqa: PLC0415 - as above
+    from reconciler.render.markers import without_markers  # noqa: PLC0415 - as above
 
     if outdated == (file is not None):
         raise click.UsageError("Give a FILE, or --outdated.")
@@ -113,15 +114,9 @@ def comment(root: Path, file: Path | None, outdated: bool) -> int:  # noqa: FBT0
             f"{file} is not a plan of {shown}",
             hint="write it with: reconciler plan --format markdown > FILE",
         )
-    where = f"[run]({job.address})" if job.address else "run"
-    head = pull_request.head[:12]
-    if outdated:
-        why = f"Commit {head} came after it; its plan is being made."
-    else:
-        why = f"No plan could be made for commit {head}: what is wrong stands in its {where}."
-        job.summarise(
-            plan or f"No plan of `{shown}` could be made: what is wrong stands in the log."
-        )
+    if not outdated:
+        plan = plan if plan.strip() else sticky.no_plan(shown, pull_request.head, job.address)
+        job.summarise(without_markers(plan))
     if pull_request.outside:
         if not outdated:
             click.echo(
@@ -130,16 +125,16 @@ def comment(root: Path, file: Path | None, outdated: bool) -> int:  # noqa: FBT0
             )
         return ExitCode.DONE
     github, author = job.github(), _author(root)
-    if plan.strip():
+    if not outdated:
         address = sticky.show(github, pull_request.number, shown, plan, author=author)
         click.echo(f"shown in {address or f'#{pull_request.number}'}")
-    elif sticky.withdraw(github, pull_request.number, shown, why, author=author):
+    elif sticky.withdraw(github, pull_request.number, shown, pull_request.head, author=author):
         click.echo(f"marked as outdated in #{pull_request.number}")
     return ExitCode.DONE
 
 
 @command.command("outcome", short_help="Tell what an apply did: commit status, merged request.")
-@click.argument("printed", type=_FILE, metavar="JSON")
+@click.argument("printed", type=_FILE, metavar="MARKDOWN")
 @click.argument("said", type=_FILE, metavar="LOG")
 @click.option(
     "--ended",
@@ -151,19 +146,19 @@ def comment(root: Path, file: Path | None, outdated: bool) -> int:  # noqa: FBT0
 def outcome(root: Path, printed: Path, said: Path, ended: str) -> int:
     """Tell what an apply did: in the commit status and in the merged pull request.
 
-    JSON is what `reconciler apply --format json` printed and LOG what it wrote to stderr. Either
-    may be empty or missing: a run that was killed has told less, and that is what is told.
+    MARKDOWN is what `reconciler apply --format markdown` printed and LOG what it wrote to stderr.
+    Either may be empty or missing: a run that was killed has told less, and that is what is told.
 
     \b
     Example:
-      reconciler github outcome apply.json apply.log --ended success
+      reconciler github outcome apply.md apply.log --ended success
     """
     from reconciler.github import outcome as outcomes  # noqa: PLC0415 - when it runs
     from reconciler.github.context import Job  # noqa: PLC0415 - as above
 
     job, shown = Job.current(), str(root)
-    result = outcomes.outcome(_read(printed), _read(said), ended)
-    job.summarise(outcomes.told(result, job, shown))
+    result = outcomes.outcome(_read(printed), _read(said), ended, shown)
+    job.summarise(outcomes.told(result, job))
     github = job.github()
     outcomes.set_status(github, job, shown, result)
     click.echo(f"commit status: {result.state}: {result.headline}")

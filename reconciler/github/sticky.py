@@ -8,21 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.github.comments import LONGEST, first_marker, own_comments, put, rewrite
-from reconciler.render.markers import (
-    OUTDATED,
-    PLAN,
-    Marker,
-    encoded,
-    is_plan_of,
-    marker,
-    without_markers,
-)
+from reconciler.github.comments import own_comments, put, rewrite
+from reconciler.render.escape import code
+from reconciler.render.markdown import outdated
+from reconciler.render.markers import OUTDATED, PLAN, Marker, encoded, is_plan_of, marker
 
 if TYPE_CHECKING:
     from reconciler.github.rest import GitHub
-
-_FOLD = "<details><summary>The plan that does not count any more</summary>"
 
 
 def is_plan(markdown: str, root: str) -> bool:
@@ -30,43 +22,37 @@ def is_plan(markdown: str, root: str) -> bool:
     return is_plan_of(markdown, root)
 
 
+def no_plan(root: str, commit: str, run: str) -> str:
+    """Give what stands in a plan's place where none could be made. It agrees to nothing.
+
+    `run` is the address of the run whose log says why; it may be empty.
+    """
+    where = f"[its run]({run})" if run else "its run"
+    return (
+        f"{marker(PLAN, root)}\n### No plan for {code(root)}\n\n"
+        f"> [!CAUTION]\n> The plan of commit {commit[:12]} could not be made: {where} says why.\n"
+    )
+
+
 def show(github: GitHub, number: int, root: str, plan: str, *, author: str) -> str:
     """Put a plan into a pull request, in place of what stood there; give its address.
 
     Raises `GitHubError`.
     """
-    return put(
-        github,
-        number,
-        plan,
-        _heads(root),
-        author=author,
-        overtaken=lambda body: outdated(body, root, "A second comment of the same plan."),
-    )
+    return put(github, number, plan, _heads(root), author=author, overtaken=outdated)
 
 
-def withdraw(github: GitHub, number: int, root: str, why: str, *, author: str) -> bool:
-    """Mark what is shown as outdated and say why; whether there was anything. `why` is markdown.
+def withdraw(github: GitHub, number: int, root: str, commit: str, *, author: str) -> bool:
+    """Mark what is shown as outdated by a newer commit; whether there was anything.
 
     Raises `GitHubError`.
     """
     comments = own_comments(github, number, author, _heads(root))
     for comment in comments:
-        body = outdated(comment.body, root, why)
+        body = outdated(comment.body, commit)
         if body != comment.body:
             rewrite(github, comment, body)
     return bool(comments)
-
-
-def outdated(comment: str, root: str, why: str) -> str:
-    """Give a comment as it reads when its plan does not count any more. `why` is markdown."""
-    head = f"{marker(OUTDATED, root)}\n> [!WARNING]\n> **Outdated.** {why}\n"
-    first = first_marker(comment)
-    if first is not None and first.kind == OUTDATED:
-        _, fold, rest = comment.partition(_FOLD)
-        return f"{head}\n{fold}{rest}" if fold else head
-    whole = f"{head}\n{_FOLD}\n\n{without_markers(comment)}\n</details>\n" if comment else head
-    return whole if len(whole) <= LONGEST else head
 
 
 def _heads(root: str) -> list[Marker]:
