@@ -13,10 +13,8 @@ on whatever thread does it. Beside that, only waiting times are shortened.
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -58,15 +56,13 @@ _ASKS = frozenset(
 """What git is only asked on this machine: a death there is a death at the next step."""
 
 
-class Crossings:
+class Crossings(server.Boundaries):
     """Counts the steps a run takes, writes each down, and acts at the one it is told to."""
 
     def __init__(self, order: Mapping[str, Any]) -> None:
+        super().__init__(order)
         self._at = order.get("at")
         self._act = _ACTS.get(order.get("act", "kill"))
-        self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
-        self._trace = os.open(order["out"] + ".trace", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def cross(self, name: str) -> None:
         """Cross one boundary, or end or stop there."""
@@ -78,20 +74,6 @@ class Crossings:
                 os.kill(os.getpid(), self._act)
                 if self._act is signal.SIGKILL:
                     time.sleep(60)  # other threads may run on for a moment; this one must not
-
-    def around(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Give a wrapper that crosses a boundary before and after a function."""
-
-        def wrap(inner: Callable[..., Any]) -> Callable[..., Any]:
-            def outer(*arguments: Any, **named: Any) -> Any:
-                self.cross(f"{name}: before")
-                result = inner(*arguments, **named)
-                self.cross(f"{name}: after")
-                return result
-
-            return outer
-
-        return wrap
 
     def git(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap what runs git."""

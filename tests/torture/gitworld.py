@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -24,12 +25,13 @@ from urllib.request import urlopen
 from reconciler.observed import TERMINAL
 from reconciler.sandbox import Sandbox
 from reconciler.state import codec
-from reconciler.state.document import State
+from reconciler.state.document import State, Status
 from tests.proof.world import KILLED, PATIENCE, SETTLED, Ended, Runs, Started
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reconciler.sandbox.journal import Entry
     from reconciler.sandbox.oracle import KnownBatch
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
+STATE_BRANCH = "reconciler-state"
 TOKEN = "gat_gitworld"  # noqa: S105 - opens a sandbox only
 
 
@@ -166,6 +169,7 @@ class GitWorld:
         self._runs = runs
         self._count = 0
         self._ahead = 0.0
+        self._arrived: dict[int, tuple[str, dict[str, str]]] = {}
         self.directory = directory
         self.batches_directory = batches
         directory.mkdir(parents=True)
@@ -196,8 +200,27 @@ class GitWorld:
 
     @cached_property
     def sandbox(self) -> Sandbox:
-        """The API, started when it is first needed."""
-        return Sandbox(speed=0.0).start()
+        """The API, started when it is first needed; each create is seen when it arrives."""
+        sandbox = Sandbox(speed=0.0)
+        journal = sandbox._journal
+        note = journal.update
+
+        def noted(entry: Entry) -> None:
+            note(entry)
+            if entry.operation == "create" and entry.key is not None:
+                self._arrived.setdefault(entry.id, (entry.key, self._tips()))
+
+        # The one place where every request is seen when it arrives and before it is answered.
+        journal.update = noted  # type: ignore[method-assign] # see above
+        return sandbox.start()
+
+    def _tips(self) -> dict[str, str]:
+        """Give each branch's commit, as the remote has it at this moment."""
+        tips = {}
+        for name in ("main", STATE_BRANCH):
+            with suppress(FileNotFoundError):
+                tips[name] = (self.remote / "refs/heads" / name).read_text("utf-8").strip()
+        return tips
 
     def close(self) -> None:
         """Stop the API and remove everything."""
@@ -371,17 +394,20 @@ class GitWorld:
             with urlopen(f"{self.sandbox.origin}/_sandbox/health") as answer:  # noqa: S310 - our own
                 answer.read()
 
-    def check_intents(self, branch: str = "main") -> None:
-        """No create was sent that no pushed commit had announced."""
-        announced: set[str] = set()
-        sent = set(self.posts())
-        if not sent:
-            return
-        for commit in self.git("rev-list", f"refs/heads/{branch}").split():
-            announced |= {request.key for _, _, request in self.state(commit=commit).requests()}
-            if sent <= announced:
-                return
-        raise AssertionError("a create was sent without a pushed intent")
+    def check_intents(self, branch: str = "main", *, late: bool = False) -> None:
+        """When a create arrived, the branch held its intent: at that moment, pushed, and no other.
+
+        With `late` another run may have recorded the batch by then, see `_was_sending`.
+        """
+        told: dict[str, dict[str, str]] = {}
+        for key, tips in self._arrived.values():
+            commit = tips.get(branch)
+            assert commit is not None, "a create was sent before anything was pushed"
+            if commit not in told:
+                told[commit] = {r.key: r.status for _, _, r in self.state(commit=commit).requests()}
+            status = told[commit].get(key)
+            sound = {Status.CREATING, Status.CREATED} if late else {Status.CREATING}
+            assert status in sound, f"a create was sent without a pushed intent: {key}, {status}"
 
     def settle(self, *, runs: int = 5, content: bool = True, **order: Any) -> list[int]:
         """Run until all is done, and with `content` again, time passing between; give all codes."""
@@ -397,14 +423,21 @@ class GitWorld:
         raise AssertionError(f"no end in sight: {codes}\n{ended.out}\n{ended.err}")
 
     def check(
-        self, *, ever: int = 1, live: int = 1, ended: bool = False, branch: str = "main"
+        self,
+        *,
+        ever: int = 1,
+        live: int = 1,
+        ended: bool = False,
+        late: bool = False,
+        branch: str = "main",
     ) -> None:
         """After settling: every promise.
 
         `ever` is how many batches a key may have had, `live` how many of them may be uncancelled;
-        with `ended` a second one may have ended before anybody could see it.
+        with `ended` a second one may have ended before anybody could see it. For `late` see
+        `check_intents`.
         """
-        self.check_intents(branch)
+        self.check_intents(branch, late=late)
         state = self.state(branch)
         recorded = state.batch_ids()
         batches = self.sandbox.batches()

@@ -64,12 +64,14 @@ request arrived long after it was given up, so that this one has a second batch 
 class Played:
     """What became of a schedule: whether every step struck, and what the promise allows.
 
-    `trace` are the boundaries that the last run of its steps crossed.
+    `late` tells of a request that was sent when others had stopped waiting for it. `trace` are the
+    boundaries that the last run of its steps crossed.
     """
 
     struck: bool = True
     ever: int = 1
     live: int = 1
+    late: bool = False
     trace: Sequence[str] = ()
 
 
@@ -97,12 +99,12 @@ def play(
     for step in schedule:
         _play_step(world, step, sabotage, played)
         world.let_arrive()
-        world.check_intents()
+        world.check_intents(late=played.late)
         world.pass_time(step.after)
     world.settle(sabotage=sabotage, content=content or played.ever > 1)
     # Of what shows itself only at the end nobody could know in time.
     ended = any(FAULTS[step.fault].ever > 1 for step in schedule[-2:])
-    world.check(ever=played.ever, live=played.live, ended=ended)
+    world.check(ever=played.ever, live=played.live, ended=ended, late=played.late)
     return played
 
 
@@ -148,7 +150,7 @@ def _meanwhile(
     ended = world.go_on(run)
     assert ended.code in {0, 1, 3}, (ended.code, ended.err)
     if step.pause > SETTLED and _was_sending(ended.trace, step.at):
-        played.ever += 1
+        played.ever, played.late = played.ever + 1, True
         # What no list shows nobody can cancel in time.
         played.live += FAULTS[step.fault].hidden
     return ended
