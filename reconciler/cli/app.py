@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "doctor": "Prove that token, API and state work, before any call.",
     "init": "Set up a repository: workflows, schemas, an example.",
     "schema": "Write the JSON Schemas that editors and checks use.",
+    "completion": "Write what a shell needs to complete commands and names.",
     "sandbox": "Serve the embedded API: a stand-in that calls nobody.",
     "github": "Tell pull requests and issues, in a workflow on GitHub.",
 }

@@ -30,6 +30,7 @@ from reconciler.cli.planning import plan_with
 from reconciler.cli.progress import shown_progress
 from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.reviewing import only_begun, require_reviewed_plan
+from reconciler.cli.screen import show_plan, show_report
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
@@ -37,7 +38,7 @@ from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import Reason
 from reconciler.render import structured, text
-from reconciler.render.words import how_soon, people
+from reconciler.render.telling import asked
 from reconciler.spec.load import locate
 from reconciler.system import ServerClock
 
@@ -264,15 +265,12 @@ class _Apply:
             asks = False  # planned again, and all of it was agreed to already
         self._agreed = essence
         if plan.pending and (asks or not self._for_programs):
-            shown = as_typed(text.plan_text(plan, self._session.clock.now()))
-            click.echo(shown, err=self._for_programs)
+            average_call = timedelta(seconds=self._session.settings.average_call)
+            show_plan(plan, self._session.clock.now(), average_call, err=self._for_programs)
+            click.echo(err=self._for_programs)
         if not asks or not plan.pending:
             return
-        question = (
-            f"Call {people(plan.people)}{how_soon(plan)}? Type yes to go on"
-            if plan.people
-            else "Nobody is called by this. Type yes to go on"
-        )
+        question = f"{asked(plan)} Type yes to go on"
         if click.prompt(question, default="no", show_default=False, err=True).strip() != "yes":
             raise Refused("the answer was not yes; nothing was done")
 
@@ -356,7 +354,7 @@ class _Apply:
             if report.exit_code:  # a person looks into the log first, and stdout may be elsewhere
                 click.echo(as_typed(text.report_text(report)), nl=False, err=True)
         else:
-            click.echo(as_typed(text.report_text(report)), nl=False)
+            show_report(report)
             told = {result.ending for result in report.results}
             recorded = told & {Ending.CREATED, Ending.DONE, Ending.UNKNOWN}
             if recorded and not self._session.options.sandbox:

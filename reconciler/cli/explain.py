@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import format_option, state_options
+from reconciler.cli.options import format_option, name_argument, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import ExitCode
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("explain", short_help="Say why calls are not going out, and what to do.")
-@click.argument("name")
+@name_argument
 @format_option("text", "json")
 @state_options
 @click.pass_obj

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from reconciler.cli.wording import remember_sandbox
+from reconciler.cli.wording import ROOT, remember_sandbox
 from reconciler.errors import Refused
 
 if TYPE_CHECKING:
@@ -38,6 +38,19 @@ def state_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def name_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take the name of a recorded batch; shells complete it."""
+    return click.argument("name", shell_complete=_names)(command)
+
+
+def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    from reconciler.cli.completion import recorded_names  # noqa: PLC0415 - for a shell only
+
+    root = ctx.find_root().params.get("root") or ROOT
+    names = recorded_names(root, sandbox=bool(ctx.params.get("sandbox")))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def prune_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from reconciler.cli.progress import heartbeat
 from reconciler.errors import Refused
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
+from reconciler.render.words import counted
 
 if TYPE_CHECKING:
     from reconciler.api.client import HttpBatchApi
@@ -47,8 +48,9 @@ def plan_with(
     Raises `Refused` for a root without specs that has recorded batches.
     """
     if state.batches and not specs.files:
+        recorded = counted(len(state.batches), "recorded batch")
         raise Refused(
-            f"{session.root} has no spec at all, but {len(state.batches)} recorded batches",
+            f"{session.root} has no spec at all, but {recorded}",
             hint="is this the right directory, and the whole checkout? Nothing is taken for "
             "removed",
         )

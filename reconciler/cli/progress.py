@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.render.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,7 +24,7 @@ HEARTBEAT = 10.0
 
 
 def _status(done: int, total: int, under_way: int, looking: int) -> str:
-    parts = [f"{done} of {total} requests done"]
+    parts = [f"{done} of {counted(total, 'request')} done"]
     if under_way:
         parts.append(f"{under_way} under way")
     if looking:

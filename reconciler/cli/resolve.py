@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.by_hand import audit, existing_batch, told, why_option
-from reconciler.cli.options import state_options
+from reconciler.cli.options import name_argument, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed
 from reconciler.errors import Refused
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("resolve", short_help="Settle a batch in doubt by hand.")
-@click.argument("name")
+@name_argument
 @click.option("--created", "batch_id", metavar="BATCH_ID", help="It exists, and this is its id.")
 @click.option("--not-created", is_flag=True, help="It certainly does not exist.")
 @why_option

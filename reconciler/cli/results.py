@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from reconciler.cli.options import format_option, state_options
+from reconciler.cli.options import format_option, name_argument, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import ExitCode, ReconcilerError
@@ -28,7 +28,7 @@ _OFTEN = 100
 
 
 @click.command("results", short_help="Write what became of each contact, as CSV or JSONL.")
-@click.argument("name")
+@name_argument
 @format_option("csv", "jsonl")
 @click.option("--include-calls", is_flag=True, help="Add the last call; in JSONL all calls.")
 @click.option(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from reconciler.apply.report import Report
     from reconciler.plan.actions import Plan
 
 _WIDTH = 100
@@ -65,3 +66,15 @@ def show_plan(
     from reconciler.render.text import plan_text  # noqa: PLC0415 - when it runs
 
     click.echo(as_typed(plan_text(plan, now, average_call)), err=err, nl=False)
+
+
+def show_report(report: Report) -> None:
+    """Show what an apply did: in colour where a person looks."""
+    if looked_at():
+        from reconciler.render.terminal import report_view  # noqa: PLC0415 - it imports rich
+
+        show(report_view(report, typed=as_typed))
+        return
+    from reconciler.render.text import report_text  # noqa: PLC0415 - when it runs
+
+    click.echo(as_typed(report_text(report)), nl=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import format_option, state_options
+from reconciler.cli.options import format_option, name_argument, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.errors import ReconcilerError
 
@@ -49,7 +49,7 @@ def list_(root: Path, /, output: str, **state: Any) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@name_argument
 @format_option("text", "json")
 @state_options
 @click.pass_obj

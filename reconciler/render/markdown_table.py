@@ -11,6 +11,7 @@ from reconciler.render.markdown_parts import cell, prose
 from reconciler.render.telling import (
     again_of,
     again_words,
+    batches_of,
     contact_words,
     people_words,
     shown_changes,
@@ -106,12 +107,9 @@ def _reasons(action: Action) -> Iterator[str]:
     if action.replacement is not None and action.replacement.reverts_to is not None:
         generation = action.replacement.reverts_to
         yield f"- **a revert**: the spec says again what generation {generation} said"
-    touched = [target.batch_id for target in action.targets] or (
-        [action.batch_id] if action.batch_id else []
-    )
+    label, touched = batches_of(action)
     if touched:
-        word = "replaces" if action.kind is ActionKind.REPLACE else "batch"
-        yield f"- {word} {', '.join(code(batch_id) for batch_id in touched)}"
+        yield f"- {label} {', '.join(code(batch_id) for batch_id in touched)}"
     yield from (f"- {prose(text)}" for text in (action.message, action.hint) if text)
 
 

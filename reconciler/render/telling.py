@@ -95,7 +95,8 @@ def calls(plan: Plan) -> str:
     """Say how many people a plan calls, and how soon. A sentence without its full stop."""
     waiting = resumed(plan)
     if not plan.people:
-        return f"Nobody new will be called, but {waiting}" if waiting else "Nobody will be called"
+        nobody = "Nobody will be called"
+        return f"Nobody new will be called, but {waiting} will be" if waiting else nobody
     told = f"{people_called(plan)} will be called{how_soon(plan)}"
     return f"{told}, and {waiting}" if waiting else told
 
@@ -113,6 +114,17 @@ def resumed(plan: Plan) -> str:
     batches = sum(max(1, len(action.targets)) for action in actions)
     count = sum(action.contacts for action in actions)
     return f"up to {people(count)} who still wait in {counted(batches, 'resumed batch')}"
+
+
+def asked(plan: Plan) -> str:
+    """Ask whether to go on, with the number of people."""
+    if not plan.people:
+        return f"{calls(plan)}."
+    count = people_called(plan)
+    again = called_again(plan)
+    told = f"Call {count[0].lower()}{count[1:]}{how_soon(plan)}"
+    told = f"{told}, {again:,} of them AGAIN" if again else told
+    return f"{told}, and {resumed(plan)}?" if resumed(plan) else f"{told}?"
 
 
 def again_of(action: Action) -> int:
@@ -275,13 +287,18 @@ def _limits(action: Action) -> Iterator[Fact]:
         yield Fact("retries", f"at most {fields['max_retries_override']}")
 
 
-def _batches(action: Action) -> Iterator[Fact]:
-    """Tell which batches exist and are touched."""
+def batches_of(action: Action) -> tuple[str, list[str]]:
+    """Give the batches that exist and that an action is about, and what they are to it."""
     touched = [target.batch_id for target in action.targets]
-    if touched and action.kind is ActionKind.REPLACE:
-        yield Fact("replaces", ", ".join(touched))
-    elif touched or action.batch_id:
-        yield Fact("batch", ", ".join(touched or [action.batch_id or ""]))
+    if touched:
+        return "replaces" if action.kind is ActionKind.REPLACE else "batch", touched
+    return "batch", [action.batch_id] if action.batch_id else []
+
+
+def _batches(action: Action) -> Iterator[Fact]:
+    label, touched = batches_of(action)
+    if touched:
+        yield Fact(label, ", ".join(touched))
 
 
 def shown_changes(action: Action) -> tuple[FieldChange, ...]:

@@ -87,7 +87,8 @@ class _PlanView:
         warning = again_warning(self.plan)
         alarm = [Panel(Text(warning), style="bold white on red", box=box.HEAVY)]
         if warning:
-            yield from [*alarm, ""]
+            yield from alarm
+            yield ""
         yield Text(headline(self.plan), style="bold")
         if self.plan.pending and not wide:
             yield ""

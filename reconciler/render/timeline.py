@@ -59,9 +59,8 @@ def timeline(plan: Plan, estimates: Mapping[str, Estimate]) -> str:
     lines = ["```mermaid", *_chart(plan, bars, zone, where), "```"]
     left_out = len(known) - MOST_BATCHES
     if left_out > 0:
-        lines.append(
-            f"The first {MOST_BATCHES} batches; {left_out:,} that begin later are not drawn."
-        )
+        begin = "begins later and is" if left_out == 1 else "begin later and are"
+        lines.append(f"The first {MOST_BATCHES} batches; {left_out:,} more {begin} not drawn.")
     return "\n".join(lines)
 
 

@@ -41,6 +41,9 @@ SECRETS = ("98123456", NAME, VARIABLE, TOKEN)
 """What no command may ever print or record: numbers, call variables, the token."""
 
 
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d \w{3}"
+
+
 def normalised(text: str) -> str:
     """Replace what differs from run to run: ids, keys, lineages, ports, versions, times, spans.
 
@@ -62,7 +65,13 @@ def normalised(text: str) -> str:
         (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\d \d\d:\d\d(?::\d\d)? UTC", "TIME"),
         (r"\b20(?:2[4-9]|3[0-4])-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", "TIME"),
-        (r", in \d+ [yd] \d+ [dh]\b", ", in SPAN"),
+        (
+            rf"about {_DAY} 20(?:2[4-9]|3[0-4]) [\d:]+ \S+ \((?:{_DAY} )?[\d:]+ UTC\)",
+            "about MOMENT",
+        ),
+        (r", in \d+ [yd](?: \d+ [dh])?\b", ", in SPAN"),
+        (r"\bp1:[0-9a-f]{12,64}\b", "p1:HASH"),
+        (r"(?<=plan-actions batches)(?: [0-9a-f]{40})+", " HASHES"),
         (r", in \d+ s\.", ", in SPAN."),
     ):
         text = re.sub(pattern, instead, text)

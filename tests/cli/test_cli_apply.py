@@ -89,19 +89,25 @@ def test_a_plan_that_is_none(account: Cli, write: Callable[..., Path]) -> None:
     account.said("apply_no_plan")
 
 
-def test_what_this_version_does_not_do(account: Cli, write: Callable[..., Path]) -> None:
-    """Pruning and state in git are refused, not half done."""
-    write()
+def test_pruning(account: Cli, write: Callable[..., Path]) -> None:
+    """A removed spec's batch is cancelled where that is asked for, and not too many at once."""
+    write("stays", scheduled_start="2035-05-14T09:00:00")
+    old = write(first=2, scheduled_start="2035-05-14T09:00:00")
+    account.prepare("apply", "--yes")
+    old.unlink()
     assert account.run("apply", "--yes", "--prune") == 4
-    account.said("apply_not_yet")
+    assert account.run("apply", "--yes", "--prune", "--prune-limit", "1") == 0
+    account.said("apply_prune")
 
 
 def test_a_changed_lifecycle(account: Cli, write: Callable[..., Path]) -> None:
-    """A paused spec plans a pause, and apply refuses it for now."""
-    write()
+    """A spec that says `paused` has its batch paused, and one that says `active` again resumed."""
+    write(scheduled_start="2035-05-14T09:00:00")
     account.prepare("apply", "--yes")
-    write(reconcile="{lifecycle: paused}")
-    assert account.run("apply", "--yes") == 4
+    write(scheduled_start="2035-05-14T09:00:00", reconcile="{lifecycle: paused}")
+    assert account.run("apply", "--yes") == 0
+    write(scheduled_start="2035-05-14T09:00:00")
+    assert account.run("apply", "--yes") == 0
     account.said("apply_pause")
 
 

@@ -9,6 +9,8 @@ import jsonschema
 import orjson
 import pytest
 
+from reconciler.render.markers import reviewed_in
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,6 @@ def test_new_specs(account: Cli, write: Callable[..., Path]) -> None:
     write("welcome", people=1, concurrency_limit="10", max_retries_override="0")
     write("renewals/2035-05", people=3, scheduled_start="2035-05-14T09:00:00")
     assert account.run("plan") == 0
-    assert account.run("plan", "--format", "markdown") == 0
     assert account.run("plan", "--detailed-exitcode") == 2
     account.said("plan_create")
     assert account.run("plan", "--format", "json") == 0
@@ -98,17 +99,54 @@ def test_a_removed_spec(account: Cli, write: Callable[..., Path]) -> None:
     account.said("plan_orphan")
 
 
+def test_as_a_comment(account: Cli, write: Callable[..., Path]) -> None:
+    """As markdown a plan is a comment for a pull request, under the root's name; mistakes too."""
+    write(people=3, scheduled_start="2035-05-14T09:00:00")
+    assert account.run("plan", "--format", "markdown") == 0
+    assert account.stdout.startswith("<!-- call-batch-reconciler:plan batches -->\n")
+    comment = reviewed_in(account.stdout, "batches")
+    assert account.run("plan", "--format", "json") == 0
+    assert comment is not None
+    assert account.json()["plan_hash"] == comment.plan_hash
+    account.prepare("plan", "--format", "markdown")
+    write(concurrency_limit="none")
+    assert account.run("plan", "--format", "markdown") == 1
+    assert reviewed_in(account.stdout, "batches") is None
+    account.said("plan_markdown")
+
+
 def test_a_changed_spec(account: Cli, write: Callable[..., Path]) -> None:
-    """A changed spec plans a replacement, says what changed, and that apply refuses it for now."""
-    write(concurrency_limit="10")
+    """A changed spec plans a replacement: what changed, and who was called, is, and is not."""
+    write(concurrency_limit="10", scheduled_start="2035-05-14T09:00:00")
     account.prepare("apply", "--yes")
-    write(concurrency_limit="20", people=3)
+    write(concurrency_limit="20", scheduled_start="2035-05-14T09:00:00", people=3)
     assert account.run("plan") == 0
     assert account.run("plan", "--format", "markdown") == 0
     assert account.run("plan", "--format", "json") == 0
     conforms(account.json())
-    assert account.run("apply", "--yes") == 4
+    assert account.run("plan", "--offline") == 0
+    assert account.run("apply", "--yes") == 0
     account.said("plan_replace")
+
+
+def test_people_who_would_be_called_again(
+    account: Cli, sandbox: Sandbox, write: Callable[..., Path]
+) -> None:
+    """Nobody can miss that people are called again: it is told first, and at the spec."""
+    write()
+    account.prepare("apply", "--yes")
+    sandbox.advance(40 * 3600)
+    write(people=3, reconcile="{on_change: everyone}", scheduled_start="2035-05-14T09:00:00")
+    assert account.run("plan") == 0
+    assert account.stdout.startswith("!!! 2 PEOPLE WILL BE CALLED AGAIN, by welcome !!!\n")
+    assert account.run("plan", "--format", "markdown") == 0
+    assert "**2 PEOPLE WILL BE CALLED AGAIN**" in account.stdout.split("\n| ")[0]
+    assert account.run("plan", "--format", "json") == 0
+    assert account.json()["called_again"] == 2
+    conforms(account.json())
+    assert account.run("plan", "--offline") == 0
+    assert account.stdout.startswith("!!! UP TO 3 PEOPLE WILL BE CALLED AGAIN, by welcome !!!\n")
+    account.said("plan_again")
 
 
 def test_on_change_forbid(account: Cli, write: Callable[..., Path]) -> None:

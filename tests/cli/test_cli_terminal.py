@@ -125,7 +125,7 @@ def test_yes_creates(sandbox: Sandbox, write: Callable[..., Path]) -> None:
         screen.expect("Type yes to go on: ")
         screen.type("yes\n")
         sandbox.faults.wait_held(rule)
-        screen.expect("0 of 1 requests done, 1 under way")
+        screen.expect("0 of 1 request done, 1 under way")
         sandbox.faults.release()
         assert screen.end() == 0
     assert re.search(r"ok  welcome  created   batch_\w+  2 people", screen.shown)
