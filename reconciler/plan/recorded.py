@@ -85,10 +85,10 @@ class RecordedPlanner:
                 Reason.INCOMPLETE,
                 message="an earlier run ended before all of it was created",
             )
-        if replacing is not None and replacing.generation > current.generation:
-            return self._abandon(spec, record, replacing)
         if record.lifecycle is Lifecycle.CANCELLED:
             return change.replace(spec, Reason.LIFECYCLE)
+        if replacing is not None and replacing.generation > current.generation:
+            return self._abandon(spec, record, replacing)
         return self._nothing(spec, record, Reason.UNCHANGED)
 
     def _not_active(
