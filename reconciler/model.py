@@ -101,7 +101,8 @@ class Spec:
 
     `file` is the path as the user would type it, `path` the path below the batches root with
     forward slashes (`renewals/2026-05.yaml`). `scheduled_start_at` is the (line, column) of the
-    field, (0, 0) when it is not in the file.
+    field, (0, 0) when it is not in the file. A spec whose list is cut into several requests, of at
+    most `max_contacts` each, keeps the one it was cut from in `unsplit`.
     """
 
     name: str
@@ -111,6 +112,18 @@ class Spec:
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     on_change: OnChange = OnChange.REMAINING
     scheduled_start_at: tuple[int, int] = (0, 0)
+    max_contacts: int | None = None
+    unsplit: Request | None = None
+
+    @property
+    def whole(self) -> Request:
+        """All that the spec says as one request, however it is cut."""
+        return self.unsplit or self.requests[0]
+
+    @property
+    def digest(self) -> str:
+        """What the spec says, in short: another cut is no change."""
+        return self.whole.digest
 
     @property
     def campaign_id(self) -> str:

@@ -156,6 +156,9 @@ class Ledger:
             fields=fields,
             source=source,
             requests=(),
+            digest=action.spec.digest if len(action.spec.requests) > 1 else None,
+            parts=len(action.spec.requests) if len(action.spec.requests) > 1 else None,
+            max_contacts=action.spec.max_contacts if len(action.spec.requests) > 1 else None,
         )
         return Place(action.name, generation, part)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from reconciler.apply.errands import Controlled
@@ -18,7 +18,7 @@ from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepa
 from reconciler.apply.report import Ending
 from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
 from reconciler.apply.verifier import Search, Verifier
-from reconciler.observed import Batch, Created, Rejected, Unknown
+from reconciler.observed import Batch, Created, FieldProblem, Rejected, Unknown
 from reconciler.plan.settling import sort_out
 from reconciler.state.document import RecordedBy
 
@@ -174,7 +174,7 @@ class Reactions:
             Ending.REJECTED,
             message=rejected.reason,
             hint=rejected.hint or "mend it, then run: reconciler apply",
-            problems=rejected.problems,
+            problems=_as_in_the_spec(job, rejected.problems),
         )
         self.replacing.fell_through(job.action, job.place.part)
 
@@ -247,3 +247,23 @@ class Reactions:
         self.desk.ready.clear()
         self.desk.later.clear()
         self.replacing.let_go()
+
+
+def _as_in_the_spec(job: Job, problems: tuple[FieldProblem, ...]) -> tuple[FieldProblem, ...]:
+    """Point complaints about contacts at where those stand in the spec's own list.
+
+    A request that has only some of them counts from its own first.
+    """
+    spec, sent = job.action.spec, job.creation.request.contacts
+    if spec is None or not problems or len(sent) == len(spec.whole.contacts):
+        return problems
+    places = {person["phone_number"]: i for i, person in enumerate(spec.whole.contacts)}
+
+    def moved(problem: FieldProblem) -> FieldProblem:
+        match problem.path:
+            case ("contacts", int(index), *rest) if 0 <= index < len(sent):
+                place = places[sent[index]["phone_number"]]
+                return replace(problem, path=("contacts", place, *rest))
+        return problem
+
+    return tuple(moved(problem) for problem in problems)

@@ -64,7 +64,8 @@ class Session:
         from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
         from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as above
 
-        specs = load_specs(self.root)
+        split = self.settings.split
+        specs = load_specs(self.root, max_contacts=split.max_contacts if split else None)
         if specs.errors:
             late = unsound_and_past(specs, self.clock.now())
             raise InvalidSpecs([*specs.errors, *late], hint="mend these, then: reconciler validate")

@@ -128,12 +128,11 @@ class ChangePlanner:
         if on_change is not OnChange.ADDED:
             alive = living(self.record, self.draft.facts.batches, before=generation)
         paused = begun.paused if begun else ()
-        digests = [request.digest for request in spec.requests]
         earlier = [
             each.generation
             for each in self.record.generations
             if each.generation < generation
-            and [request.digest for request in each.requests] == digests
+            and each.of == spec.digest
         ]
         return Replacement(
             on_change=on_change,

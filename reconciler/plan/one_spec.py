@@ -63,9 +63,8 @@ class SpecPlanner:
     def _for_new(self, spec: Spec) -> Action:
         if spec.name in self.movable:
             return self._move(spec, self.movable[spec.name])
-        was = next(
-            (self.doubtful[r.digest] for r in spec.requests if r.digest in self.doubtful), None
-        )
+        digests = (spec.digest, *(request.digest for request in spec.requests))
+        was = next((self.doubtful[each] for each in digests if each in self.doubtful), None)
         if was is not None:
             return self.draft.blocked(
                 spec,

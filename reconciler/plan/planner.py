@@ -15,6 +15,7 @@ from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason
 from reconciler.plan.drafting import Drafting
 from reconciler.plan.drift import drift
 from reconciler.plan.one_spec import SpecPlanner
+from reconciler.plan.recorded import as_recorded, matches
 from reconciler.plan.removed import for_removed, orphans
 from reconciler.plan.settling import (
     Settled,
@@ -112,7 +113,8 @@ def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
 
 def _unrepeatable(settled: Settled, spec: Spec | None) -> StillInDoubt | None:
     """Say when a request may be created again but its contents are gone: state has no contacts."""
-    contents = {request.part: request.digest for request in spec.requests} if spec else {}
+    cut = as_recorded(spec, settled.generation) if spec else None
+    contents = {request.part: request.digest for request in cut.requests} if cut else {}
     if all(contents.get(record.part) == record.digest for record in settled.again):
         return None
     what = "its spec was removed" if spec is None else "its spec was changed"
@@ -191,14 +193,14 @@ def _movable(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
     Several of the same contents give no certain pair. They are paired in the order of their names,
     which is right whichever it was: the same people, called once.
     """
-    gone: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    gone: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(state.batches) - set(by_name)):
         current = state.batches[name].current
         if not current.in_doubt:
-            gone[tuple(request.digest for request in current.requests)].append(name)
+            gone[current.of].append(name)
     pairs: dict[str, str] = {}
     for name in sorted(set(by_name) - set(state.batches)):
-        candidates = gone.get(tuple(request.digest for request in by_name[name].requests))
+        candidates = gone.get(by_name[name].digest)
         if candidates:
             pairs[name] = candidates.pop(0)
     return pairs
@@ -207,12 +209,11 @@ def _movable(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
 def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
     """Map digests that are in doubt to their names, but for those that their own spec still has."""
     return {
-        request.digest: name
-        for name, _, request in state.requests()
+        digest: name
+        for name, generation, request in state.requests()
         if request.in_doubt
-        and not (
-            name in by_name and request.digest in {own.digest for own in by_name[name].requests}
-        )
+        and not (name in by_name and matches(generation, by_name[name]))
+        for digest in (request.digest, generation.of)
     }
 
 

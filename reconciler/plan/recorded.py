@@ -14,6 +14,7 @@ from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Target
 from reconciler.plan.changed import ChangePlanner
 from reconciler.plan.history import living, made
+from reconciler.spec.split import split_as
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class RecordedPlanner:
     ) -> Iterator[Action]:
         """Plan one spec. `again` holds parts that were in doubt and are certainly not created."""
         current = record.current
+        spec = as_recorded(spec, current)
         missing = [r for r in spec.requests if not _is_settled(current, r)]
         complete = matches(current, spec) and not missing
         leftovers = leftover(record) if complete else ()
@@ -44,7 +46,7 @@ class RecordedPlanner:
             yield self._not_active(spec, record, leftovers, complete=complete)
             return
         main = self._main(spec, record, again, missing)
-        if record.lifecycle is Lifecycle.PAUSED and main.kind is not ActionKind.BLOCKED:
+        if _lifecycle_of(record) is Lifecycle.PAUSED and main.kind is not ActionKind.BLOCKED:
             touched = {t.batch_id for t in (*leftovers, *_olds(main), *main.targets)}
             others = tuple(t for t in self._living(record) if t.batch_id not in touched)
             if others:
@@ -85,7 +87,7 @@ class RecordedPlanner:
                 Reason.INCOMPLETE,
                 message="an earlier run ended before all of it was created",
             )
-        if record.lifecycle is Lifecycle.CANCELLED:
+        if _lifecycle_of(record) is Lifecycle.CANCELLED:
             return change.replace(spec, Reason.LIFECYCLE)
         if replacing is not None and replacing.generation > current.generation:
             return self._abandon(spec, record, replacing)
@@ -101,7 +103,7 @@ class RecordedPlanner:
     ) -> Action:
         gone = {target.batch_id for target in leftovers}
         targets = tuple(t for t in self._living(record) if t.batch_id not in gone)
-        if spec.lifecycle is not record.lifecycle and targets:
+        if spec.lifecycle is not _lifecycle_of(record) and targets:
             paused = spec.lifecycle is Lifecycle.PAUSED
             kind = ActionKind.PAUSE if paused else ActionKind.CANCEL
             return self._lifecycle(spec, record, kind, targets)
@@ -124,7 +126,7 @@ class RecordedPlanner:
             generation=record.current.generation,
             batch_id=targets[-1].batch_id,
             targets=targets,
-            message=f"lifecycle changed from {record.lifecycle} to {spec.lifecycle}"
+            message=f"lifecycle changed from {_lifecycle_of(record)} to {spec.lifecycle}"
             + _consequence(spec.lifecycle),
         )
 
@@ -162,9 +164,13 @@ class RecordedPlanner:
 
 
 def matches(current: Generation, spec: Spec) -> bool:
-    """Whether what is recorded of a generation agrees with the spec, as far as it goes."""
-    wanted = {request.part: request.digest for request in spec.requests}
-    return all(wanted.get(record.part) == record.digest for record in current.requests)
+    """Whether a generation is of what the spec says, however that is cut."""
+    return current.of == spec.digest
+
+
+def as_recorded(spec: Spec, current: Generation) -> Spec:
+    """Give a spec cut as its generation was: a changed setting does not change what is created."""
+    return split_as(spec, current.max_contacts) if matches(current, spec) else spec
 
 
 def _is_settled(current: Generation, request: Request) -> bool:
@@ -181,6 +187,14 @@ def leftover(record: NameRecord) -> tuple[Target, ...]:
     if replacing is None or replacing.generation != current.generation or current.in_doubt:
         return ()
     return tuple(each.target for each in made(record) if each.batch_id in replacing.olds)
+
+
+def _lifecycle_of(record: NameRecord) -> Lifecycle:
+    """Give what was last made of a name's batches: a new generation that is there is active."""
+    replacing = record.replacing
+    if replacing is not None and replacing.generation == record.current.generation:
+        return Lifecycle.ACTIVE
+    return record.lifecycle
 
 
 def _olds(action: Action) -> tuple[Target, ...]:

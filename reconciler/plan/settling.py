@@ -211,6 +211,8 @@ def without_released(state: State, specs: Mapping[str, Spec], facts: Facts) -> S
     for name, generation, record in list(state.requests()):
         spec = specs.get(name)
         wanted = {request.digest for request in spec.requests} if spec else set()
+        if spec is not None and spec.digest == generation.of:
+            wanted.add(record.digest)
         seen = any(b.digest in {None, record.digest} for b in facts.found.get(record.key, ()))
         if record.in_doubt and record.released_at and not seen and record.digest not in wanted:
             state = state.without_request(name, generation.generation, record.part)

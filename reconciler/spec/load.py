@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -30,6 +30,7 @@ from reconciler.spec.problems import Collector, Problem, printable, quoted
 from reconciler.spec.scalars import core
 from reconciler.spec.schedule import BadSchedule, normalise
 from reconciler.spec.source import MAX_YAML, Unreadable, read_bytes
+from reconciler.spec.split import split_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,11 +55,12 @@ class _Loaded:
     start: tuple[tuple[int, int], str] | None = None
 
 
-def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
+def load_specs(root: Path, *, shown: str | None = None, max_contacts: int | None = None) -> SpecSet:
     """Read and check every spec below `root`, which messages call `shown` (as the user typed it).
 
     Never raises for what stands in a file: everything wrong is a diagnostic, sorted by file and
     line. A spec with an error is not among `specs`; neither is one whose name another has too.
+    Lists longer than `max_contacts` are cut, where a spec says nothing of that itself.
     Raises `Usage` when there is no such directory.
     """
     shown = str(root) if shown is None else shown
@@ -71,7 +73,7 @@ def load_specs(root: Path, *, shown: str | None = None) -> SpecSet:
         hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
     with _without_gc():
-        loaded = [_load(root, shown, one) for one in found]
+        loaded = [_load(root, shown, one, max_contacts) for one in found]
     clashes = list(_name_clashes(root, loaded))
     doubled = {id(one) for one, diagnostic in clashes if diagnostic.severity is Severity.ERROR}
     diagnostics = [diagnostic for one in loaded for diagnostic in one.diagnostics]
@@ -118,7 +120,7 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _load(root: Path, shown: str, found: Found) -> _Loaded:
+def _load(root: Path, shown: str, found: Found, max_contacts: int | None) -> _Loaded:
     """Read and check one file."""
     loaded = _Loaded(found.path, printable(os.path.join(shown, found.path)))  # noqa: PTH118 - hot
     if found.problem is not None:
@@ -133,6 +135,8 @@ def _load(root: Path, shown: str, found: Found) -> _Loaded:
     collector = Collector(reading.problems)
     if reading.document is not None:
         _check(root, shown, loaded, reading, collector)
+    if loaded.spec is not None:
+        loaded.spec = _cut(loaded.spec, max_contacts)
     if collector:
         loaded.diagnostics += diagnose(collector, data, loaded.file)
     if any(one.severity is Severity.ERROR for one in loaded.diagnostics):
@@ -187,7 +191,14 @@ def _check(root: Path, shown: str, loaded: _Loaded, reading: Reading, collector:
         lifecycle=batch.reconcile.lifecycle,
         on_change=batch.reconcile.on_change,
         scheduled_start_at=document.scheduled_start_at,
+        max_contacts=batch.reconcile.split.max_contacts if batch.reconcile.split else None,
     )
+
+
+def _cut(spec: Spec, max_contacts: int | None) -> Spec:
+    """Cut a spec's list as itself or the root says."""
+    most = spec.max_contacts or max_contacts
+    return split_as(replace(spec, max_contacts=None), most)
 
 
 def _free_fields(document: dict[str, Any], collector: Collector) -> dict[str, Any]:

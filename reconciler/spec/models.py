@@ -51,6 +51,13 @@ def _positive(value: Any) -> int:
     return number
 
 
+def _whole_batch(value: Any) -> int:
+    number = whole_number(value)
+    if number < 1:
+        fail(f"is {number}; a batch has at least 1 contact", "delete `split` to cut nothing")
+    return number
+
+
 def _not_negative(value: Any) -> int:
     number = whole_number(value)
     if number < 0:
@@ -232,6 +239,13 @@ def _contacts(value: Any) -> list[Any] | ContactsFile:
     return value
 
 
+class Split(Model):
+    """How a list that is too long for one batch is cut into several."""
+
+    max_contacts: Annotated[int, Field(ge=1), BeforeValidator(_whole_batch)]
+    """Most contacts of one batch. Who is in which follows from the numbers alone."""
+
+
 class Reconcile(Model):
     """What is for this tool alone; nothing of it is sent."""
 
@@ -242,6 +256,8 @@ class Reconcile(Model):
     on_change: Annotated[OnChange, BeforeValidator(_on_change)] = OnChange.REMAINING
     """Whom a changed spec calls: those who still have to be called (`remaining`), all of them
     again (`everyone`), only new ones (`added`), or nobody: the plan fails (`forbid`)."""
+    split: Split | None = None
+    """Cut the list into several batches. Default: what `reconciler.yaml` says."""
 
 
 class BatchSpec(Model):

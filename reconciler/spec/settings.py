@@ -17,7 +17,7 @@ from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
 from reconciler.spec.documents import diagnose, read_document
 from reconciler.spec.model_errors import model_problems
-from reconciler.spec.models import Model, Text, choice
+from reconciler.spec.models import Model, Split, Text, choice
 from reconciler.spec.problems import Collector, quoted
 from reconciler.spec.scalars import fail, kind_of, text, whole_number
 from reconciler.spec.source import Unreadable, read_bytes
@@ -135,6 +135,8 @@ class Settings(Model):
     drain: _Duration = 300.0
     """How long the calls in flight of a batch that is replaced are waited for; what is still in
     flight then counts as called."""
+    split: Split | None = None
+    """Cut lists that are too long for one batch into several, where a spec says nothing itself."""
     chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = 8
     """How many creates are recorded together."""
 

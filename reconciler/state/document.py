@@ -123,7 +123,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """The n-th set of requests created for a name. `fields` are the spec's but its contacts."""
+    """The n-th set of requests created for a name. `fields` are the spec's but its contacts.
+
+    Of a spec that was cut into several, `digest` is that of the whole, `parts` how many requests
+    there are to be, and `max_contacts` how many contacts each may have.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -132,6 +136,14 @@ class Generation:
     fields: Mapping[str, Any]
     source: Source
     requests: tuple[RequestRecord, ...]
+    digest: str | None = None
+    parts: int | None = None
+    max_contacts: int | None = None
+
+    @property
+    def of(self) -> str:
+        """The digest of the spec that this generation is of."""
+        return self.digest or self.requests[0].digest
 
     def request(self, part: int) -> RequestRecord | None:
         """Give the record of a part, None when it was never attempted."""

@@ -52,12 +52,15 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "state: git\nstate_remote: upstream\nstate_branch: 2026\nunknown: hold\n"
         "create_path: /batches/upload\nparallelism: 64\nverify_for: 90\nsettle: 1.5h\n"
         'lease: "2 m"\nchunk: 1\narm_delay: 5m\naverage_call: 3m\n'
+        "drain: 1m\nsplit: {max_contacts: 5000}\n"
         "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n",
     )
     settings = load_settings(root.path)
     assert settings.model_dump() == {
         "arm_delay": 300,
         "average_call": 180,
+        "drain": 60,
+        "split": {"max_contacts": 5_000},
         "state": "git",
         "state_remote": "upstream",
         "state_branch": "2026",
