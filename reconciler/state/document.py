@@ -266,17 +266,38 @@ class State:
 
 
 def begins(before: State, after: State, names: frozenset[str]) -> bool:
-    """Whether the later version holds an intent that is new: something is about to be sent.
+    """Whether the later version holds a decision that is new: something is about to be done.
 
-    An intent recorded anew because it had become too old to act on is new. An earlier attempt that
-    was put back, because a later one certainly made no batch, is not.
+    That is an intent to create, a replacement, or a cancel that no newer batch is the reason of. An
+    intent recorded anew because it had become too old to act on is new. An earlier attempt that was
+    put back, because a later one certainly made no batch, is not.
     """
     known = {request.key: request for name in names for request in _in_doubt(before, name)}
     return any(
         request.unknown is None and _is_new(request, known.get(request.key))
         for name in names
         for request in _in_doubt(after, name)
-    )
+    ) or any(_decides(before.record(name), after.record(name)) for name in names)
+
+
+def _decides(before: NameRecord | None, after: NameRecord | None) -> bool:
+    """Whether batches of a name are newly about to be paused or cancelled.
+
+    Once the new generation is there, cancelling the old one follows from a fact.
+    """
+    if after is None:
+        return False
+    begun = after.replacing
+    if begun is not None and begun.generation == after.current.generation:
+        return False
+    if begun is not None and begun != (before.replacing if before else None):
+        return True
+    return bool(_cancelled(after) - _cancelled(before))
+
+
+def _cancelled(record: NameRecord | None) -> set[str]:
+    generations = record.generations if record else ()
+    return {r.key for g in generations for r in g.requests if r.cancelled_at is not None}
 
 
 def _is_new(intent: RequestRecord, known: RequestRecord | None) -> bool:

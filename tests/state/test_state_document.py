@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.state.document import NameRecord, State, begins
+from reconciler.model import OnChange
+from reconciler.state.document import Generation, NameRecord, Replacing, State, begins
 from tests.core.builders import (
     LINEAGE,
     NOW,
@@ -62,6 +63,27 @@ def test_every_id_has_its_name() -> None:
 
 RENEWED = in_doubt(SPEC, expires_at=NOW, attempted_at=NOW)
 AGAIN = in_doubt(SPEC, attempt=2, run="another")
+JOURNAL = Replacing(
+    generation=2,
+    on_change=OnChange.REMAINING,
+    olds=("bat_1",),
+    paused=("bat_1",),
+    begun_at=NOW,
+)
+
+
+def replacing(*generations: Generation, journal: Replacing | None = JOURNAL) -> State:
+    """Give a state in which something may be taking a batch's place."""
+    return state(welcome=NameRecord(generations=generations, replacing=journal))
+
+
+OLD = generation(SPEC, created(SPEC, "bat_1"))
+CANCELLED = generation(SPEC, created(SPEC, "bat_1", cancelled_at=NOW))
+NEW = generation(CHANGED, created(CHANGED, "bat_2", generation=2), number=2)
+BEGUN, SOON = replacing(OLD), replacing(CANCELLED)
+BOTH, TAKEN = replacing(OLD, NEW), replacing(CANCELLED, NEW)
+OVER = replacing(CANCELLED, NEW, journal=None)
+ENDED = replacing(CANCELLED, journal=None)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +98,13 @@ AGAIN = in_doubt(SPEC, attempt=2, run="another")
         (INTENT, DONE, False, "an outcome"),
         (INTENT, EMPTY, False, "a withdrawal"),
         (DONE, INTENT, True, "whatever was there, this is about to be sent"),
+        (DONE, BEGUN, True, "a batch is about to be paused for a change"),
+        (BEGUN, BEGUN, False, "it was begun before"),
+        (BEGUN, DONE, False, "the change came to nothing"),
+        (DONE, ENDED, True, "a batch is about to be cancelled for its own sake"),
+        (BEGUN, SOON, True, "a batch is cancelled before the new one is there"),
+        (BOTH, TAKEN, False, "the new batch is there, so cancelling the old one only follows"),
+        (TAKEN, OVER, False, "and when that is done, so is the change"),
     ],
 )
 def test_what_begins_something(before: State, after: State, *, expected: bool, reason: str) -> None:
