@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from reconciler.sandbox import Sandbox
     from tests.cli.conftest import Cli
@@ -30,19 +30,25 @@ PATIENCE = 20.0
 class Terminal:
     """A process on a terminal of its own, 100 columns wide."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
         controller, terminal = pty.openpty()
         self.process = subprocess.Popen(
             [*COMMAND, *arguments],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            env={**os.environ, "TERM": "xterm"},
+            env={**os.environ, "TERM": "xterm", **environment},
             start_new_session=True,
         )
         os.close(terminal)
         self._controller = controller
-        self.shown = ""
+        self.drawn = ""
+        """What came, with everything that colours and moves."""
+
+    @property
+    def shown(self) -> str:
+        """What came, as letters only."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.drawn)
 
     def expect(self, text: str) -> None:
         """Wait until a text has been shown."""
@@ -85,14 +91,14 @@ class Terminal:
             data = os.read(self._controller, 65_536)
         except OSError:  # how Linux tells that the last process has left the terminal
             return False
-        self.shown += data.decode(errors="replace")
+        self.drawn += data.decode(errors="replace")
         return bool(data)
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
+def terminal(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Terminal]:
     """Give a terminal whose process does not outlive the test."""
-    running = Terminal(*arguments)
+    running = Terminal(*arguments, environment=environment or {})
     try:
         yield running
     finally:
@@ -130,6 +136,66 @@ def test_yes_creates(sandbox: Sandbox, write: Callable[..., Path]) -> None:
         assert screen.end() == 0
     assert re.search(r"ok  welcome  created   batch_\w+  2 people", screen.shown)
     assert len(sandbox.batches()) == 1
+
+
+@pytest.mark.usefixtures("account")
+def test_a_plan_where_a_person_looks(write: Callable[..., Path]) -> None:
+    """On a terminal a plan is a table in colour."""
+    write(scheduled_start="2035-05-14T09:00:00")
+    with terminal("plan") as screen:
+        assert screen.end() == 0
+    assert re.search(r"^ action +batch +people +first call", screen.shown, re.MULTILINE)
+    assert "\x1b[32m+ create" in screen.drawn
+
+
+@pytest.mark.parametrize("width", [100, 60, 30])
+@pytest.mark.usefixtures("account")
+def test_nothing_is_cut_off(write: Callable[..., Path], width: int) -> None:
+    """What is too long for the terminal goes on below, under where it begins."""
+    name = "renewals/a-very-long-name-that-does-not-fit-into-any-column-of-any-table"
+    write(name, scheduled_start="2035-05-14T09:00:00")
+    with terminal("plan", environment={"COLUMNS": str(width)}) as screen:
+        assert screen.end() == 0
+    lines = screen.shown.splitlines()
+    assert max(map(len, lines)) <= width
+    head = next((line for line in lines if "all called about" in line), "")
+    column = slice(head.find("batch"), head.find("people")) if head else slice(None)
+    assert name in "".join(line[column].strip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured", "drawn"),
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, False, False),
+    ],
+    ids=["usual", "NO_COLOR", "dumb"],
+)
+@pytest.mark.usefixtures("account")
+def test_colours_are_left_out_where_nobody_wants_them(
+    write: Callable[..., Path], variables: dict[str, str], *, coloured: bool, drawn: bool
+) -> None:
+    """`NO_COLOR` leaves the table and takes the colours, a dumb terminal gets plain text."""
+    write()
+    with terminal("plan", environment=variables) as screen:
+        assert screen.end() == 0
+    assert ("\x1b[32m" in screen.drawn) is coloured
+    assert ("first call" in screen.shown) is drawn
+    assert "\x1b" not in screen.drawn or drawn
+
+
+def test_a_pipe_gets_plain_text(account: Cli, write: Callable[..., Path]) -> None:
+    """Whoever reads from a pipe gets the plain text, and colours only by `FORCE_COLOR`."""
+    write()
+    assert account.run("plan") == 0
+    assert "\x1b" not in account.stdout
+    account.env(FORCE_COLOR="1")
+    assert account.run("plan") == 0
+    assert "\x1b[32m+ create" in account.stdout
+    account.env(NO_COLOR="1")
+    assert account.run("plan") == 0
+    assert "\x1b[32m" not in account.stdout
 
 
 @pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
