@@ -7,6 +7,7 @@ told is None and never a guess that looks like a fact.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from reconciler.plan.hours import after_open_time, hours_of, open_time
 from reconciler.spec.schedule import BadSchedule, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.observed import Batch, Campaign
@@ -104,6 +105,42 @@ def progress_of(state: State, reading: Reading) -> list[BatchProgress]:
         for name, generation, request in shown_requests(state, reading)
     ]
     return sorted(rows, key=lambda r: (r.campaign_id, r.name, r.generation, r.part))
+
+
+def by_spec(rows: Iterable[BatchProgress]) -> list[BatchProgress]:
+    """Give one row for all parts of a generation, where a spec was cut into several batches."""
+    groups: dict[tuple[str, int], list[BatchProgress]] = {}
+    for row in rows:
+        groups.setdefault((row.name, row.generation), []).append(row)
+    return [_as_one(group) for group in groups.values()]
+
+
+def _as_one(parts: Sequence[BatchProgress]) -> BatchProgress:
+    """Sum parts up. What is not known of one is not known of all; the last end is the end."""
+    if len(parts) == 1:
+        return parts[0]
+    statuses = Counter(part.status for part in parts)
+    counters: Counter[str] = Counter()
+    for part in parts:
+        counters.update(counts(part.counters))
+    done = [part.done for part in parts]
+    rates = [part.rate_per_hour for part in parts if part.rate_per_hour is not None]
+    running = [part.ends_about for part in parts if part.status == "in_progress"]
+    return replace(
+        parts[0],
+        part=1,
+        batch_id=f"{len(parts)} batches",
+        contacts=sum(part.contacts for part in parts),
+        status=next(iter(statuses))
+        if len(statuses) == 1
+        else ", ".join(f"{count} {status}" for status, count in statuses.items()),
+        counters=dict(counters),
+        done=None if None in done else sum(each or 0 for each in done),
+        starts_at=min((p.starts_at for p in parts if p.starts_at), default=None),
+        created_at=min((p.created_at for p in parts if p.created_at), default=None),
+        rate_per_hour=sum(rates) if rates else None,
+        ends_about=None if None in running else max((e for e in running if e), default=None),
+    )
 
 
 def shown_requests(

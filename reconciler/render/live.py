@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from reconciler.plan.progress import by_spec
 from reconciler.render.status import done_words, moment, rate_words, status_word, summary
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ _AROUND = 4
 
 
 def live_view(rows: Sequence[BatchProgress], reading: Reading, *, height: int) -> RenderableType:
-    """Draw one bar a batch, those that still run first, as many as fit, and the sum below."""
-    shown = sorted(rows, key=lambda row: not row.alive)[: max(1, height - _AROUND)]
+    """Draw one bar a spec, those that still run first, as many as fit, and the sum below."""
+    specs = by_spec(rows)
+    shown = sorted(specs, key=lambda row: not row.alive)[: max(1, height - _AROUND)]
     table = Table.grid(padding=(0, 2), expand=False)
     table.add_column(no_wrap=True)
     table.add_column(width=24)
@@ -40,16 +42,15 @@ def live_view(rows: Sequence[BatchProgress], reading: Reading, *, height: int) -
             facts.append(f"ends about {moment(row.ends_about, timezone)}")
         elif row.status == "pending" and row.starts_at:
             facts.append(f"starts {moment(row.starts_at, timezone)}")
-        part = f" part {row.part}" if row.part > 1 else ""
         table.add_row(
-            Text(f"{row.name}{part}"),
+            Text(row.name),
             ProgressBar(total=max(1, row.contacts), completed=row.done or 0, width=24),
             Text(done_words(row)),
             Text(", ".join(facts)),
         )
     lines: list[RenderableType] = [table]
-    if len(rows) > len(shown):
-        lines.append(Text(f"... and {len(rows) - len(shown)} more"))
+    if len(specs) > len(shown):
+        lines.append(Text(f"... and {len(specs) - len(shown)} more"))
     lines.append(Text(summary(rows, reading)))
     lines.extend(Text(f"warning: {message}") for message, _ in reading.problems)
     return Group(*lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import without_numbers
 from reconciler.plan.hours import zone_of
-from reconciler.plan.progress import IN_DOUBT, UNKNOWN, BatchProgress, totals
+from reconciler.plan.progress import IN_DOUBT, UNKNOWN, BatchProgress, by_spec, totals
 from reconciler.render.structured import FORMAT_VERSION
 from reconciler.render.tables import columns
 from reconciler.render.words import counted, people
@@ -31,7 +31,7 @@ def status_text(rows: Sequence[BatchProgress], reading: Reading) -> str:
     for campaign_id, group in groupby(rows, key=lambda row: row.campaign_id):
         campaign = reading.campaigns.get(campaign_id)
         timezone = campaign.timezone if campaign else None
-        table = columns([_HEAD, *(_cells(row, timezone) for row in group)])
+        table = columns([_HEAD, *(_cells(row, timezone) for row in by_spec(group))])
         indented = "".join(f"  {line}\n" for line in table.splitlines())
         blocks.append(f"{campaign_line(campaign_id, reading)}\n{indented}")
     return "\n".join([*blocks, f"{summary(rows, reading)}\n"])
@@ -150,7 +150,7 @@ def _document(row: BatchProgress) -> dict[str, Any]:
 def _cells(row: BatchProgress, timezone: str | None) -> tuple[str, ...]:
     outcomes = ", ".join(f"{count:,} {status}" for status, count in row.outcomes.items())
     return (
-        f"{row.name}{f' part {row.part}' if row.part > 1 else ''}",
+        row.name,
         row.batch_id or "-",
         status_word(row.status),
         done_words(row),

@@ -16,6 +16,7 @@ from reconciler.api.client import HttpBatchApi
 from reconciler.api.config import ApiConfig
 from reconciler.cli.readings import Reader
 from reconciler.plan.progress import Reading, progress_of
+from reconciler.state.document import State
 from reconciler.state.file import FileStore
 from reconciler.system import RandomIds, SystemClock
 from tests.watch.records import NOW, batch, request, state
@@ -223,12 +224,15 @@ def test_watching_as_json_is_refused(world: World) -> None:
 
 
 def test_bars() -> None:
-    """On a terminal each batch has a bar, those that run first; what does not fit is counted."""
+    """On a terminal each spec has a bar, those that run first; what does not fit is counted."""
     from rich.console import Console  # noqa: PLC0415 - as lazily as the product
 
     from reconciler.render.live import live_view  # noqa: PLC0415 - as above
 
-    recorded = state((request("b1"), request("b2", part=2), request("b3", part=3)))
+    recorded = State(
+        lineage="lineage-1",
+        batches={f"spec {n}": state((request(f"b{n}"),)).batches["a"] for n in (1, 2, 3)},
+    )
     found: dict[str, Batch | None] = {
         "b1": batch("b1", status="completed", counters={"completed": 100}),
         "b2": batch("b2"),
@@ -239,7 +243,22 @@ def test_bars() -> None:
     with console.capture() as capture:
         console.print(live_view(progress_of(recorded, reading), reading, height=6))
     lines = capture.get().splitlines()
-    assert lines[0].startswith("a part 2")
+    assert lines[0].startswith("spec 2")
     assert "40 of 100" in lines[0]
     assert lines[2] == "... and 1 more"
     assert lines[3].startswith("3 batches: 1 completed, 1 in_progress, 1 pending.")
+
+
+def test_parts_of_a_spec_are_one(world: World) -> None:
+    """A list that was cut is one row with the sums, and all of its batches in JSON."""
+    world.spec(people=5, reconcile={"split": {"max_contacts": 2}})
+    world.apply()
+    world.sandbox.advance(HOUR)
+    said = world.run("status")
+    assert "3 batches" in said.out
+    assert "of 5" in said.out
+    rows = world.run("status", "--format", "json").json["batches"]
+    assert [(row["name"], row["part"]) for row in rows] == [("welcome", n) for n in (1, 2, 3)]
+    results = world.run("results", "welcome")
+    assert results.status == 0
+    assert len(results.out.splitlines()) == 1 + 5
