@@ -124,19 +124,19 @@ def failure_markdown(
 def outdated(comment: str, commit: str = "", *, limit: int = LIMIT) -> str:
     """Turn a plan's comment into an outdated one: struck, folded, agreeing to nothing.
 
-    `commit` is the newer one that replaced what was planned. A comment that is outdated already
-    stays as it is, and so does one that is none of ours.
+    `commit` is the one whose plan replaced it. A comment that is outdated already stays as it is,
+    and so does one that is none of ours.
     """
     first = next(markers.markers_of(comment), None)
     if first is None or first.kind != markers.PLAN:
         return comment
     body = markers.without_markers(comment).strip()
     title, _, rest = body.partition("\n")
-    by = f"commit {commit[:12]}" if _COMMIT.fullmatch(commit) else "a newer commit"
+    by = f"the plan of {commit[:12]}" if _COMMIT.fullmatch(commit) else "a later plan"
     head = (
         f"{markers.Marker(markers.OUTDATED, first.root)}\n"
         f"### ~~{title.lstrip('# ').strip()}~~\n\n"
-        f"**Outdated**: {by} has replaced it. Nothing below holds any more.\n\n"
+        f"**Outdated**: replaced by {by}. Nothing below holds any more.\n\n"
         "<details><summary>The plan as it was</summary>\n\n"
     )
     tail = "\n\n</details>\n"

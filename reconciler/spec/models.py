@@ -7,7 +7,6 @@ JSON Schema for editors is generated from them. Contacts are described here and 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -29,6 +28,7 @@ from reconciler.spec.schedule import BadSchedule, normalise
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 """A phone number as the API takes it: `+`, country code, number; 7 to 15 digits in all."""
+
 
 def _campaign_id(value: Any) -> str:
     written = text(value)
@@ -65,10 +65,16 @@ def _not_negative(value: Any) -> int:
     return number
 
 
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        fail(f"is {kind_of(value)} where a mapping is needed", "write `name: value` lines below it")
+    return value
+
+
 def _metadata(value: Any) -> dict[str, Any]:
-    if "reconciler" in mapping(value):
+    if "reconciler" in _mapping(value):
         fail("has a key `reconciler`, which is reserved for this tool", "choose another name")
-    return mapping(value)
+    return _mapping(value)
 
 
 def _name(value: Any) -> str:
@@ -79,6 +85,19 @@ def _name(value: Any) -> str:
     return name
 
 
+def choice(value: Any, allowed: list[str]) -> str:
+    """Take one of a few words."""
+    written = text(value)
+    if written not in allowed:
+        meant = did_you_mean(written, allowed)
+        listed = ", ".join(f"`{word}`" for word in allowed)
+        fail(
+            f"is {quoted(written)}; it can be {listed}",
+            f"did you mean `{meant}`?" if meant else "",
+        )
+    return written
+
+
 def _lifecycle(value: Any) -> str:
     return choice(value, [str(word) for word in Lifecycle])
 
@@ -87,6 +106,48 @@ def _on_change(value: Any) -> str:
     return choice(value, [str(word) for word in OnChange])
 
 
+def _other_columns(value: Any) -> str:
+    return choice(value, ["keep", "drop"])
+
+
+def _columns(value: Any) -> dict[str, str]:
+    columns = {}
+    for name, header in _mapping(value).items():
+        if not name.strip():
+            fail("has an empty name on the left side", "write `phone_number: Mobile`")
+        if not isinstance(header, str) or not header.strip():
+            fail(
+                f"gives {quoted(name)} {kind_of(header)} where a column's header is needed",
+                f"write `{name}: Header`" if name.isidentifier() else "",
+            )
+        columns[str(name)] = str(header).strip()
+    return columns
+
+
+class Model(BaseModel):
+    """What all models of files share: frozen, no unknown fields, a null is an absence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            fail(f"is {kind_of(value)} where a mapping is needed", "write `field: value` lines")
+        return {
+            name: inner
+            for name, inner in value.items()
+            if not is_null(inner) or name not in cls.model_fields or cls._needs(name)
+        }
+
+    @classmethod
+    def _needs(cls, name: str) -> bool:
+        return cls.model_fields[name].is_required()
+
+
+# Editors see a bare `12345` as a number where the loader takes text, so schemas take both.
+_BARE = {"type": ["string", "number"], "minLength": 1}
+_PHRASE = {"type": ["string", "number", "boolean", "null"]}
 _NUMBER_SCHEMA = {
     # Without quotes the editor sees an integer; the loader sees what is written.
     "type": ["string", "integer"],
@@ -100,24 +161,32 @@ _VARIABLES_SCHEMA = {
     "required": ["callee_name"],
     "properties": {
         "callee_name": {
-            **PHRASE,
+            **_PHRASE,
             "pattern": r"\S",
             "description": "Whom the agent greets. Text exactly as written.",
         }
     },
-    "additionalProperties": PHRASE,
+    "additionalProperties": _PHRASE,
     "examples": [{"callee_name": "Rajesh Sharma"}],
 }
 
+Text = Annotated[str, BeforeValidator(text), WithJsonSchema(_BARE)]
+_ListPath = Annotated[
+    str,
+    BeforeValidator(text),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"\.[cC][sS][vV]$", "examples": ["contacts/2026-05.csv"]}
+    ),
+]
 _Name = Annotated[
     str,
     BeforeValidator(_name),
-    WithJsonSchema({**BARE, "maxLength": MAX_NAME, "examples": ["renewals/2026-05"]}),
+    WithJsonSchema({**_BARE, "maxLength": MAX_NAME, "examples": ["renewals/2026-05"]}),
 ]
 _Campaign = Annotated[
     str,
     BeforeValidator(_campaign_id),
-    WithJsonSchema({**BARE, "pattern": r"^\S+$", "examples": ["cmp_abc123"]}),
+    WithJsonSchema({**_BARE, "pattern": r"^\S+$", "examples": ["cmp_abc123"]}),
 ]
 _Start = Annotated[
     str,
@@ -136,6 +205,27 @@ class Contact(Model):
     """The number in E.164: `+`, country code, number, without spaces. Best written in quotes."""
     call_variables: Annotated[dict[str, Any], WithJsonSchema(_VARIABLES_SCHEMA)]
     """What the agent may say to this person. Every value is text exactly as written."""
+
+
+class ContactsFile(Model):
+    """A contact list in a file of its own."""
+
+    file: _ListPath
+    """Path of a CSV file, relative to the batches root, with forward slashes."""
+    columns: Annotated[
+        dict[str, str],
+        BeforeValidator(_columns),
+        WithJsonSchema(
+            {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number"], "minLength": 1},
+                "examples": [{"phone_number": "Mobile"}],
+            }
+        ),
+    ] = {}
+    """Our name for a column → its header in the file. Columns not named here keep their header."""
+    other_columns: Annotated[Literal["keep", "drop"], BeforeValidator(_other_columns)] = "keep"
+    """Whether columns that `columns` does not name become call variables (`keep`) or not."""
 
 
 def _contacts(value: Any) -> list[Any] | ContactsFile:
@@ -191,7 +281,7 @@ class BatchSpec(Model):
     """Most calls at the same time; overrides the campaign's limit."""
     max_retries_override: Annotated[int, Field(ge=0), BeforeValidator(_not_negative)] | None = None
     """Most retries of one contact; overrides the campaign's retry policy. 0: no retries."""
-    call_context: Annotated[dict[str, Any], BeforeValidator(mapping)] | None = None
+    call_context: Annotated[dict[str, Any], BeforeValidator(_mapping)] | None = None
     """Extra context passed to the telephony layer."""
     metadata: Annotated[dict[str, Any], BeforeValidator(_metadata), _FREE_KEYS] | None = None
     """Stored with the batch. The key `reconciler` is reserved."""
