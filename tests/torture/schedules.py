@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.torture.gitworld import KILLED, SETTLED
@@ -28,8 +28,10 @@ LEASE_OVER = 400.0
 PAUSES = (0.0, LEASE_OVER, SETTLED + 300.0)
 MOST_BOUNDARIES = 80
 """No run of these worlds has more."""
-WHOLE = os.environ.get("TORTURE") == "whole"
-"""Whether all of it is played, and not a slice."""
+WHOLE = os.environ.get("TORTURE") in {"whole", "every"}
+"""Whether the product is played, and not a slice."""
+EVERY = os.environ.get("TORTURE") == "every"
+"""Whether that goes for deaths too that leave behind what others do."""
 NEVER = 10**6
 """A boundary that no run comes to."""
 
@@ -64,15 +66,15 @@ request arrived long after it was given up, so that this one has a second batch 
 class Played:
     """What became of a schedule: whether every step struck, and what the promise allows.
 
-    `late` tells of a request that was sent when others had stopped waiting for it. `trace` are the
-    boundaries that the last run of its steps crossed.
+    `late` tells of a request that was sent when others had stopped waiting for it. `traces` are the
+    boundaries that the run of each step crossed.
     """
 
     struck: bool = True
     ever: int = 1
     live: int = 1
     late: bool = False
-    trace: Sequence[str] = ()
+    traces: list[Sequence[str]] = field(default_factory=list)
 
 
 def crossed(scenario: str, step: Step) -> Schedule:
@@ -128,7 +130,7 @@ def _play_step(world: GitWorld, step: Step, sabotage: Sequence[str], played: Pla
         struck = act != "stop" and (ended.code == KILLED) == (step.act == KILL)
         played.struck = played.struck and struck
         assert ended.code in {KILLED, 0, 1, 3}, (ended.code, ended.err)
-    played.trace = ended.trace
+    played.traces.append(ended.trace)
     world.lose(clone)
     world.sandbox.faults.release()
     if not fault.lasting and any(rule.get("times", 1) is None for rule in fault.rules):
@@ -200,17 +202,22 @@ def races() -> list[tuple[str, float, str]]:
     ]
 
 
-def first_strike(fault: str, trace: Sequence[str]) -> int:
-    """Give the first boundary at which a fault may have struck.
+def points(act: str, fault: str, trace: Sequence[str]) -> list[int]:
+    """Give the boundaries at which a run that would cross these is killed or stopped.
 
-    A death before it is a death without it, which is played once.
+    Who goes on is stopped at each. With the disk of a dead run goes all that it had not pushed or
+    sent, so deaths between two of those leave the same behind, and one of them is played: that
+    before the next. A death before a fault can have struck is a death without it.
     """
-    if not FAULTS[fault].rules:
-        return 1
-    after = f"{_CALLS[FAULTS[fault].operation]}: after"
-    return trace.index(after) + 1 if after in trace else 1
+    every = range(1, len(trace) + 1)
+    if act == RESUME or EVERY or (act == KILL and fault == "none"):
+        return list(every)
+    struck = f"{_CALLS[FAULTS[fault].operation]}: after"
+    first = trace.index(struck) if FAULTS[fault].rules and struck in trace and act == KILL else 0
+    return [at for at in every if at > first and trace[at - 1] in _EFFECTS]
 
 
+_EFFECTS = {"git push: before", "create: before", "cancel: before"}
 _CALLS = {
     "create": "create",
     "list": "listing",
