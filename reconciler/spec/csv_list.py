@@ -12,9 +12,10 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
+from reconciler.spec.columns import NUMBER, Examined, Unusable, Wording, matched
+from reconciler.spec.problems import Path, Problem, quoted
 from reconciler.spec.source import text_problem
 from reconciler.spec.yaml import Odd
 
@@ -22,25 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contact
-    from reconciler.spec.models import ContactsFile
+    from reconciler.spec.list_model import ContactsFile
 
 _BLANKS = " \t"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 _CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\Z', re.IGNORECASE)
 _PHONE_LIKE = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
-_NUMBER = "phone_number"
-_NAME = "callee_name"
-_PHONE_HEADERS = ("phone", "mobile", "number", "telephone", "tel", "msisdn", "cell")
-_NAME_HEADERS = ("name", "fullname", "full_name", "customer", "customer_name", "first_name")
-
-
-class Unusable(Exception):  # noqa: N818 - says what the list is
-    """A list whose rows cannot be read; carries why, with the place."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
+_WORDING = Wording(lacking="no column has the header", plural="headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +41,6 @@ class Layout:
     width: int
     number: int
     variables: tuple[tuple[str, int], ...]
-
-    def index(self, name: str) -> int | None:
-        """Give the cell of `phone_number` or of a call variable; None when there is none."""
-        return self.number if name == _NUMBER else dict(self.variables).get(name)
 
 
 def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
@@ -69,6 +55,7 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
         rows = _Rows(data.decode("utf-8"))
         layout = _layout(rows, file)
         number, variables, width = layout.number, layout.variables, layout.width
+        everybody = file.call_variables
         for row in csv.reader(rows.lines, delimiter=layout.delimiter, strict=True):
             if len(row) != width:
                 if any(cell.strip(_BLANKS) for cell in row):
@@ -77,24 +64,14 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
             said = {name: cell for name, i in variables if (cell := row[i].strip(_BLANKS))}
             phone = row[number].strip(_BLANKS)
             if phone or said:
+                if everybody:
+                    said.update(everybody)
                 contacts.append({"phone_number": phone, "call_variables": said})
             elif any(cell.strip(_BLANKS) for cell in row):
                 raise Odd
     except (UnicodeDecodeError, csv.Error, Unusable) as error:
         raise Odd from error
     return contacts
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What an exact reading found: contacts, the row problems, and where each row begins.
-
-    `cells` gives the (line, column) of the asked-for cells.
-    """
-
-    contacts: list[Any]
-    problems: list[Problem]
-    cells: dict[Path, tuple[int, int]]
 
 
 def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
@@ -105,17 +82,17 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     """
     problem = text_problem(data)
     if problem is not None:
-        return Examined([], [problem], {})
+        return Examined(problems=[problem])
     rows = _Rows(data.decode("utf-8"))
     try:
         layout = _layout(rows, file)
     except Unusable as error:
-        return Examined([], [error.problem], {})
-    examined = Examined([], [], {})
+        return Examined(problems=[error.problem])
+    examined = Examined()
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
     try:
         for line, raw, row in rows.records(layout.delimiter):
-            _examine_row(examined, layout, line, row)
+            _examine_row(examined, layout, line, row, file.call_variables)
             index = len(examined.contacts) - 1
             if index in rows_wanted and ("contacts", index) not in examined.cells:
                 _note_cells(examined, layout, index, (line, raw))
@@ -124,7 +101,9 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     return examined
 
 
-def _examine_row(examined: Examined, layout: Layout, line: int, row: list[str]) -> None:
+def _examine_row(
+    examined: Examined, layout: Layout, line: int, row: list[str], everybody: dict[str, str]
+) -> None:
     """Take one record in, as a contact or as a problem."""
     cells = [cell.strip(_BLANKS) for cell in row]
     if not any(cells):
@@ -143,7 +122,7 @@ def _examine_row(examined: Examined, layout: Layout, line: int, row: list[str]) 
             )
         )
         return
-    said = {name: cells[i] for name, i in layout.variables if cells[i]}
+    said = {name: cells[i] for name, i in layout.variables if cells[i]} | everybody
     examined.contacts.append({"phone_number": cells[layout.number], "call_variables": said})
 
 
@@ -158,7 +137,7 @@ def _note_cells(examined: Examined, layout: Layout, index: int, record: tuple[in
         down, column = starts[cell] if cell < len(starts) else (0, 1)
         return (line + down, column)
 
-    examined.cells[(*path, _NUMBER)] = place(layout.number)
+    examined.cells[(*path, NUMBER)] = place(layout.number)
     for name, cell in layout.variables:
         examined.cells[(*path, "call_variables", name)] = place(cell)
 
@@ -203,7 +182,7 @@ class _Rows:
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                raise Unusable(_broken(error, line, delimiter)) from error
+                raise _broken(error, line, delimiter) from error
             if row is None:
                 return
             yield line, "".join(raw), row
@@ -211,7 +190,7 @@ class _Rows:
             raw.clear()
 
 
-def _broken(error: csv.Error, line: int, delimiter: str) -> Problem:
+def _broken(error: csv.Error, line: int, delimiter: str) -> Unusable:
     """Say what the CSV reader stumbled over."""
     said = str(error)
     if "expected after" in said:
@@ -223,7 +202,7 @@ def _broken(error: csv.Error, line: int, delimiter: str) -> Problem:
     else:
         message = "a double quote in this row is never closed"
         hint = f"close it, before the next {_DELIMITERS[delimiter][2:]} or line end"
-    return Problem(("contacts",), message, hint, place=(line, 1))
+    return Unusable(message, hint, (line, 1))
 
 
 def _layout(rows: _Rows, file: ContactsFile) -> Layout:
@@ -236,20 +215,20 @@ def _layout(rows: _Rows, file: ContactsFile) -> Layout:
         if declared:
             delimiter = declared[1]
             if delimiter not in _DELIMITERS:
-                raise _unusable(
+                raise Unusable(
                     f"`sep=` declares {quoted(delimiter)}; a comma, a semicolon or"
                     " a tab can stand between cells",
                     "delete the line",
-                    1,
+                    (1, 1),
                 )
             first = ""  # noqa: PLW2901 - the header is still to come
         elif first.strip():
             break
     if not first.strip():
-        raise _unusable(
+        raise Unusable(
             "the list is empty",
             "its first line holds the headers, such as `phone_number,callee_name`",
-            1,
+            (1, 1),
         )
     line = rows.line
     # A quoted header may hold a line break.
@@ -261,10 +240,12 @@ def _layout(rows: _Rows, file: ContactsFile) -> Layout:
     try:
         cells = next(csv.reader(io.StringIO(first), delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise Unusable(_broken(error, line, delimiter)) from error
+        raise _broken(error, line, delimiter) from error
     headers = [cell.strip() for cell in cells]
     _check_headers(headers, line)
-    return _columns(headers, delimiter, file, line)
+    indexes = matched(headers, file, _WORDING, (line, 1))
+    number = indexes.pop(NUMBER)
+    return Layout(delimiter, len(headers), number, tuple(indexes.items()))
 
 
 def _delimiter(header: str, line: int) -> str:
@@ -273,10 +254,10 @@ def _delimiter(header: str, line: int) -> str:
     found = [char for char in _DELIMITERS if char in outside]
     if len(found) > 1:
         names = " and ".join(_DELIMITERS[char] for char in found)
-        raise _unusable(
+        raise Unusable(
             f"the header contains {names}: which of them stands between cells is unclear",
             "put headers that contain one of them in double quotes",
-            line,
+            (line, 1),
         )
     return found[0] if found else ","
 
@@ -284,72 +265,19 @@ def _delimiter(header: str, line: int) -> str:
 def _check_headers(headers: list[str], line: int) -> None:
     """Refuse headers that are no names: data, blanks, duplicates."""
     if any(_PHONE_LIKE.fullmatch(header) for header in headers):
-        raise _unusable(
+        raise Unusable(
             "the first line looks like a contact; it must hold the headers",
             "put a line such as `phone_number,callee_name` above it",
-            line,
+            (line, 1),
         )
     for index, header in enumerate(headers):
         if not header:
-            raise _unusable(
+            raise Unusable(
                 f"column {index + 1} has no header",
                 "name it, or delete the column (spreadsheets leave empty ones at the end)",
-                line,
+                (line, 1),
             )
         if header in headers[:index]:
-            raise _unusable(
-                f"two columns have the header {quoted(header)}", "rename or delete one", line
+            raise Unusable(
+                f"two columns have the header {quoted(header)}", "rename or delete one", (line, 1)
             )
-
-
-def _columns(headers: list[str], delimiter: str, file: ContactsFile, line: int) -> Layout:
-    """Match our names with the file's headers."""
-    known = ", ".join(quoted(header) for header in headers[:30])
-    indexes: dict[str, int] = {}
-    for name, header in file.columns.items():
-        if header not in headers:
-            meant = did_you_mean(header, headers)
-            listed = f"headers are {known}"
-            hint = f"did you mean {quoted(meant)}? The {listed}" if meant else f"the {listed}"
-            raise _unusable(
-                f"no column has the header {quoted(header)}, which"
-                f" `{dotted(('contacts', 'columns', name))}` names",
-                hint,
-                line,
-            )
-        indexes[name] = headers.index(header)
-    renamed = set(indexes.values())
-    for index, header in enumerate(headers):
-        wanted = file.other_columns == "keep" or header in {_NUMBER, _NAME}
-        if index in renamed or not wanted:
-            continue
-        if header in indexes:
-            raise _unusable(
-                f"the column {quoted(header)} has the name that `columns` gives to"
-                f" {quoted(file.columns[header])}",
-                "rename one of the two, or write `other_columns: drop`",
-                line,
-            )
-        indexes[header] = index
-    for name, usual in ((_NUMBER, _PHONE_HEADERS), (_NAME, _NAME_HEADERS)):
-        if name not in indexes:
-            meant = next(
-                (h for h in headers if did_you_mean(h, [name]) or _plain(h) in usual),
-                next((h for h in headers if set(_plain(h).split("_")) & set(usual)), None),
-            )
-            header = meant if meant is not None else "ITS HEADER"
-            raise _unusable(
-                f"no column is called `{name}`; the headers are {known}",
-                f"rename one, or write `columns: {{{name}: {header}}}` in the spec",
-                line,
-            )
-    number = indexes.pop(_NUMBER)
-    return Layout(delimiter, len(headers), number, tuple(indexes.items()))
-
-
-def _plain(header: str) -> str:
-    return re.sub(r"[\s-]+", "_", header.strip().lower())
-
-
-def _unusable(message: str, hint: str, line: int) -> Unusable:
-    return Unusable(Problem(("contacts",), message, hint, place=(line, 1)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.spec.contacts import all_sound, contact_problems
-from reconciler.spec.csv_list import Examined, examine_list, read_list
+from reconciler.spec.csv_list import examine_list, read_list
 from reconciler.spec.discover import is_within
 from reconciler.spec.documents import as_diagnostic
 from reconciler.spec.problems import Collector, Path, Problem, did_you_mean, quoted
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path as FilePath
 
     from reconciler.model import Contact, Diagnostic
-    from reconciler.spec.models import ContactsFile
+    from reconciler.spec.columns import Examined
+    from reconciler.spec.list_model import ContactsFile
 
 _FIELD: Path = ("contacts", "file")
 _WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")

@@ -21,9 +21,10 @@ from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.csv_list import examine_list
 from reconciler.spec.discover import Found, discover
 from reconciler.spec.documents import Reading, diagnose, read_document
+from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.lists import cell_place, list_bytes, read_contacts_file
 from reconciler.spec.model_errors import model_problems
-from reconciler.spec.models import BatchSpec, ContactsFile
+from reconciler.spec.models import BatchSpec
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import Collector, Problem, printable, quoted

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.spec.models import BatchSpec, ContactsFile, Reconcile
+from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.models import BatchSpec, Reconcile
 from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
 
 if TYPE_CHECKING:

@@ -7,22 +7,16 @@ JSON Schema for editors is generated from them. Contacts are described here and 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from reconciler.model import Lifecycle, OnChange
+from reconciler.spec.fields import BARE, PHRASE, Model, Text, choice, mapping
+from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.names import MAX_NAME, name_problem, normalised
-from reconciler.spec.problems import did_you_mean, quoted
-from reconciler.spec.scalars import fail, is_null, kind_of, text, whole_number
+from reconciler.spec.problems import quoted
+from reconciler.spec.scalars import fail, kind_of, text, whole_number
 from reconciler.spec.schedule import PATTERN as SCHEDULE_PATTERN
 from reconciler.spec.schedule import BadSchedule, normalise
 
@@ -65,16 +59,10 @@ def _not_negative(value: Any) -> int:
     return number
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        fail(f"is {kind_of(value)} where a mapping is needed", "write `name: value` lines below it")
-    return value
-
-
 def _metadata(value: Any) -> dict[str, Any]:
-    if "reconciler" in _mapping(value):
+    if "reconciler" in mapping(value):
         fail("has a key `reconciler`, which is reserved for this tool", "choose another name")
-    return _mapping(value)
+    return mapping(value)
 
 
 def _name(value: Any) -> str:
@@ -85,19 +73,6 @@ def _name(value: Any) -> str:
     return name
 
 
-def choice(value: Any, allowed: list[str]) -> str:
-    """Take one of a few words."""
-    written = text(value)
-    if written not in allowed:
-        meant = did_you_mean(written, allowed)
-        listed = ", ".join(f"`{word}`" for word in allowed)
-        fail(
-            f"is {quoted(written)}; it can be {listed}",
-            f"did you mean `{meant}`?" if meant else "",
-        )
-    return written
-
-
 def _lifecycle(value: Any) -> str:
     return choice(value, [str(word) for word in Lifecycle])
 
@@ -106,48 +81,6 @@ def _on_change(value: Any) -> str:
     return choice(value, [str(word) for word in OnChange])
 
 
-def _other_columns(value: Any) -> str:
-    return choice(value, ["keep", "drop"])
-
-
-def _columns(value: Any) -> dict[str, str]:
-    columns = {}
-    for name, header in _mapping(value).items():
-        if not name.strip():
-            fail("has an empty name on the left side", "write `phone_number: Mobile`")
-        if not isinstance(header, str) or not header.strip():
-            fail(
-                f"gives {quoted(name)} {kind_of(header)} where a column's header is needed",
-                f"write `{name}: Header`" if name.isidentifier() else "",
-            )
-        columns[str(name)] = str(header).strip()
-    return columns
-
-
-class Model(BaseModel):
-    """What all models of files share: frozen, no unknown fields, a null is an absence."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _absent(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            fail(f"is {kind_of(value)} where a mapping is needed", "write `field: value` lines")
-        return {
-            name: inner
-            for name, inner in value.items()
-            if not is_null(inner) or name not in cls.model_fields or cls._needs(name)
-        }
-
-    @classmethod
-    def _needs(cls, name: str) -> bool:
-        return cls.model_fields[name].is_required()
-
-
-# Editors see a bare `12345` as a number where the loader takes text, so schemas take both.
-_BARE = {"type": ["string", "number"], "minLength": 1}
-_PHRASE = {"type": ["string", "number", "boolean", "null"]}
 _NUMBER_SCHEMA = {
     # Without quotes the editor sees an integer; the loader sees what is written.
     "type": ["string", "integer"],
@@ -161,32 +94,24 @@ _VARIABLES_SCHEMA = {
     "required": ["callee_name"],
     "properties": {
         "callee_name": {
-            **_PHRASE,
+            **PHRASE,
             "pattern": r"\S",
             "description": "Whom the agent greets. Text exactly as written.",
         }
     },
-    "additionalProperties": _PHRASE,
+    "additionalProperties": PHRASE,
     "examples": [{"callee_name": "Rajesh Sharma"}],
 }
 
-Text = Annotated[str, BeforeValidator(text), WithJsonSchema(_BARE)]
-_ListPath = Annotated[
-    str,
-    BeforeValidator(text),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"\.[cC][sS][vV]$", "examples": ["contacts/2026-05.csv"]}
-    ),
-]
 _Name = Annotated[
     str,
     BeforeValidator(_name),
-    WithJsonSchema({**_BARE, "maxLength": MAX_NAME, "examples": ["renewals/2026-05"]}),
+    WithJsonSchema({**BARE, "maxLength": MAX_NAME, "examples": ["renewals/2026-05"]}),
 ]
 _Campaign = Annotated[
     str,
     BeforeValidator(_campaign_id),
-    WithJsonSchema({**_BARE, "pattern": r"^\S+$", "examples": ["cmp_abc123"]}),
+    WithJsonSchema({**BARE, "pattern": r"^\S+$", "examples": ["cmp_abc123"]}),
 ]
 _Start = Annotated[
     str,
@@ -205,27 +130,6 @@ class Contact(Model):
     """The number in E.164: `+`, country code, number, without spaces. Best written in quotes."""
     call_variables: Annotated[dict[str, Any], WithJsonSchema(_VARIABLES_SCHEMA)]
     """What the agent may say to this person. Every value is text exactly as written."""
-
-
-class ContactsFile(Model):
-    """A contact list in a file of its own."""
-
-    file: _ListPath
-    """Path of a CSV file, relative to the batches root, with forward slashes."""
-    columns: Annotated[
-        dict[str, str],
-        BeforeValidator(_columns),
-        WithJsonSchema(
-            {
-                "type": "object",
-                "additionalProperties": {"type": ["string", "number"], "minLength": 1},
-                "examples": [{"phone_number": "Mobile"}],
-            }
-        ),
-    ] = {}
-    """Our name for a column → its header in the file. Columns not named here keep their header."""
-    other_columns: Annotated[Literal["keep", "drop"], BeforeValidator(_other_columns)] = "keep"
-    """Whether columns that `columns` does not name become call variables (`keep`) or not."""
 
 
 def _contacts(value: Any) -> list[Any] | ContactsFile:
@@ -281,7 +185,7 @@ class BatchSpec(Model):
     """Most calls at the same time; overrides the campaign's limit."""
     max_retries_override: Annotated[int, Field(ge=0), BeforeValidator(_not_negative)] | None = None
     """Most retries of one contact; overrides the campaign's retry policy. 0: no retries."""
-    call_context: Annotated[dict[str, Any], BeforeValidator(_mapping)] | None = None
+    call_context: Annotated[dict[str, Any], BeforeValidator(mapping)] | None = None
     """Extra context passed to the telephony layer."""
     metadata: Annotated[dict[str, Any], BeforeValidator(_metadata), _FREE_KEYS] | None = None
     """Stored with the batch. The key `reconciler` is reserved."""

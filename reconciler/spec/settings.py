@@ -16,8 +16,9 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
 from reconciler.spec.documents import diagnose, read_document
+from reconciler.spec.fields import Model, Text, choice
 from reconciler.spec.model_errors import model_problems
-from reconciler.spec.models import Model, Split, Text, choice
+from reconciler.spec.models import Split
 from reconciler.spec.problems import Collector, quoted
 from reconciler.spec.scalars import fail, kind_of, text, whole_number
 from reconciler.spec.source import Unreadable, read_bytes

@@ -19,7 +19,8 @@ import pytest
 
 from reconciler.cli.app import COMMANDS
 from reconciler.errors import ExitCode
-from reconciler.spec.models import BatchSpec, Contact, ContactsFile, Reconcile
+from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.models import BatchSpec, Contact, Reconcile
 from reconciler.spec.settings import Settings
 from reconciler.state.codec import StateFile
 from reconciler.state.document import Audit, Generation, NameRecord, RequestRecord, Source

@@ -1,0 +1,58 @@
+"""What the fields of all models of files share: how they read their values, and their schemas."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
+
+from reconciler.spec.problems import did_you_mean, quoted
+from reconciler.spec.scalars import fail, is_null, kind_of, text
+
+# Editors see a bare `12345` as a number where the loader takes text, so schemas take both.
+BARE = {"type": ["string", "number"], "minLength": 1}
+PHRASE = {"type": ["string", "number", "boolean", "null"]}
+
+Text = Annotated[str, BeforeValidator(text), WithJsonSchema(BARE)]
+"""Text as written, of which there must be some."""
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Take a mapping."""
+    if not isinstance(value, dict):
+        fail(f"is {kind_of(value)} where a mapping is needed", "write `name: value` lines below it")
+    return value
+
+
+def choice(value: Any, allowed: list[str]) -> str:
+    """Take one of a few words."""
+    written = text(value)
+    if written not in allowed:
+        meant = did_you_mean(written, allowed)
+        listed = ", ".join(f"`{word}`" for word in allowed)
+        fail(
+            f"is {quoted(written)}; it can be {listed}",
+            f"did you mean `{meant}`?" if meant else "",
+        )
+    return written
+
+
+class Model(BaseModel):
+    """What all models of files share: frozen, no unknown fields, a null is an absence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            fail(f"is {kind_of(value)} where a mapping is needed", "write `field: value` lines")
+        return {
+            name: inner
+            for name, inner in value.items()
+            if not is_null(inner) or name not in cls.model_fields or cls._needs(name)
+        }
+
+    @classmethod
+    def _needs(cls, name: str) -> bool:
+        return cls.model_fields[name].is_required()
