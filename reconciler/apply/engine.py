@@ -29,7 +29,7 @@ from reconciler.apply.retry import Retry
 from reconciler.apply.sending import Event, Job, Workers
 from reconciler.apply.verifier import Verifier
 from reconciler.errors import ReconcilerError, StateMoved
-from reconciler.plan.actions import Action, ActionKind, Plan, Reason
+from reconciler.plan.actions import Action, ActionKind, Plan, Refusal, Role
 from reconciler.spec.schedule import past_diagnostic
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Engine:
                 immediate.adopt(action, self._ledger, self._lookup, self._outcomes)
             case ActionKind.MOVE:
                 immediate.move(action, self._ledger, self._outcomes)
-            case ActionKind.CANCEL if action.reason is Reason.DUPLICATE and action.batch_id:
+            case ActionKind.CANCEL if action.role is Role.DUPLICATE and action.batch_id:
                 self._reactions.cancel(self._ledger.place(action, action.part), action.batch_id)
             case ActionKind.BLOCKED:
                 self._block(action)
@@ -176,7 +176,7 @@ class Engine:
     def _block(self, action: Action) -> None:
         """Refuse an action; what an earlier run left in doubt is looked for like our own."""
         record = self._ledger.state.record(action.name)
-        if action.reason is not Reason.IN_DOUBT or record is None or self._plan.offline:
+        if action.refusal is not Refusal.DOUBT or record is None or self._plan.offline:
             self._outcomes.block(action, action.message, action.hint)
             return
         for request in record.current.requests:

@@ -17,7 +17,7 @@ from reconciler.apply.histories import read_histories
 from reconciler.apply.lookup import Lookup, Sighting, Wanted
 from reconciler.errors import ApiError
 from reconciler.model import Diagnostic, Severity
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
 from reconciler.plan.history import living, made
 from reconciler.plan.planner import make_plan
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
     from reconciler.ports import BatchApi
-    from reconciler.state.document import RequestRecord, State
+    from reconciler.state.document import NameRecord, RequestRecord, State
 
 SAME_AGE = timedelta(hours=1)
 """Batches created so close to each other are in the same lists."""
@@ -89,7 +89,7 @@ def gather(
     gatherer = _Gatherer(api, lookup, parallelism)
     campaigns = gatherer.campaigns({action.campaign_id for action in draft.pending})
     sightings = gatherer.look(wanted_keys(state, now))
-    strangers = gatherer.strangers(draft)
+    strangers = gatherer.strangers(draft, state)
     told = {batch.batch_id: batch for batch in gatherer.recorded(state)}
     facts = Facts(
         campaigns=campaigns,
@@ -123,6 +123,11 @@ def _earlier(plan: Plan, state: State) -> list[str]:
             ids += [adoption.batch.batch_id for adoption in action.adoptions]
     changed = {action.name for action in plan.actions if action.kind is ActionKind.REPLACE}
     return ids if changed else []
+
+
+def _is_new(record: NameRecord | None) -> bool:
+    """Whether nothing is recorded under a name, but for what certainly made no batch."""
+    return record is None or all(request.released_at for request in record.current.requests)
 
 
 def _grouped(batches: Iterable[Batch], by: str) -> dict[str, tuple[Batch, ...]]:
@@ -205,7 +210,7 @@ class _Gatherer:
             )
             return []
 
-    def strangers(self, draft: Plan) -> list[Batch]:
+    def strangers(self, draft: Plan, state: State) -> list[Batch]:
         """Find batches of names that are about to be created and that the state does not know.
 
         This is the net below a lost state. Those of as many contacts as a new spec has are read
@@ -213,7 +218,7 @@ class _Gatherer:
         """
         counts: dict[str, set[int | None]] = defaultdict(set)
         for action in draft.actions:
-            if action.kind is ActionKind.CREATE and action.reason is Reason.NEW:
+            if action.kind is ActionKind.CREATE and _is_new(state.record(action.name)):
                 counts[action.campaign_id].update(len(c.request.contacts) for c in action.creations)
         strangers: list[Batch] = []
         with ThreadPoolExecutor(self._parallelism) as pool:

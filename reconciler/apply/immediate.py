@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.apply.report import Ending
-from reconciler.plan.actions import Reason
+from reconciler.plan.actions import Role
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def adopt(action: Action, ledger: Ledger, lookup: Lookup, outcomes: Outcomes) -> None:
     """Record batches that exist already."""
-    lost = action.reason is Reason.ALREADY_EXISTS
+    lost = action.role is Role.SPEC
     for adoption in action.adoptions:
         place = ledger.place(action, adoption.part)
         ledger.adopt(place, adoption, RecordedBy.ADOPTED if lost else RecordedBy.FOUND)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.apply.report import Ending, Result
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.actions import ActionKind, Reason, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,11 +95,11 @@ class Outcomes:
     def results(self, plan: Plan) -> tuple[Result, ...]:
         """Give one result an action, in the plan's order, and one a duplicate found on the way."""
         planned = tuple(self._result(action) for action in plan.pending)
-        shown = {(a.name, a.batch_id) for a in plan.pending if a.reason is Reason.DUPLICATE}
+        shown = {(a.name, a.batch_id) for a in plan.pending if a.role is Role.DUPLICATE}
         return (*planned, *self._found_duplicates(plan, shown))
 
     def _result(self, action: Action) -> Result:
-        if action.kind is ActionKind.CANCEL and action.reason is Reason.DUPLICATE:
+        if action.kind is ActionKind.CANCEL and action.role is Role.DUPLICATE:
             return self._duplicate(
                 action, self._cancelled.get((action.name, action.batch_id or ""))
             )
@@ -126,6 +126,7 @@ class Outcomes:
                     actions[name],
                     kind=ActionKind.CANCEL,
                     reason=Reason.DUPLICATE,
+                    role=Role.DUPLICATE,
                     batch_id=batch_id,
                     contacts=0,
                     creations=(),

@@ -26,7 +26,7 @@ from reconciler.apply.preparing import (
 from reconciler.apply.report import Ending
 from reconciler.apply.sending import Job
 from reconciler.model import Lifecycle
-from reconciler.plan.actions import Action, ActionKind, Reason, Target
+from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
 from reconciler.plan.recorded import leftover
 from reconciler.state.document import Status
 
@@ -122,7 +122,9 @@ class Replacer:
             if errand.verb is Verb.CANCEL:
                 ids = [target.batch_id for target in errand.targets]
                 self.ledger.set_out_to_cancel(errand.action.name, ids)
-            if errand.action.replacement or errand.action.reason is Reason.REPLACED:
+            if errand.verb is Verb.CANCEL and (
+                errand.action.replacement or errand.action.role is Role.BEGUN
+            ):
                 self.ledger.took_over(errand.action.name)
         for each in begun:
             self.ledger.begin_replacing(each.action, each.replacement)
@@ -245,7 +247,13 @@ class Replacer:
         record = self.ledger.state.record(action.name)
         left = leftover(record) if record and _is_whole(record, action) else ()
         if left and action.kind is not ActionKind.ADOPT:  # with an adoption they are planned for
-            cancel = replace(action, kind=ActionKind.CANCEL, reason=Reason.REPLACED, targets=left)
+            cancel = replace(
+                action,
+                kind=ActionKind.CANCEL,
+                reason=Reason.REPLACED,
+                role=Role.BEGUN,
+                targets=left,
+            )
             self._send(cancel, Verb.CANCEL)
 
     def _cancel_olds(self, begun: _Begun) -> None:
@@ -343,13 +351,12 @@ class Replacer:
                 hint="run again: reconciler apply; or do it in the vendor's console",
             )
             return
-        match action.reason:
-            case Reason.REPLACED | Reason.ABANDONED:
-                self.ledger.end_replacing(action.name)
-            case Reason.REMOVED:
-                self.ledger.set_lifecycle(action.name, Lifecycle.CANCELLED)
-            case _ if action.spec is not None:
-                self.ledger.set_lifecycle(action.name, action.spec.lifecycle)
+        if action.role is Role.BEGUN:
+            self.ledger.end_replacing(action.name)
+        elif action.spec is None:
+            self.ledger.set_lifecycle(action.name, Lifecycle.CANCELLED)
+        else:
+            self.ledger.set_lifecycle(action.name, action.spec.lifecycle)
         self.outcomes.end(action, _WHOLE, Ending.DONE, batch_id=action.batch_id)
 
 

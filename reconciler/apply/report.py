@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from reconciler.errors import ExitCode
-from reconciler.plan.actions import Reason
+from reconciler.plan.actions import Refusal, Role
 
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
@@ -103,7 +103,7 @@ class Report:
 def _subject(result: Result) -> tuple[str, str | None]:
     """Say what a result is about: a name, or one second batch of it."""
     action = result.action
-    return action.name, action.batch_id if action.reason is Reason.DUPLICATE else None
+    return action.name, action.batch_id if action.role is Role.DUPLICATE else None
 
 
 def _code(result: Result) -> ExitCode:
@@ -115,13 +115,18 @@ def _code(result: Result) -> ExitCode:
         case Ending.REJECTED | Ending.SKIPPED | Ending.FAILED:
             return ExitCode.FAILED
         case Ending.BLOCKED:
-            return _refusal(result.action.reason)
+            return _refusal(result.action.refusal)
         case _:
             assert_never(result.ending)
 
 
-def _refusal(reason: Reason) -> ExitCode:
-    if reason in {Reason.IN_DOUBT, Reason.HELD}:
-        return ExitCode.UNKNOWN_OUTCOME
-    # A start that is over is a mistake in the spec, like any other that validation finds.
-    return ExitCode.FAILED if reason is Reason.STARTS_IN_THE_PAST else ExitCode.REFUSED
+def _refusal(refusal: Refusal) -> ExitCode:
+    match refusal:
+        case Refusal.DOUBT:
+            return ExitCode.UNKNOWN_OUTCOME
+        case Refusal.MISTAKE:
+            return ExitCode.FAILED
+        case Refusal.GUARD | Refusal.CONFLICT:
+            return ExitCode.REFUSED
+        case _:
+            assert_never(refusal)

@@ -36,7 +36,7 @@ from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
-from reconciler.plan.actions import Reason
+from reconciler.plan.actions import Refusal
 from reconciler.render import structured, text
 from reconciler.render.telling import asked
 from reconciler.spec.load import locate
@@ -124,6 +124,8 @@ def command(root: Path, /, **options: Any) -> int:
 
 
 SHORTEST_LEASE = 5.0
+LONGEST_THOUGHT = 30.0
+"""Seconds after which an answer to "go on?" is to a plan that has to be looked at again."""
 MOST_PLANS = 6
 """How often one run plans, each time because somebody else stored a state first."""
 
@@ -201,7 +203,9 @@ class _Apply:
         self._require_reviewed(plan)
         require_reviewed_plan(self._session, plan)
         self._warn_of_uncommitted(plan)
-        self._agree(plan)
+        if self._agree(plan) > LONGEST_THOUGHT:
+            # That was agreed to as it stood then; what is the same now is not asked again.
+            return self._once(specs, store, api)
         return self._carry_out(plan, store, state, api)
 
     def _specs(self) -> SpecSet:
@@ -257,8 +261,8 @@ class _Apply:
                     err=True,
                 )
 
-    def _agree(self, plan: Plan) -> None:
-        """Show the plan and ask, unless nobody is to be asked."""
+    def _agree(self, plan: Plan) -> float:
+        """Show the plan and ask, unless nobody is to be asked. Give how long the answer took."""
         essence = plan.essence()
         asks = not self._options["yes"]
         if self._agreed is not None and not _difference(essence, self._agreed):
@@ -269,10 +273,12 @@ class _Apply:
             show_plan(plan, self._session.clock.now(), average_call, err=self._for_programs)
             click.echo(err=self._for_programs)
         if not asks or not plan.pending:
-            return
+            return 0.0
+        asked_at = self._session.clock.elapsed()
         question = f"{asked(plan)} Type yes to go on"
         if click.prompt(question, default="no", show_default=False, err=True).strip() != "yes":
             raise Refused("the answer was not yes; nothing was done")
+        return self._session.clock.elapsed() - asked_at
 
     def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options
@@ -373,8 +379,7 @@ def _is_outdated(report: Report, store: StateStore) -> bool:
 
 def _is_refused(result: Result) -> bool:
     """Whether a guard said no. What is in doubt is no such thing, and stays until it is settled."""
-    in_doubt = {Reason.IN_DOUBT, Reason.HELD}
-    return result.ending is Ending.BLOCKED and result.action.reason not in in_doubt
+    return result.ending is Ending.BLOCKED and result.action.refusal is not Refusal.DOUBT
 
 
 def _difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:

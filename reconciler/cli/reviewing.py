@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.plan.fingerprint import action_hashes, is_decided
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.plan.actions import Action, Plan
 
-_DOUBTS = frozenset({Reason.IN_DOUBT, Reason.HELD, Reason.KEY_CONFLICT})
+_DOUBTS = frozenset({Refusal.DOUBT, Refusal.CONFLICT})
 
 
 def only_begun(plan: Plan) -> Plan:
@@ -38,7 +38,7 @@ def only_begun(plan: Plan) -> Plan:
 
 def _waits_elsewhere(action: Action) -> bool:
     """Whether an action is blocked by something else than a doubt: that was never begun."""
-    return action.kind is ActionKind.BLOCKED and action.reason not in _DOUBTS
+    return action.kind is ActionKind.BLOCKED and action.refusal not in _DOUBTS
 
 
 def require_reviewed_plan(session: Session, plan: Plan) -> None:

@@ -1,7 +1,7 @@
 """The plan as data: ordered actions, each with why, whom it calls and when.
 
 Every renderer and the engine consume this same value, so the preview cannot tell another story
-than the run. `Reason` explains and is never used to decide.
+than the run. `Reason` explains and is never used to decide; `Role` and `Refusal` are.
 """
 
 from __future__ import annotations
@@ -70,6 +70,30 @@ class Reason(StrEnum):
     REMOVED = "removed"
     PAUSED_BY_HAND = "paused_by_hand"
     CALLED_UNKNOWN = "called_unknown"
+
+
+class Role(StrEnum):
+    """On whose behalf something is done. Decided by, where `Reason` only explains."""
+
+    SPEC = "spec"
+    """A spec asks for it, or its removal does."""
+    BEGUN = "begun"
+    """An earlier run began it: it is brought to its end, or undone."""
+    DUPLICATE = "duplicate"
+    """A second batch of a key came to light."""
+
+
+class Refusal(StrEnum):
+    """Of what kind a blocked action's obstacle is; it decides the exit status."""
+
+    GUARD = "guard"
+    """A guard said no."""
+    DOUBT = "doubt"
+    """Nobody can know yet whether a batch exists."""
+    CONFLICT = "conflict"
+    """A batch exists that cannot be ours and carries our key: a person has to look."""
+    MISTAKE = "mistake"
+    """The spec is wrong, as validation would have said had it known the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +199,8 @@ class Action:
     name: str
     reason: Reason
     campaign_id: str
+    role: Role = Role.SPEC
+    refusal: Refusal = Refusal.GUARD
     contacts: int
     generation: int = 1
     spec: Spec | None = None

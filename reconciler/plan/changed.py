@@ -131,8 +131,7 @@ class ChangePlanner:
         earlier = [
             each.generation
             for each in self.record.generations
-            if each.generation < generation
-            and each.of == spec.digest
+            if each.generation < generation and each.of == spec.digest
         ]
         return Replacement(
             on_change=on_change,

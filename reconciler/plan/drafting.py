@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.digest import request_key
 from reconciler.model import Lifecycle
-from reconciler.plan.actions import AT_ONCE, Action, ActionKind, Creation, Reason
+from reconciler.plan.actions import AT_ONCE, Action, ActionKind, Creation, Reason, Refusal
 from reconciler.spec.schedule import FIRST_TIMEZONE, is_past, past_diagnostic, resolve
 
 if TYPE_CHECKING:
@@ -77,13 +77,14 @@ class Drafting:
         if calls and any(
             past_diagnostic(spec, request, self.now, timezone) for request in requests
         ):
-            return self.blocked(
+            late = self.blocked(
                 spec,
                 Reason.STARTS_IN_THE_PAST,
                 f"scheduled_start {requests[0].scheduled_start} is over, and a batch created now "
                 "would call at once",
                 "set a scheduled_start in the future, or remove it to call at once",
             )
+            return replace(late, refusal=Refusal.MISTAKE)
         unknown = timezone is None and not self.facts.offline
         if calls and unknown and self._may_be_past(requests):
             return self.blocked(

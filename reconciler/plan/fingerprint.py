@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.actions import ActionKind, Role
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,8 +37,6 @@ VERSION = "p1"
 """Of what a hash is made of. Hashes of two versions never agree."""
 
 _NOT_DECIDED = frozenset({ActionKind.NONE, ActionKind.BLOCKED, ActionKind.ADOPT})
-_GOING_ON = frozenset({Reason.FOUND, Reason.DUPLICATE, Reason.REPLACED, Reason.ABANDONED})
-"""Why something is done that no spec asks for now: an earlier run began it."""
 _AGREED = ("action", "name", "campaign_id", "generation", "on_change")
 """What of an action's essence does not change by itself. The generation stands for the batches
 before it, of which some may end meanwhile."""
@@ -74,17 +72,16 @@ def is_decided(action: Action) -> bool:
     """Whether an action begins what a reviewer has to agree to."""
     if action.creations and all(creation.previous for creation in action.creations):
         return False  # the very same requests were begun by an earlier run, under the same keys
-    return action.kind not in _NOT_DECIDED and action.reason not in _GOING_ON
+    return action.kind not in _NOT_DECIDED and action.role is Role.SPEC
 
 
 def _agreement(action: Action, essence: dict[str, Any]) -> dict[str, Any]:
     agreement = {field: essence[field] for field in _AGREED}
     # Of the spec, not of what is sent: that depends on who has been called, and on which parts an
     # earlier run has created.
-    requests = action.spec.requests if action.spec else ()
     return {
         **agreement,
-        "digests": [request.digest for request in requests],
+        "digests": [action.spec.digest] if action.spec else [],
         "moved_from": action.moved_from,
     }
 

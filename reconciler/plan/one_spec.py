@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.plan.actions import Action, ActionKind, Adoption, Reason
+from reconciler.plan.actions import Action, ActionKind, Adoption, Reason, Refusal
 from reconciler.plan.recorded import RecordedPlanner
 from reconciler.plan.settling import oldest
 
@@ -66,7 +66,7 @@ class SpecPlanner:
         digests = (spec.digest, *(request.digest for request in spec.requests))
         was = next((self.doubtful[each] for each in digests if each in self.doubtful), None)
         if was is not None:
-            return self.draft.blocked(
+            refused = self.draft.blocked(
                 spec,
                 Reason.IN_DOUBT,
                 f"its contents are those that {was} had, which may have been created: creating "
@@ -74,6 +74,7 @@ class SpecPlanner:
                 f"settle it first: reconciler apply; or: reconciler resolve {was} --created "
                 "BATCH_ID or --not-created",
             )
+            return replace(refused, refusal=Refusal.DOUBT)
         existing = self.draft.facts.existing.get(spec.name, ())
         adoptions = tuple(_same_contents(spec, existing))
         if len(adoptions) == len(spec.requests):

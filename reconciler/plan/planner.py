@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic, Severity, Spec
 from reconciler.observed import TERMINAL
-from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason
+from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason, Role
 from reconciler.plan.drafting import Drafting
 from reconciler.plan.drift import drift
 from reconciler.plan.one_spec import SpecPlanner
@@ -85,6 +85,7 @@ def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
             kind=ActionKind.ADOPT,
             name=settled.name,
             reason=Reason.FOUND,
+            role=Role.BEGUN,
             campaign_id=settled.generation.campaign_id,
             contacts=sum(adoption.contacts for adoption in settled.adoptions),
             generation=settled.generation.generation,
@@ -102,6 +103,7 @@ def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
             kind=ActionKind.BLOCKED,
             name=settled.name,
             reason=doubt.reason,
+            refusal=doubt.refusal,
             campaign_id=settled.generation.campaign_id,
             contacts=sum(request.contacts for request in settled.generation.requests),
             generation=settled.generation.generation,
@@ -154,6 +156,7 @@ def _adopt_older(name: str, generation: Generation, record: RequestRecord, keep:
         kind=ActionKind.ADOPT,
         name=name,
         reason=Reason.DUPLICATE,
+        role=Role.DUPLICATE,
         campaign_id=generation.campaign_id,
         contacts=record.contacts,
         generation=generation.generation,
@@ -211,8 +214,7 @@ def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
     return {
         digest: name
         for name, generation, request in state.requests()
-        if request.in_doubt
-        and not (name in by_name and matches(generation, by_name[name]))
+        if request.in_doubt and not (name in by_name and matches(generation, by_name[name]))
         for digest in (request.digest, generation.of)
     }
 
@@ -246,6 +248,7 @@ def _cancel_duplicate(name: str, generation: Generation, part: int, batch_id: st
         kind=ActionKind.CANCEL,
         name=name,
         reason=Reason.DUPLICATE,
+        role=Role.DUPLICATE,
         campaign_id=generation.campaign_id,
         contacts=0,
         generation=generation.generation,

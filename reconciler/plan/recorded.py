@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from reconciler.model import Lifecycle
-from reconciler.plan.actions import Action, ActionKind, Reason, Target
+from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
 from reconciler.plan.changed import ChangePlanner
 from reconciler.plan.history import living, made
 from reconciler.spec.split import split_as
@@ -135,6 +135,7 @@ class RecordedPlanner:
     ) -> Action:
         return replace(
             self.draft.action(ActionKind.CANCEL, spec, Reason.REPLACED),
+            role=Role.BEGUN,
             generation=record.current.generation,
             batch_id=leftovers[-1].batch_id,
             targets=leftovers,
@@ -148,6 +149,7 @@ class RecordedPlanner:
             return self._nothing(spec, record, Reason.UNCHANGED)
         return replace(
             self.draft.action(ActionKind.RESUME, spec, Reason.ABANDONED),
+            role=Role.BEGUN,
             generation=record.current.generation,
             batch_id=targets[-1].batch_id,
             targets=targets,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic, Severity
-from reconciler.plan.actions import Action, ActionKind, Reason
+from reconciler.plan.actions import Action, ActionKind, Reason, Role
 from reconciler.plan.history import living
 from reconciler.plan.recorded import leftover
 
@@ -37,6 +37,7 @@ def for_removed(
                 leftovers,
                 Reason.REPLACED,
                 "a newer batch took its place, and an earlier run ended before it was cancelled",
+                role=Role.BEGUN,
             )
         done = {target.batch_id for target in leftovers}
         alive = tuple(t for t in living(record, facts.batches) if t.batch_id not in done)
@@ -88,13 +89,20 @@ def too_many_pruned(plan: Plan, state: State, limit: int | None) -> str | None:
 
 
 def _cancel(
-    name: str, state: State, targets: tuple[Target, ...], reason: Reason, message: str
+    name: str,
+    state: State,
+    targets: tuple[Target, ...],
+    reason: Reason,
+    message: str,
+    *,
+    role: Role = Role.SPEC,
 ) -> Action:
     current = state.batches[name].current
     return Action(
         kind=ActionKind.CANCEL,
         name=name,
         reason=reason,
+        role=role,
         campaign_id=current.campaign_id,
         contacts=sum(request.contacts for request in current.requests),
         generation=current.generation,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from reconciler.observed import TERMINAL, Batch
-from reconciler.plan.actions import Adoption, Reason
+from reconciler.plan.actions import Adoption, Reason, Refusal
 from reconciler.state.document import WATCH, RecordedBy, Status
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class StillInDoubt:
     reason: Reason
     message: str
     hint: str
+    refusal: Refusal = Refusal.DOUBT
 
 
 Verdict = Found | CreateAgain | StillInDoubt
@@ -68,6 +69,7 @@ def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: d
             f"({foreign[0].digest}); it is neither adopted nor created again",
             f"look at it, then: reconciler resolve {name} --created {foreign[0].batch_id} "
             f"or --not-created",
+            Refusal.CONFLICT,
         )
     # A person who looked at a conflict and said "not created" has settled it.
     found = tuple(batch for batch in found if batch not in foreign)

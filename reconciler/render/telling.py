@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model import OnChange
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.model import OnChange, Severity
+from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.plan.estimate import not_calling
 from reconciler.render.escape import printable, shortened
 from reconciler.render.words import (
@@ -350,10 +350,11 @@ def contact_words(changes: ContactChanges) -> str:
 
 def start_is_over(action: Action, plan: Plan) -> Diagnostic | None:
     """Find the error that says of a blocked action's start what the action says too."""
-    if action.reason is not Reason.STARTS_IN_THE_PAST or action.spec is None:
+    if action.refusal is not Refusal.MISTAKE or action.spec is None:
         return None
     file = action.spec.file
-    return next((one for one in plan.errors if one.file == file), None)
+    found = (one for one in plan.diagnostics if one.file == file)
+    return next((one for one in found if one.severity is Severity.ERROR), None)
 
 
 def diagnostics(plan: Plan) -> tuple[Diagnostic, ...]:

@@ -20,7 +20,7 @@ from reconciler.apply.verifier import Search, Verifier
 from reconciler.errors import ExitCode
 from reconciler.model import Lifecycle
 from reconciler.observed import Rejected
-from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason
+from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason, Refusal, Role
 from reconciler.state.document import Audit, RecordedBy, State
 from tests.apply.doubles import FakeApi, ManualClock, MemoryStore, Paths
 from tests.core.builders import (
@@ -289,12 +289,14 @@ def a_plan(*actions: Action) -> Plan:
     return Plan(actions=actions, lineage=LINEAGE, serial=1)
 
 
-def report_of(*endings: tuple[Ending, Reason]) -> Report:
-    """Give a report of actions that ended like this."""
+def report_of(*endings: Ending | Refusal) -> Report:
+    """Give a report of actions that ended like this, a refusal being one that is blocked."""
     action = create_action()
     results = tuple(
-        Result(action=replace(action, name=f"s{i}", reason=reason), ending=ending)
-        for i, (ending, reason) in enumerate(endings)
+        Result(action=replace(action, name=f"s{i}", refusal=each), ending=Ending.BLOCKED)
+        if isinstance(each, Refusal)
+        else Result(action=replace(action, name=f"s{i}"), ending=each)
+        for i, each in enumerate(endings)
     )
     return Report(plan=a_plan(), results=results)
 
@@ -303,35 +305,34 @@ def report_of(*endings: tuple[Ending, Reason]) -> Report:
     ("endings", "code", "reason"),
     [
         ([], ExitCode.DONE, "nothing to do is done"),
-        ([(Ending.CREATED, Reason.NEW), (Ending.DONE, Reason.RENAMED)], ExitCode.DONE, "all done"),
-        ([(Ending.REJECTED, Reason.NEW)], ExitCode.FAILED, "certainly not created"),
-        ([(Ending.SKIPPED, Reason.NEW)], ExitCode.FAILED, "not begun"),
-        ([(Ending.FAILED, Reason.DUPLICATE)], ExitCode.FAILED, "a second batch is still there"),
-        ([(Ending.UNKNOWN, Reason.NEW)], ExitCode.UNKNOWN_OUTCOME, "it may exist"),
-        ([(Ending.BLOCKED, Reason.IN_DOUBT)], ExitCode.UNKNOWN_OUTCOME, "it may still exist"),
-        ([(Ending.BLOCKED, Reason.HELD)], ExitCode.UNKNOWN_OUTCOME, "a person has to decide"),
-        ([(Ending.BLOCKED, Reason.ON_CHANGE_FORBIDS)], ExitCode.REFUSED, "a guard said no"),
-        ([(Ending.BLOCKED, Reason.KEY_CONFLICT)], ExitCode.REFUSED, "a guard said no"),
-        ([(Ending.BLOCKED, Reason.STARTS_IN_THE_PAST)], ExitCode.FAILED, "a mistake in the spec"),
+        ([Ending.CREATED, Ending.DONE], ExitCode.DONE, "all done"),
+        ([Ending.REJECTED], ExitCode.FAILED, "certainly not created"),
+        ([Ending.SKIPPED], ExitCode.FAILED, "not begun"),
+        ([Ending.FAILED], ExitCode.FAILED, "a second batch is still there"),
+        ([Ending.UNKNOWN], ExitCode.UNKNOWN_OUTCOME, "it may exist"),
+        ([Refusal.DOUBT], ExitCode.UNKNOWN_OUTCOME, "it may still exist"),
+        ([Refusal.GUARD], ExitCode.REFUSED, "a guard said no"),
+        ([Refusal.CONFLICT], ExitCode.REFUSED, "a guard said no"),
+        ([Refusal.MISTAKE], ExitCode.FAILED, "a mistake in the spec"),
         (
             [
-                (Ending.BLOCKED, Reason.NAME_IN_USE),
-                (Ending.REJECTED, Reason.NEW),
-                (Ending.UNKNOWN, Reason.NEW),
-                (Ending.CREATED, Reason.NEW),
+                Refusal.GUARD,
+                Ending.REJECTED,
+                Ending.UNKNOWN,
+                Ending.CREATED,
             ],
             ExitCode.UNKNOWN_OUTCOME,
             "an unknown outcome comes before all else",
         ),
         (
-            [(Ending.BLOCKED, Reason.NAME_IN_USE), (Ending.REJECTED, Reason.NEW)],
+            [Refusal.GUARD, Ending.REJECTED],
             ExitCode.FAILED,
             "a failure comes before a refusal",
         ),
     ],
 )
 def test_how_endings_become_an_exit_code(
-    endings: list[tuple[Ending, Reason]], code: ExitCode, reason: str
+    endings: list[Ending | Refusal], code: ExitCode, reason: str
 ) -> None:
     """The worst ending decides."""
     assert report_of(*endings).exit_code is code, reason
@@ -346,7 +347,7 @@ def test_an_interrupted_run_is_not_done() -> None:
 
 def test_counts_have_every_ending() -> None:
     """Endings that did not occur count zero."""
-    counts = report_of((Ending.CREATED, Reason.NEW), (Ending.CREATED, Reason.NEW)).counts()
+    counts = report_of(Ending.CREATED, Ending.CREATED).counts()
     assert counts == {ending.value: 0 for ending in Ending} | {"created": 2}
 
 
@@ -379,7 +380,7 @@ def test_a_report_after_a_lost_race_tells_each_thing_once() -> None:
 
 def test_what_was_not_begun_can_be_left_out() -> None:
     """Where not beginning is as it should be, nothing is told of it."""
-    report = report_of((Ending.CREATED, Reason.NEW), (Ending.SKIPPED, Reason.NEW))
+    report = report_of(Ending.CREATED, Ending.SKIPPED)
     assert [r.ending for r in report.without_skipped().results] == [Ending.CREATED]
 
 
@@ -416,9 +417,7 @@ def test_an_action_nobody_spoke_of_is_skipped() -> None:
 
 def test_a_planned_cancel_that_was_not_reached_is_a_failure() -> None:
     """A second batch that nobody cancelled still calls people."""
-    action = replace(
-        create_action(), kind=ActionKind.CANCEL, reason=Reason.DUPLICATE, batch_id="bat_2"
-    )
+    action = replace(create_action(), kind=ActionKind.CANCEL, role=Role.DUPLICATE, batch_id="bat_2")
     (result,) = Outcomes().results(a_plan(action))
     assert result.ending is Ending.FAILED
     assert "bat_2" in result.hint

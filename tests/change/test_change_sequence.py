@@ -309,3 +309,32 @@ def test_offline_a_plan_says_at_most(office: Office) -> None:
     half_done(office)
     write(office, [1, 2, 3])
     assert "Up to 3 people" in office.run("plan", "--offline").out
+
+
+def test_a_plan_that_was_thought_about_for_long_is_made_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody stops the calls while the question waits for its answer: that counts."""
+    half_done(office)
+    write(office, [1, 2, 3])
+    batch_id = office.batches()[0]["id"]
+
+    def answered(*_: object, **__: object) -> str:
+        office.control(batch_id, "pause")
+        return "yes"
+
+    monkeypatch.setattr("reconciler.cli.apply.LONGEST_THOUGHT", -1.0)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("click.prompt", answered)
+    said = office.run("apply", "--drain", "0")
+    assert said.status == 4
+    assert "somebody stopped" in said.out
+    assert len(office.batches()) == 1
+
+
+class Terminal:
+    """What a person types at."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
