@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from reconciler.model import Severity
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import AVERAGE_CALL, not_calling
 from reconciler.plan.estimate import estimate as estimated
@@ -124,19 +125,19 @@ def failure_markdown(
 def outdated(comment: str, commit: str = "", *, limit: int = LIMIT) -> str:
     """Turn a plan's comment into an outdated one: struck, folded, agreeing to nothing.
 
-    `commit` is the one whose plan replaced it. A comment that is outdated already stays as it is,
-    and so does one that is none of ours.
+    `commit` is the newer one that replaced what was planned. A comment that is outdated already
+    stays as it is, and so does one that is none of ours.
     """
     first = next(markers.markers_of(comment), None)
     if first is None or first.kind != markers.PLAN:
         return comment
     body = markers.without_markers(comment).strip()
     title, _, rest = body.partition("\n")
-    by = f"the plan of {commit[:12]}" if _COMMIT.fullmatch(commit) else "a later plan"
+    by = f"commit {commit[:12]}" if _COMMIT.fullmatch(commit) else "a newer commit"
     head = (
         f"{markers.Marker(markers.OUTDATED, first.root)}\n"
         f"### ~~{title.lstrip('# ').strip()}~~\n\n"
-        f"**Outdated**: replaced by {by}. Nothing below holds any more.\n\n"
+        f"**Outdated**: {by} has replaced it. Nothing below holds any more.\n\n"
         "<details><summary>The plan as it was</summary>\n\n"
     )
     tail = "\n\n</details>\n"
@@ -208,14 +209,14 @@ def _warnings(plan: Plan) -> Iterator[str]:
     """Give the lines of what must be read before anything else, the worst first."""
     yield from callout("CAUTION", _again(plan))
     told = diagnostics(plan)
-    errors = [diagnostic(one) for one in told if one in plan.errors]
+    errors = [diagnostic(one) for one in told if one.severity is Severity.ERROR]
     blocked = [
         remark(f"{code(action.name)} is blocked", action.message, action.hint)
         for action in plan.pending
         if action.kind is ActionKind.BLOCKED
     ]
     yield from callout("CAUTION", [*errors, *blocked])
-    others = [diagnostic(one) for one in told if one not in plan.errors]
+    others = [diagnostic(one) for one in told if one.severity is not Severity.ERROR]
     yield from callout("WARNING", [*_campaigns(plan), *others])
     if plan.offline and plan.pending:
         unknown = (
