@@ -323,7 +323,7 @@ def test_a_plan_that_was_thought_about_for_long_is_made_again(
         office.control(batch_id, "pause")
         return "yes"
 
-    monkeypatch.setattr("reconciler.cli.apply.LONGEST_THOUGHT", -1.0)
+    monkeypatch.setattr("reconciler.cli.apply.LONGEST_THOUGHT", 0.0)
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("click.prompt", answered)
     said = office.run("apply", "--drain", "0")
