@@ -6,6 +6,7 @@ warning out.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -332,7 +333,10 @@ def _is_number(value: Any) -> bool:
 
 def value_words(value: Any, absent: str = "(absent)") -> str:
     """Show a field's value on one line, its beginning if it is long."""
-    return absent if value is None else shortened(printable(str(value)), _SHOWN)
+    if value is None:
+        return absent
+    written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return shortened(printable(written), _SHOWN)
 
 
 def contact_words(changes: ContactChanges) -> str:
