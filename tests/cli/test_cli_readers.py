@@ -103,16 +103,16 @@ def test_a_mistake_is_still_told(write: Callable[..., Path], unread: int) -> Non
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("silent", ["stdout", "stderr", "both"])
-@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("silent", ["stdout", "stderr", "both", "both, in colour"])
 def test_an_apply_that_nobody_reads(
-    sandbox: Sandbox, write: Callable[..., Path], unread: int, silent: str
+    account: Cli, sandbox: Sandbox, write: Callable[..., Path], unread: int, silent: str
 ) -> None:
     """It goes on to its end: what it created is recorded, and its status says how that went.
 
     The first write, the plan, fails before anything is begun; a remark on stderr while requests are
-    under way, about a second batch.
+    under way, about a second batch. What draws in colour has an idea of its own of broken pipes.
     """
+    account.env(FORCE_COLOR="1" if "colour" in silent else "")
     for number in range(3):
         write(f"spec-{number}", first=3 * number)
     sandbox.faults.add(operation="create", kind="doubled", match={"name": "spec-1"})
