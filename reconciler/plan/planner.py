@@ -15,6 +15,7 @@ from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason, 
 from reconciler.plan.drafting import Drafting
 from reconciler.plan.drift import drift
 from reconciler.plan.one_spec import SpecPlanner
+from reconciler.plan.overlap import overlaps
 from reconciler.plan.recorded import as_recorded, matches
 from reconciler.plan.removed import for_removed, orphans
 from reconciler.plan.settling import (
@@ -64,6 +65,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
         for action in planned:
             diagnostics.extend(_time_diagnostics(action, facts, now))
     diagnostics.extend(_same_again(actions, known))
+    diagnostics.extend(overlaps(actions, specs.specs, known, facts, now))
     gone = sorted(set(known.batches) - set(by_name) - set(movable.values()) - stuck)
     actions.extend(for_removed(gone, known, facts, prune=rules.prune))
     diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))

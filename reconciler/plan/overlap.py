@@ -1,0 +1,99 @@
+"""People of a new batch who are in another one too, active or recent. Pure.
+
+Told and not refused: the same people may well be called about two things. It is exact, since who is
+in a recorded batch stands in its spec; one whose spec is gone or has changed since is not compared.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from reconciler.model import Diagnostic, Severity
+from reconciler.observed import TERMINAL
+from reconciler.plan.actions import ActionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from reconciler.model import Spec
+    from reconciler.plan.actions import Action
+    from reconciler.plan.facts import Facts
+    from reconciler.state.document import Generation, NameRecord, State
+
+RECENT = timedelta(days=30)
+"""For how long a batch that has ended counts as one whose people were called just now."""
+_DAY = timedelta(days=1)
+
+
+def overlaps(
+    actions: Iterable[Action], specs: Iterable[Spec], state: State, facts: Facts, now: datetime
+) -> Iterator[Diagnostic]:
+    """Tell of everyone who is about to be called and is in another batch of this root.
+
+    Batches with the very same contents are not told here: see `reconciler.plan.planner`.
+    """
+    new = [a for a in actions if a.kind is ActionKind.CREATE and a.spec is not None]
+    if not new:
+        return
+    numbers = {
+        action.name: {c["phone_number"] for each in action.creations for c in each.request.contacts}
+        for action in new
+    }
+    digests = {action.name: action.spec.digest for action in new if action.spec is not None}
+    others = [(spec, age) for spec in specs if (age := _age(spec, state, facts, now)) is not None]
+    for action in new:
+        mine = numbers[action.name]
+        told = [
+            (spec.name, count, age)
+            for spec, age in others
+            if spec.digest != digests[action.name] and (count := _count(spec, mine))
+        ]
+        told += [
+            (name, len(mine & theirs), "also to be created")
+            for name, theirs in numbers.items()
+            if name < action.name and digests[name] != digests[action.name] and mine & theirs
+        ]
+        for name, count, age in told:
+            yield _told(action, name, count, age)
+
+
+def _count(spec: Spec, numbers: set[str]) -> int:
+    return sum(contact["phone_number"] in numbers for contact in spec.whole.contacts)
+
+
+def _age(spec: Spec, state: State, facts: Facts, now: datetime) -> str | None:
+    """Say how long ago a spec's batch was created; None where that does not matter any more."""
+    record = state.record(spec.name)
+    if record is None or record.current.of != spec.digest:
+        return None
+    times = [r.recorded_at for r in record.current.requests if r.recorded_at and r.batch_id]
+    if not times:
+        return None
+    age = now - max(times)
+    if age > RECENT and not _is_active(record, record.current, facts):
+        return None
+    days = age // _DAY
+    return "created today" if days < 1 else f"created {days} day{'s' * (days > 1)} ago"
+
+
+def _is_active(record: NameRecord, current: Generation, facts: Facts) -> bool:
+    """Whether a batch may still call; one that nobody was asked about is taken for over."""
+    if record.lifecycle == "cancelled":
+        return False
+    found = [facts.batches.get(request.batch_id or "") for request in current.requests]
+    return any(batch is not None and batch.status not in TERMINAL for batch in found)
+
+
+def _told(action: Action, name: str, count: int, age: str) -> Diagnostic:
+    who = f"{count:,} {'person is' if count == 1 else 'people are'}"
+    return Diagnostic(
+        Severity.WARNING,
+        action.spec.file if action.spec else "",
+        0,
+        0,
+        action.name,
+        f"{who} also in {name}, {age}",
+        "if they are not to be called about both, take them out of one",
+    )
