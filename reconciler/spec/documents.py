@@ -56,10 +56,11 @@ def diagnose(problems: Iterable[Problem], data: bytes, file: str) -> list[Diagno
 
 
 def as_diagnostic(
-    problem: Problem, file: str, place: tuple[int, int], first_line: int
+    problem: Problem, file: str, place: tuple[int, int], first_line: int, *, unit: str = "line"
 ) -> Diagnostic:
-    """Put a problem at its place; `first_line` is the line of `problem.first`."""
-    message = problem.message.replace(FIRST, f"on line {first_line}")
+    """Put a problem at its place; `first_line` is the line of `problem.first`, or its row."""
+    before = "on line" if unit == "line" else f"in {unit}"
+    message = problem.message.replace(FIRST, f"{before} {first_line}")
     line, column = place
     field = dotted(problem.path)
     return Diagnostic(problem.severity, file, line, column, field, message, problem.hint)

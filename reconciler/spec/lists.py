@@ -1,18 +1,23 @@
-"""Contact lists that specs point at: where they may lie, and what is wrong with them."""
+"""Contact lists that specs point at: fetched, compared with their pins, opened, read and checked.
+
+Promises: what is pinned is what is read. A list whose bytes are not the pinned ones gives no
+contact, and nothing of it is shown but how long it is; a list that lies elsewhere must be pinned.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from reconciler.model import Severity
+from reconciler.spec import csv_list, jsonl_list, parquet_list
 from reconciler.spec.contacts import all_sound, contact_problems
-from reconciler.spec.csv_list import examine_list, read_list
-from reconciler.spec.discover import is_within
 from reconciler.spec.documents import as_diagnostic
-from reconciler.spec.problems import Collector, Path, Problem, did_you_mean, quoted
-from reconciler.spec.source import MAX_CSV, Unreadable, read_bytes
+from reconciler.spec.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
+from reconciler.spec.problems import Collector, Path, Problem, quoted
+from reconciler.spec.source import MAX_LIST, Unreadable, stored_bytes, without_bom
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
@@ -22,10 +27,26 @@ if TYPE_CHECKING:
     from reconciler.spec.columns import Examined
     from reconciler.spec.list_model import ContactsFile
 
-_FIELD: Path = ("contacts", "file")
-_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 _CELL_HINT = "fill in the cell: the agent greets people with this name"
-_CSV_HINT = "in the spreadsheet, export the sheet as 'CSV UTF-8'"
+_DIGITS = 12
+"""How much of a SHA-256 is shown: enough for people to tell two apart."""
+
+
+class Format(Protocol):
+    """What reads lists of one format."""
+
+    def read_list(self, data: bytes, file: ContactsFile) -> list[Contact]:
+        """Give the contacts of a list that is sound; raise `Odd` for any other."""
+
+    def examine_list(self, data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+        """Say what is wrong with a list, and where the wanted paths stand."""
+
+
+_FORMATS: dict[str, Format] = {
+    ".csv": csv_list,
+    ".jsonl": jsonl_list,
+    ".parquet": parquet_list,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,110 +58,179 @@ class ListRead:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def read_contacts_file(root: FilePath, spec_path: str, file: ContactsFile, shown: str) -> ListRead:
-    """Read the list a spec points at. `spec_path` is below the root, `shown` the root as typed."""
-    problem = _path_problem(root, spec_path, file.file)
-    if problem is not None:
-        return ListRead([], (problem,))
-    try:
-        data = list_bytes(root, file)
-    except Unreadable as error:
-        message = f"{quoted(file.file)}: {error.problem.message}"
-        return ListRead([], (Problem(_FIELD, message, error.problem.hint),))
-    if data.startswith(b"PK\x03\x04"):
-        message = f"{quoted(file.file)} is a workbook, in spite of its name"
-        return ListRead([], (Problem(_FIELD, message, _CSV_HINT),))
-    try:
-        contacts = read_list(data, file)
-    except Odd:
-        pass
-    else:
-        if all_sound(contacts):
-            return ListRead(contacts)
-    where = os.path.join(shown, file.file)  # noqa: PTH118 - keeps the root as typed
-    return ListRead([], (), tuple(_explain(data, file, where)))
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A list as it lies there (`data`), and its SHA-256."""
+
+    place: Place
+    data: bytes
+    sha256: str
 
 
-def list_bytes(root: FilePath, file: ContactsFile) -> bytes:
-    """Read the bytes of a list. Raises `Unreadable`."""
-    return read_bytes(root / file.file, limit=MAX_CSV, hint="split the list and its spec in two")
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The lists of one root, which messages call `shown` (as the user typed it).
+
+    With `secrets` off, lists that lie elsewhere or are encrypted are not opened.
+    """
+
+    root: FilePath
+    shown: str
+    secrets: bool = True
+
+    def read(self, spec_path: str, file: ContactsFile) -> ListRead:
+        """Read the list a spec points at, and check everything about it. Never raises."""
+        try:
+            place = place_of(self.root, spec_path, file.file)
+            self._require_pins(place, file, spec_path)
+            if not self.secrets and (place.remote or place.sealed):
+                return _left_unread(place, file)
+            stored = self.stored(place)
+            self._require_pinned(stored, file, spec_path)
+            opened = content(stored)
+            read = self._checked(opened, place, file)
+            if read.diagnostics:
+                return read
+            self._require_count(len(read.contacts), file, spec_path)
+        except NoPlace as error:
+            return ListRead([], (error.problem,))
+        except Unreadable as error:
+            return ListRead([], (_of_the_field(file, error.problem),))
+        return read
+
+    def stored(self, place: Place) -> Stored:
+        """Fetch the bytes of a list. Raises `Unreadable`."""
+        if place.remote:
+            from reconciler.spec.remote import fetch  # noqa: PLC0415 - only where a list needs it
+
+            data = fetch(place)
+        else:
+            hint = "split the list and its spec in two"
+            data = stored_bytes(self.root / place.path, limit=MAX_LIST, hint=hint)
+        return Stored(place, data, hashlib.sha256(data).hexdigest())
+
+    def counted(self, stored: Stored, file: ContactsFile) -> ListRead:
+        """Read and check a list whatever its pins say. Raises `Unreadable`."""
+        return self._checked(content(stored), stored.place, file)
+
+    def examine(self, file: ContactsFile, wanted: set[Path]) -> Examined:
+        """Find where paths stand in a list below the root. Raises `Unreadable`, `NoPlace`."""
+        place = place_of(self.root, "", file.file)
+        if place.remote:
+            raise NoPlace(f"{quoted(shown(file.file))} is not fetched again")
+        data = content(self.stored(place))
+        return _FORMATS[place.format].examine_list(data, file, wanted)
+
+    def _checked(self, data: bytes, place: Place, file: ContactsFile) -> ListRead:
+        """Read and check what a list says. Raises `Unreadable` where an extra is missing."""
+        form = _FORMATS[place.format]
+        if place.format == ".csv" and data.startswith(b"PK\x03\x04"):
+            told = quoted(shown(place.path))
+            problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
+            raise Unreadable(problem)
+        try:
+            contacts = form.read_list(data, file)
+        except Odd:
+            pass
+        else:
+            if all_sound(contacts):
+                return ListRead(contacts)
+        named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
+        return ListRead([], (), tuple(_explain(form, data, file, named)))
+
+    def _require_pins(self, place: Place, file: ContactsFile, spec_path: str) -> None:
+        """Refuse a list that lies elsewhere and is not pinned. Raises `NoPlace`."""
+        lacking = [f"`{name}`" for name in ("sha256", "count") if getattr(file, name) is None]
+        if place.remote and lacking:
+            raise NoPlace(
+                f"a list that lies elsewhere must be pinned: {' and '.join(lacking)}"
+                f" {'is' if len(lacking) == 1 else 'are'} missing",
+                f"review the list, and type `{self._pin(spec_path)}`",
+            )
+
+    def _require_pinned(self, stored: Stored, file: ContactsFile, spec_path: str) -> None:
+        """Refuse a list whose bytes are not the pinned ones. Raises `Unreadable`."""
+        if file.sha256 is None or file.sha256 == stored.sha256:
+            return
+        figures = f"its sha256 is `{stored.sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
+        if file.count is not None:
+            figures += f"; {self._length(stored, file)}, not {file.count:,}"
+        told = quoted(shown(file.file))
+        message = f"{told} is not the list that was pinned: {figures}"
+        hint = f"review the list as it is now, and type `{self._pin(spec_path)}`"
+        raise Unreadable(Problem(("contacts", "sha256"), message, hint))
+
+    def _length(self, stored: Stored, file: ContactsFile) -> str:
+        """Say how many contacts a list has that is not to be trusted, and nothing else of it."""
+        try:
+            read = self.counted(stored, file)
+        except Unreadable:
+            return "it cannot be read"
+        return "it has mistakes" if read.diagnostics else f"it has {_people(len(read.contacts))}"
+
+    def _require_count(self, count: int, file: ContactsFile, spec_path: str) -> None:
+        """Refuse a list that is longer or shorter than its pin says. Raises `Unreadable`."""
+        if file.count is None or file.count == count:
+            return
+        message = (
+            f"{quoted(shown(file.file))} has {_people(count)}, not {file.count:,} as it was pinned"
+        )
+        hint = f"review the list, and type `{self._pin(spec_path)}`"
+        raise Unreadable(Problem(("contacts", "count"), message, hint))
+
+    def _pin(self, spec_path: str) -> str:
+        return f"reconciler pin {os.path.join(self.shown, spec_path)}"  # noqa: PTH118 - as typed
 
 
-def cell_place(examined: Examined, path: Path) -> tuple[int, int]:
-    """Give the place of a path in a list, or of the row it belongs to; (1, 1) without either."""
-    return examined.cells.get(path) or examined.cells.get(path[:2]) or (1, 1)
+def content(stored: Stored) -> bytes:
+    """Give what a list says: decrypted if need be, without a BOM. Raises `Unreadable`."""
+    data = stored.data
+    if stored.place.sealed:
+        from reconciler.spec.sealed import opened  # noqa: PLC0415 - only where a list needs it
+
+        data = opened(data)
+    return data if stored.place.format == ".parquet" else without_bom(data)
 
 
-def _explain(data: bytes, file: ContactsFile, shown: str) -> list[Diagnostic]:
+def _left_unread(place: Place, file: ContactsFile) -> ListRead:
+    """Say that a list was left unread, and what its pins say of it."""
+    why = "lies elsewhere" if place.remote else "is encrypted"
+    pinned = f"; by its pin it has {_people(file.count)}" if file.count is not None else ""
+    message = f"{quoted(shown(file.file))} {why}, and was not read{pinned}"
+    problem = Problem(FIELD, message, severity=Severity.WARNING)
+    return ListRead([], (problem,))
+
+
+def _of_the_field(file: ContactsFile, problem: Problem) -> Problem:
+    """Put what is wrong with a file as a whole at the field that names it."""
+    if problem.path:
+        return problem
+    told = quoted(shown(file.file))
+    message = problem.message if problem.message.startswith(told) else f"{told}: {problem.message}"
+    return Problem(FIELD, message, problem.hint)
+
+
+def _people(count: int) -> str:
+    return f"{count:,} contact{'' if count == 1 else 's'}"
+
+
+def _explain(form: Format, data: bytes, file: ContactsFile, named: str) -> list[Diagnostic]:
     """Say everything that is wrong with a list, each thing at its line."""
-    examined = examine_list(data, file, set())
+    examined = form.examine_list(data, file, set())
     collector = Collector(examined.problems)
     if examined.contacts or not examined.problems:
         collector.extend(contact_problems(examined.contacts, _CELL_HINT))
     problems = list(collector)
     wanted = {problem.path for problem in problems if problem.place is None}
     wanted |= {problem.first for problem in problems if problem.first is not None}
-    placed = examine_list(data, file, wanted) if wanted else examined
+    placed = form.examine_list(data, file, wanted) if wanted else examined
     return [
         as_diagnostic(
             problem,
-            shown,
-            problem.place or cell_place(placed, problem.path),
-            cell_place(placed, problem.first)[0] if problem.first else 0,
+            named,
+            problem.place or placed.place(problem.path),
+            placed.place(problem.first)[0] if problem.first else 0,
+            unit="row" if form is parquet_list else "line",
         )
         for problem in problems
     ]
-
-
-def _path_problem(root: FilePath, spec_path: str, path: str) -> Problem | None:
-    """Say why a path names no list that may be read, or None."""
-    message, hint = _form_problem(path)
-    if not message:
-        message, hint = _place_problem(root, spec_path, path)
-    return Problem(_FIELD, message, hint) if message else None
-
-
-def _form_problem(path: str) -> tuple[str, str]:
-    """Check the text of a path alone."""
-    relative = "write it relative to the batches root: `contacts/….csv`"
-    if not path.isprintable():
-        return f"{quoted(path)} contains an invisible character", relative
-    if "\\" in path:
-        return f"{quoted(path)} contains a backslash", "write `/` between directories"
-    if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:", path):
-        return f"{quoted(path)} is not relative to the batches root", relative
-    if ".." in path.split("/"):
-        return f"{quoted(path)} leads out of a directory with `..`", relative
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a text, not a file yet
-    if suffix in _WORKBOOKS:
-        return f"{quoted(path)} is a workbook; contact lists are CSV", _CSV_HINT
-    if suffix != ".csv":
-        known = f"`{suffix}` files are" if suffix else "a file without a suffix is"
-        return f"{quoted(path)}: {known} not supported yet", "contact lists are `.csv` files"
-    return "", ""
-
-
-def _place_problem(root: FilePath, spec_path: str, path: str) -> tuple[str, str]:
-    """Check what lies at a path."""
-    full = root / path
-    if full.exists():
-        if not is_within(full, os.path.realpath(root)):
-            return (
-                f"{quoted(path)} is a symlink out of the batches root",
-                "copy the list into the root",
-            )
-        return "", ""
-    message = f"there is no file {quoted(path)} below the batches root"
-    directory = os.path.dirname(spec_path)  # noqa: PTH120 - a text
-    beside = f"{directory}/{path}" if directory else path
-    if (root / beside).is_file():
-        return message, f"paths are relative to the batches root: write `file: {beside}`"
-    try:
-        others = [entry.name for entry in full.parent.iterdir()]
-    except OSError:
-        others = []
-    folder = path.rpartition("/")[0]
-    meant = did_you_mean(full.name, others)
-    if meant is None:
-        return message, "paths are relative to the batches root"
-    return message, f"did you mean `{folder}/{meant}`?" if folder else f"did you mean `{meant}`?"

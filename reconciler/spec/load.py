@@ -18,14 +18,14 @@ from reconciler.digest import request_digest
 from reconciler.errors import Usage
 from reconciler.model import Diagnostic, Request, Severity, Spec, SpecSet
 from reconciler.spec.contacts import all_sound, contact_problems
-from reconciler.spec.csv_list import examine_list
 from reconciler.spec.discover import Found, discover
 from reconciler.spec.documents import Reading, diagnose, read_document
 from reconciler.spec.list_model import ContactsFile
-from reconciler.spec.lists import cell_place, list_bytes, read_contacts_file
+from reconciler.spec.lists import Lists
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.models import BatchSpec
 from reconciler.spec.names import name_problem, normalised
+from reconciler.spec.places import NoPlace
 from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import Collector, Problem, printable, quoted
 from reconciler.spec.scalars import core
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contact
 
 _NAME = ("reconcile", "name")
+_FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
 
 
@@ -56,12 +57,20 @@ class _Loaded:
     start: tuple[tuple[int, int], str] | None = None
 
 
-def load_specs(root: Path, *, shown: str | None = None, max_contacts: int | None = None) -> SpecSet:
+def load_specs(
+    root: Path,
+    *,
+    shown: str | None = None,
+    max_contacts: int | None = None,
+    secrets: bool = True,
+) -> SpecSet:
     """Read and check every spec below `root`, which messages call `shown` (as the user typed it).
 
     Never raises for what stands in a file: everything wrong is a diagnostic, sorted by file and
     line. A spec with an error is not among `specs`; neither is one whose name another has too.
-    Lists longer than `max_contacts` are cut, where a spec says nothing of that itself.
+    Lists longer than `max_contacts` are cut, where a spec says nothing of that itself. Without
+    `secrets`, lists that lie elsewhere or are encrypted are left unread: a warning each, and no
+    spec.
     Raises `Usage` when there is no such directory.
     """
     shown = str(root) if shown is None else shown
@@ -74,7 +83,8 @@ def load_specs(root: Path, *, shown: str | None = None, max_contacts: int | None
         hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
     with _without_gc():
-        loaded = [_load(root, shown, one, max_contacts) for one in found]
+        lists = Lists(root, shown, secrets)
+        loaded = [_load(lists, one, max_contacts) for one in found]
     clashes = list(_name_clashes(root, loaded))
     doubled = {id(one) for one, diagnostic in clashes if diagnostic.severity is Severity.ERROR}
     diagnostics = [diagnostic for one in loaded for diagnostic in one.diagnostics]
@@ -93,7 +103,7 @@ def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, in
 
     `path` is a path in the request, such as `("contacts", 17, "phone_number")`; where it does not
     exist, the nearest part above it counts. A contact list in a file of its own is looked up
-    there. Line and column are 0 when the files cannot be read any more.
+    there, unless it lies elsewhere. Line and column are 0 when the files cannot be read any more.
     """
     try:
         data = read_bytes(root / spec.path, limit=MAX_YAML, hint="")
@@ -101,10 +111,12 @@ def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, in
         contacts = document.value.get("contacts") if document is not None else None
         if path[:1] == ("contacts",) and len(path) > 1 and isinstance(contacts, dict):
             file = ContactsFile.model_validate(contacts)
-            examined = examine_list(list_bytes(root, file), file, {path})
+            if "://" in file.file:  # not fetched again for the sake of a line
+                return (spec.file, *nearest(positions(data, {_FILE}), _FILE, key=False))
             shown = spec.file.removesuffix(spec.path)
-            return (shown + file.file, *cell_place(examined, path))
-    except (Unreadable, ValidationError):
+            examined = Lists(root, shown).examine(file, {path})
+            return (shown + file.file, *examined.place(path))
+    except (NoPlace, Unreadable, ValidationError):
         return (spec.file, 0, 0)
     return (spec.file, *nearest(positions(data, {path}), path, key=False))
 
@@ -121,21 +133,21 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _load(root: Path, shown: str, found: Found, max_contacts: int | None) -> _Loaded:
+def _load(lists: Lists, found: Found, max_contacts: int | None) -> _Loaded:
     """Read and check one file."""
-    loaded = _Loaded(found.path, printable(os.path.join(shown, found.path)))  # noqa: PTH118 - hot
+    loaded = _Loaded(found.path, printable(os.path.join(lists.shown, found.path)))  # noqa: PTH118 - hot
     if found.problem is not None:
         loaded.diagnostics = diagnose([found.problem], b"", loaded.file)
         return loaded
     try:
-        data = read_bytes(f"{root}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
+        data = read_bytes(f"{lists.root}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
     except Unreadable as error:
         loaded.diagnostics = diagnose([error.problem], b"", loaded.file)
         return loaded
     reading = read_document(data)
     collector = Collector(reading.problems)
     if reading.document is not None:
-        _check(root, shown, loaded, reading, collector)
+        _check(lists, loaded, reading, collector)
     if loaded.spec is not None:
         loaded.spec = _cut(loaded.spec, max_contacts)
     if collector:
@@ -158,7 +170,7 @@ def _start_of(reading: Reading) -> tuple[tuple[int, int], str] | None:
         return None
 
 
-def _check(root: Path, shown: str, loaded: _Loaded, reading: Reading, collector: Collector) -> None:
+def _check(lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector) -> None:
     """Check a document and compile it, unless something is wrong."""
     document = reading.document
     if document is None:
@@ -170,7 +182,7 @@ def _check(root: Path, shown: str, loaded: _Loaded, reading: Reading, collector:
         batch = None
     fields = _free_fields(document.value, collector)
     loaded.name, loaded.named = _name_of(loaded.path, document.value, batch, collector)
-    contacts = _contacts(root, shown, loaded, reading, collector)
+    contacts = _contacts(lists, loaded, reading, collector)
     if batch is None or collector or loaded.diagnostics:
         return
     for name in (
@@ -241,7 +253,7 @@ def _name_of(
 
 
 def _contacts(
-    root: Path, shown: str, loaded: _Loaded, reading: Reading, collector: Collector
+    lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector
 ) -> list[Contact]:
     """Give the contacts of a document, or add to the problems why there are none."""
     written = reading.document.value.get("contacts") if reading.document is not None else None
@@ -254,7 +266,7 @@ def _contacts(
             file = ContactsFile.model_validate(written)
         except ValidationError:
             return []
-        read = read_contacts_file(root, loaded.path, file, shown)
+        read = lists.read(loaded.path, file)
         collector.extend(read.problems)
         loaded.diagnostics += read.diagnostics
         return read.contacts

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_YAML = 64 * 1024 * 1024
-MAX_CSV = 512 * 1024 * 1024
+MAX_LIST = 512 * 1024 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -39,6 +39,16 @@ def read_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
 
     `hint` says what to do about a larger one. Raises `Unreadable`.
     """
+    return without_bom(stored_bytes(path, limit=limit, hint=hint))
+
+
+def without_bom(data: bytes) -> bytes:
+    """Give bytes without a UTF-8 BOM."""
+    return data.removeprefix(_BOM)
+
+
+def stored_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
+    """Read a regular file of at most `limit` bytes as it lies there. Raises `Unreadable`."""
     # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
@@ -50,8 +60,7 @@ def read_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable(not_a_file(status.st_mode))
         if status.st_size > limit:
-            message = f"the file has {status.st_size:,} bytes; at most {limit:,} are read"
-            raise Unreadable(Problem((), message, hint))
+            raise Unreadable(too_large(status.st_size, limit, hint))
         data = os.read(handle, status.st_size + 1)
         while len(data) < status.st_size and (chunk := os.read(handle, status.st_size)):
             data += chunk
@@ -59,7 +68,12 @@ def read_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
         raise Unreadable(_cannot_read(error)) from error
     finally:
         os.close(handle)
-    return data.removeprefix(_BOM)
+    return data
+
+
+def too_large(size: int, limit: int, hint: str) -> Problem:
+    """Say that a file has more bytes than are read."""
+    return Problem((), f"the file has {size:,} bytes; at most {limit:,} are read", hint)
 
 
 def not_a_file(mode: int) -> Problem:

@@ -1,0 +1,200 @@
+"""Contact lists in Parquet, read by pyarrow, which is imported here only.
+
+Columns hold texts, whole numbers, booleans, dates or decimals, and `call_variables` may be a struct
+of such: its fields are columns then. What has no one way to be written as text (floating-point
+numbers, times, lists) is refused, because another version of a library would write it otherwise,
+and the batch would look changed. A null is an absent call variable.
+
+A row number stands where other lists have a line, a column's number in place of a column.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from reconciler.spec.columns import NUMBER, Examined, Unusable, Wording, matched
+from reconciler.spec.problems import Path, Problem, quoted
+from reconciler.spec.source import Unreadable
+from reconciler.spec.yaml import Odd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reconciler.model import Contact
+    from reconciler.spec.list_model import ContactsFile
+
+MAX_ROWS = 10_000_000
+"""How many rows a list may have: a few bytes of Parquet can stand for any number of them."""
+
+_BATCH = 20_000
+_MAX_BYTES = 4 * 1024 * 1024 * 1024
+_NESTED = "call_variables"
+_WORDING = Wording(lacking="there is no column", plural="columns")
+_WHOLE = (0, 0)
+_TEXT_HINT = "write the column as text"
+
+
+def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
+    """Read a list in which everything is as it should be; contacts are not checked here.
+
+    Raises `Odd` when `examine_list` should say what is wrong, `Unreadable` without pyarrow.
+    """
+    try:
+        return [contact for _, contact in _contacts(_Table(data), file)]
+    except Unusable as error:
+        raise Odd from error
+
+
+def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+    """Read a list again, telling why it cannot be read, and in which rows wanted paths stand.
+
+    Paths are as in `reconciler.spec.csv_list`. Raises `Unreadable` without pyarrow.
+    """
+    examined = Examined()
+    rows_wanted = {path[1] for path in wanted if len(path) > 1}
+    try:
+        table = _Table(data)
+        indexes = matched(table.names, file, _WORDING, _WHOLE)
+        for row, contact in _contacts(table, file):
+            index = len(examined.contacts)
+            examined.contacts.append(contact)
+            if index in rows_wanted:
+                examined.cells[("contacts", index)] = (row, 1)
+                for name, column in indexes.items():
+                    below = (NUMBER,) if name == NUMBER else (_NESTED, name)
+                    examined.cells[("contacts", index, *below)] = (row, column + 1)
+    except Unusable as error:
+        examined.problems.append(error.problem)
+    return examined
+
+
+class _Table:
+    """A Parquet file: the names of its columns, and its rows as texts. Raises `Unusable`."""
+
+    def __init__(self, data: bytes) -> None:
+        arrow, parquet = _pyarrow()
+        self._broken = (arrow.ArrowException, OSError, UnicodeDecodeError)
+        try:
+            self._file = parquet.ParquetFile(arrow.BufferReader(data))
+            schema = self._file.schema_arrow
+            rows = self._file.metadata.num_rows
+            groups = range(self._file.metadata.num_row_groups)
+            size = sum(self._file.metadata.row_group(group).total_byte_size for group in groups)
+        except self._broken as error:
+            raise _no_parquet(error) from error
+        if rows > MAX_ROWS or size > _MAX_BYTES:
+            message = f"the list has {rows:,} rows and {size:,} bytes"
+            raise Unusable(message, "split the list and its spec in two", _WHOLE)
+        self._fields = [_Column(arrow, field) for field in schema]
+        self.names = [name for column in self._fields for name in column.names]
+        for index, name in enumerate(self.names):
+            if name in self.names[:index]:
+                message = f"two columns have the name {quoted(name)}"
+                raise Unusable(message, "rename or delete one", _WHOLE)
+
+    def rows(self) -> Iterator[tuple[str | None, ...]]:
+        """Give the cells of each row, in the order of `names`."""
+        try:
+            for batch in self._file.iter_batches(batch_size=_BATCH):
+                texts = [
+                    cells
+                    for column, array in zip(self._fields, batch.columns, strict=True)
+                    for cells in column.texts(array)
+                ]
+                yield from zip(*texts, strict=True)
+        except self._broken as error:
+            raise _no_parquet(error) from error
+
+
+class _Column:
+    """One column of the file, or the fields of a struct `call_variables`."""
+
+    def __init__(self, arrow: Any, field: Any) -> None:
+        self._arrow = arrow
+        self._struct = field.name == _NESTED and arrow.types.is_struct(field.type)
+        inner = list(field.type) if self._struct else [field]
+        for one in inner:
+            _check_type(arrow, one)
+        self.names = [str(one.name) for one in inner]
+
+    def texts(self, array: Any) -> Iterator[list[str | None]]:
+        """Give the cells of each of `names`, as texts."""
+        for one in array.flatten() if self._struct else [array]:
+            yield _texts(self._arrow, one)
+
+
+def _contacts(table: _Table, file: ContactsFile) -> Iterator[tuple[int, Contact]]:
+    """Give each row that is not empty: its number from 1, and its contact. Raises `Unusable`."""
+    indexes = matched(table.names, file, _WORDING, _WHOLE)
+    number = indexes.pop(NUMBER)
+    variables = tuple(indexes.items())
+    everybody = file.call_variables
+    for row, cells in enumerate(table.rows(), start=1):
+        said = {name: cell for name, i in variables if (cell := cells[i]) is not None}
+        phone = cells[number]
+        if phone is None and not said and not any(cells):
+            continue
+        yield row, {"phone_number": phone or "", "call_variables": {**said, **everybody}}
+
+
+def _texts(arrow: Any, array: Any) -> list[str | None]:
+    """Write a column's cells as text."""
+    kind = array.type
+    if arrow.types.is_dictionary(kind):
+        array = array.dictionary_decode()
+        kind = array.type
+    values = array.to_pylist()
+    if _is_text(arrow, kind) or arrow.types.is_null(kind):
+        return list(values)
+    if arrow.types.is_boolean(kind):
+        return [None if value is None else str(value).lower() for value in values]
+    # Of a whole number there is one way to write it, of a date ISO's.
+    return [
+        None if v is None else format(v, "f") if isinstance(v, Decimal) else str(v) for v in values
+    ]
+
+
+def _check_type(arrow: Any, field: Any) -> None:
+    """Refuse a column whose values have no one way to be written as text. Raises `Unusable`."""
+    kind = field.type.value_type if arrow.types.is_dictionary(field.type) else field.type
+    types = arrow.types
+    sound = _is_text(arrow, kind) or any(
+        test(kind)
+        for test in (
+            types.is_null,
+            types.is_boolean,
+            types.is_integer,
+            types.is_date32,
+            types.is_decimal,
+        )
+    )
+    if sound:
+        return
+    what = "floating-point numbers" if types.is_floating(kind) else f"values of the type {kind}"
+    message = f"the column {quoted(field.name)} holds {what}, which can be written in several ways"
+    raise Unusable(message, _TEXT_HINT, _WHOLE)
+
+
+def _is_text(arrow: Any, kind: Any) -> bool:
+    types = arrow.types
+    tests = (types.is_string, types.is_large_string, types.is_string_view)
+    return any(test(kind) for test in tests)
+
+
+def _no_parquet(error: Exception) -> Unusable:
+    if isinstance(error, UnicodeDecodeError):
+        return Unusable("a text of the list is not UTF-8", "write the list anew", _WHOLE)
+    message = "the list is no Parquet file, or a damaged one"
+    return Unusable(message, "take it anew from where it was written", _WHOLE)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - no types; an extra
+        from pyarrow import parquet  # noqa: PLC0415 - as above
+    except ImportError:
+        hint = "pip install 'call-batch-reconciler[parquet]'"
+        message = "reading Parquet lists needs the extra `parquet`"
+        raise Unreadable(Problem((), message, hint)) from None
+    return pa, parquet
