@@ -105,7 +105,9 @@ def test_every_command_and_exit_status_is_in_the_tables(readme: str) -> None:
     assert {name for name in variables if name.startswith(("GRAINE", "RECONCILER"))} <= rows(readme)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md", "docs/commands.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/architecture.md", "docs/commands.md", "docs/github.md"]
+)
 def test_every_link_leads_somewhere(page: str) -> None:
     """A relative link names a file or a directory that is there."""
     path = ROOT / page
