@@ -10,13 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.model import Lifecycle
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.state.document import RequestRecord, State
+    from reconciler.state.document import NameRecord, RequestRecord, State
 
+_LIFECYCLES = {
+    Lifecycle.ACTIVE: "Make active",
+    Lifecycle.PAUSED: "Pause",
+    Lifecycle.CANCELLED: "End",
+}
 _LISTED = 20
 """Requests a commit message lists; the state has them all."""
 
@@ -86,6 +92,26 @@ def _changes(before: State, after: State, touched: frozenset[str]) -> Iterator[_
         for place, (record, campaign) in known.items():
             if place not in current:
                 yield _Change("Withdraw", name, record, campaign)
+        yield from _name_changes(before.record(name), after.record(name), name)
+
+
+def _name_changes(
+    before: NameRecord | None, after: NameRecord | None, name: str
+) -> Iterator[_Change]:
+    """Say what changed about a name itself, beside its requests."""
+    if before is None or after is None:
+        return
+    current = after.current
+    verbs = []
+    if after.replacing is not None and after.replacing != before.replacing:
+        verbs.append("Begin to replace")
+    if after.replacing is None and before.replacing is not None:
+        there = current.generation == before.replacing.generation
+        verbs.append("Finish replacing" if there else "Give up replacing")
+    if after.lifecycle is not before.lifecycle:
+        verbs.append(_LIFECYCLES[after.lifecycle])
+    for verb in verbs:
+        yield _Change(verb, name, current.requests[-1], current.campaign_id)
 
 
 def _requests(state: State, name: str) -> dict[tuple[int, int], tuple[RequestRecord, str]]:
@@ -98,6 +124,10 @@ def _requests(state: State, name: str) -> dict[tuple[int, int], tuple[RequestRec
 
 
 def _verb(record: RequestRecord, old: RequestRecord | None) -> str:
+    if record.status is Status.COMPLETE:
+        return "Complete"
+    if record.cancelled_at is not None and (old is None or old.cancelled_at is None):
+        return "Cancel"
     if record.status is Status.CREATED:
         known = old is not None and old.batch_id == record.batch_id
         return "Update" if known else "Record"
