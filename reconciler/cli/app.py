@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "state": "Read what is recorded.",
     "resolve": "Settle a batch in doubt by hand.",
     "adopt": "Record a batch that already exists.",
+    "pin": "Write into specs which contact list was reviewed.",
     "doctor": "Prove that token, API and state work, before any call.",
     "init": "Set up a repository: workflows, schemas, an example.",
     "schema": "Write the JSON Schemas that editors and checks use.",

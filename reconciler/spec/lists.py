@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from reconciler.spec.list_model import ContactsFile
 
 _CELL_HINT = "fill in the cell: the agent greets people with this name"
+_USUAL_ROOT = "batches"
 _DIGITS = 12
 """How much of a SHA-256 is shown: enough for people to tell two apart."""
 
@@ -179,7 +181,10 @@ class Lists:
         raise Unreadable(Problem(("contacts", "count"), message, hint))
 
     def _pin(self, spec_path: str) -> str:
-        return f"reconciler pin {os.path.join(self.shown, spec_path)}"  # noqa: PTH118 - as typed
+        """Give what to type to pin a spec's list."""
+        spec = os.path.join(self.shown, spec_path)  # noqa: PTH118 - as typed
+        root = [] if self.shown == _USUAL_ROOT else ["--batches", self.shown]
+        return shlex.join(["reconciler", *root, "pin", spec])
 
 
 def content(stored: Stored) -> bytes:
