@@ -23,6 +23,8 @@ from reconciler.plan.settling import sort_out
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.apply.engine import Progress
     from reconciler.apply.ledger import Ledger, Place
     from reconciler.apply.outcomes import Outcomes
@@ -51,6 +53,12 @@ class Desk:
     def busy(self) -> bool:
         """Whether anything is left to do or to wait for."""
         return bool(self.ready or self.later or self.under_way or self.looking or self.cancelling)
+
+    def jobs(self) -> Iterator[Job]:
+        """Walk all that have not come to an end."""
+        yield from self.ready
+        yield from (job for _, _, job in self.later)
+        yield from self.under_way.values()
 
     @property
     def waiting(self) -> int:

@@ -70,6 +70,7 @@ class Replacer:
     _begun: dict[int, _Begun] = field(default_factory=dict)
     _errands: deque[Errand] = field(default_factory=deque)
     _running: list[Errand] = field(default_factory=list)
+    _halted: bool = False
 
     @property
     def busy(self) -> bool:
@@ -152,7 +153,8 @@ class Replacer:
             self.workers.prepare(self._preparation(each, noted.before[each.action.name]))
 
     def let_go(self) -> None:
-        """Give up what was not begun."""
+        """Give up what was not begun, and begin nothing any more."""
+        self._halted = True
         for each in self._waiting:
             self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
         self._waiting.clear()
@@ -204,9 +206,9 @@ class Replacer:
             case CancelFirst(_, batch_ids, not_owed):
                 begun.cancel_first, begun.not_owed = batch_ids, not_owed
                 self._waiting.appendleft(begun)
-                if self.workers.stop.is_set():
+                if self._halted:
                     self.let_go()
-            case Prepared(action, _, not_owed) if self.workers.stop.is_set():
+            case Prepared(action, _, not_owed) if self._halted:
                 self.ledger.remember_not_owed(action.name, not_owed)
                 self.outcomes.end(action, _WHOLE, Ending.SKIPPED)
             case Prepared():
@@ -303,12 +305,11 @@ class Replacer:
             for request in generation.requests
             if request.part != part and request.status is not Status.COMPLETE
         )
-        others = {
-            job.creation.request.part
-            for job in (*self.desk.ready, *self.desk.under_way.values())
-            if job.action is action
-        }
+        others = {job.creation.request.part for job in self.desk.jobs() if job.action is action}
         if begun.cancel_first or any(standing) or others:
+            return
+        if self._halted:
+            self._not_resumed(action, begun.replacement.olds, "the run ended first")
             return
         targets = tuple(t for t in begun.replacement.olds if t.batch_id in journal.paused)
         if not targets:

@@ -156,3 +156,23 @@ def test_a_complaint_points_at_the_line_of_the_spec(office: Office) -> None:
     )
     said = quick(office, "--parallelism", "1")
     assert [each["field"] for each in said.json["diagnostics"]] == ["contacts[3].phone_number"]
+
+
+def test_a_part_that_waits_for_another_try_keeps_the_old_batches_paused(office: Office) -> None:
+    """One is rejected while the other was told to come back later: nothing is resumed for it."""
+    cut(office, 4)
+    office.apply()
+    cut(office, 4, concurrency_limit=2)
+    office.faults(
+        {"operation": "create", "kind": "status", "code": 429, "retry_after": 1},
+        {"operation": "create", "kind": "status", "code": 422, "after": 1},
+    )
+    before = len(calls(office))
+    assert quick(office, "--parallelism", "1").status == 1
+    told = [call.split()[0] for call in calls(office)[before:]]
+    assert told == ["pause", "pause", "create", "create", "create"]
+    assert [batch["status"] for batch in office.batches()[:2]] == ["paused"] * 2
+    assert quick(office).status == 0
+    new = [batch for batch in office.batches() if batch["status"] != "cancelled"]
+    assert sorted(p for batch in new for p in batch["people"]) == PEOPLE
+    assert office.plan() == []
