@@ -173,9 +173,10 @@ def _tell_of_a_bug(error: Exception) -> None:
 
 def _tell(error: ReconcilerError) -> None:
     if isinstance(error, InvalidSpecs):
-        from reconciler.render.diagnostics import as_text  # noqa: PLC0415 - only for this error
+        from reconciler.cli.screen import show_diagnostics  # noqa: PLC0415 - only for this error
 
-        click.echo(as_text(error.diagnostics), err=True)
+        show_diagnostics(error.diagnostics, err=True)
+        click.echo(err=True)
     failed = error.exit_code is not ExitCode.DONE
     click.echo(f"error: {error.message}" if failed else error.message, err=True)
     if error.hint:

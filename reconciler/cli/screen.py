@@ -16,12 +16,16 @@ import click
 from reconciler.cli.wording import as_typed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from rich.console import Console, RenderableType
 
     from reconciler.apply.report import Report
+    from reconciler.model import Diagnostic
     from reconciler.plan.actions import Plan
+    from reconciler.plan.progress import BatchProgress, Reading
+    from reconciler.state.document import State
 
 _WIDTH = 100
 """Columns where nobody knows how many there are."""
@@ -78,3 +82,41 @@ def show_report(report: Report) -> None:
     from reconciler.render.text import report_text  # noqa: PLC0415 - when it runs
 
     click.echo(as_typed(report_text(report)), nl=False)
+
+
+def show_diagnostics(found: Sequence[Diagnostic], *, err: bool = False) -> None:
+    """Show diagnostics; nothing for none."""
+    if not found:
+        return
+    if looked_at(err=err):
+        from reconciler.render.terminal_tables import diagnostics_view  # noqa: PLC0415 - rich
+
+        show(diagnostics_view(found), err=err)
+        return
+    from reconciler.render.diagnostics import as_text  # noqa: PLC0415 - when it runs
+
+    click.echo(as_text(found), err=err, nl=False)
+
+
+def show_state(recorded: State) -> None:
+    """Show what is recorded."""
+    if looked_at():
+        from reconciler.render.terminal_tables import state_view  # noqa: PLC0415 - rich
+
+        show(state_view(recorded))
+        return
+    from reconciler.render.tables import state_table  # noqa: PLC0415 - when it runs
+
+    click.echo(state_table(recorded), nl=False)
+
+
+def show_status(rows: Sequence[BatchProgress], reading: Reading) -> None:
+    """Show where batches stand."""
+    if looked_at():
+        from reconciler.render.terminal_tables import status_view  # noqa: PLC0415 - rich
+
+        show(status_view(rows, reading))
+        return
+    from reconciler.render.status import status_text  # noqa: PLC0415 - when it runs
+
+    click.echo(status_text(rows, reading), nl=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import format_option, name_argument, state_options
+from reconciler.cli.screen import show_state
 from reconciler.cli.session import Session, StateOptions
 from reconciler.errors import ReconcilerError
 
@@ -39,13 +40,12 @@ def list_(root: Path, /, output: str, **state: Any) -> None:
       reconciler state list --format json
     """
     from reconciler.render import structured  # noqa: PLC0415 - when it runs
-    from reconciler.render.tables import state_table  # noqa: PLC0415 - as above
 
     recorded = _load(root, state)
     if output == "json":
         click.echo(structured.dumps(structured.state_document(recorded)), nl=False)
     else:
-        click.echo(state_table(recorded), nl=False)
+        show_state(recorded)
 
 
 @command.command("show")

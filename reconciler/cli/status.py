@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import Seconds, format_option, state_options
+from reconciler.cli.screen import show_status
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import ExitCode
@@ -95,7 +96,7 @@ def _show(rows: list[BatchProgress], reading: Reading, output: str) -> int:
     if output == "json":
         click.echo(structured.dumps(status.status_document(rows, reading)), nl=False)
     else:
-        click.echo(status.status_text(rows, reading), nl=False)
+        show_status(rows, reading)
     return ExitCode.FAILED if reading.problems else ExitCode.DONE
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import format_option, state_options
+from reconciler.cli.screen import show_diagnostics
 from reconciler.cli.session import Session, StateOptions
 from reconciler.errors import ExitCode, ReconcilerError
 
@@ -79,7 +80,7 @@ def _show(root: Path, diagnostics: list[Diagnostic], specs: SpecSet, output: str
         case "github":
             click.echo(render.as_github(diagnostics), nl=False)
         case _:
-            click.echo(render.as_text(diagnostics), nl=False)
+            show_diagnostics(diagnostics)
             if not specs.files and not diagnostics:
                 click.echo(f"There is no spec in {root} yet: specs are the .yaml files below it.")
                 return

@@ -112,12 +112,13 @@ def _within(hours: Hours, plain: Estimate, starts_at: datetime) -> Estimate:
 
 
 def _at_once(action: Action, campaign: Campaign | None) -> int | None:
-    """Give how many calls a batch may have at once: its own limit, else its campaign's."""
-    own = next(
-        (creation.request.fields.get("concurrency_limit") for creation in action.creations), None
-    )
-    limit = own if own is not None else campaign.concurrency_limit if campaign else None
-    return limit if isinstance(limit, int) and limit > 0 else None
+    """Give how many calls go out at once: as each batch has it, or the campaign that they share."""
+    own = [creation.request.fields.get("concurrency_limit") for creation in action.creations]
+    limits = [limit for limit in own if isinstance(limit, int) and limit > 0]
+    if limits:
+        return sum(limits)
+    limit = campaign.concurrency_limit if campaign else None
+    return limit if limit is not None and limit > 0 else None
 
 
 def _starts_at(action: Action, now: datetime) -> datetime | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.plan.progress import Reading
 
-_HEAD = ("NAME", "BATCH", "STATUS", "DONE", "PER HOUR", "WHEN", "ENDS ABOUT", "OUTCOMES")
+HEAD = ("NAME", "BATCH", "STATUS", "DONE", "PER HOUR", "WHEN", "ENDS ABOUT", "OUTCOMES")
 _WORDS = {IN_DOUBT: "in doubt", UNKNOWN: "not known"}
 NOTHING = "Nothing is recorded yet.\n"
 
@@ -31,7 +31,7 @@ def status_text(rows: Sequence[BatchProgress], reading: Reading) -> str:
     for campaign_id, group in groupby(rows, key=lambda row: row.campaign_id):
         campaign = reading.campaigns.get(campaign_id)
         timezone = campaign.timezone if campaign else None
-        table = columns([_HEAD, *(_cells(row, timezone) for row in by_spec(group))])
+        table = columns([HEAD, *(cells(row, timezone) for row in by_spec(group))])
         indented = "".join(f"  {line}\n" for line in table.splitlines())
         blocks.append(f"{campaign_line(campaign_id, reading)}\n{indented}")
     return "\n".join([*blocks, f"{summary(rows, reading)}\n"])
@@ -147,7 +147,8 @@ def _document(row: BatchProgress) -> dict[str, Any]:
     }
 
 
-def _cells(row: BatchProgress, timezone: str | None) -> tuple[str, ...]:
+def cells(row: BatchProgress, timezone: str | None) -> tuple[str, ...]:
+    """Give a batch's row; times are on its campaign's wall clock."""
     outcomes = ", ".join(f"{count:,} {status}" for status, count in row.outcomes.items())
     return (
         row.name,

@@ -22,9 +22,13 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def state_table(state: State) -> str:
-    """List every request of each name's current generation."""
-    rows = [
+STATE_HEAD = ("NAME", "GENERATION", "STATUS", "BATCH", "CONTACTS", "CAMPAIGN")
+NOTHING = "Nothing is recorded yet.\n"
+
+
+def state_cells(state: State) -> list[tuple[str, ...]]:
+    """Give a row for every request of each name's current generation."""
+    return [
         (
             name,
             str(record.current.generation),
@@ -36,9 +40,12 @@ def state_table(state: State) -> str:
         for name, record in sorted(state.batches.items())
         for request in record.current.requests
     ]
-    if not rows:
-        return "Nothing is recorded yet.\n"
-    return columns([("NAME", "GENERATION", "STATUS", "BATCH", "CONTACTS", "CAMPAIGN"), *rows])
+
+
+def state_table(state: State) -> str:
+    """List every request of each name's current generation."""
+    rows = state_cells(state)
+    return columns([STATE_HEAD, *rows]) if rows else NOTHING
 
 
 def record_text(name: str, record: NameRecord) -> str:

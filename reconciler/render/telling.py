@@ -281,9 +281,15 @@ def limit_words(action: Action) -> Iterator[str]:
 
 
 def _limits(action: Action) -> Iterator[Fact]:
-    fields = action.creations[0].request.fields if action.people else {}
+    if not action.people:
+        return
+    parts = [len(creation.request.contacts) for creation in action.creations]
+    each = " in each" if len(parts) > 1 else ""
+    if each:
+        yield Fact("split", f"into {counted(len(parts), 'batch')} of up to {people(max(parts))}")
+    fields = action.creations[0].request.fields
     if "concurrency_limit" in fields:
-        yield Fact("at most", f"{counted(fields['concurrency_limit'], 'call')} at once")
+        yield Fact("at most", f"{counted(fields['concurrency_limit'], 'call')} at once{each}")
     if "max_retries_override" in fields:
         yield Fact("retries", f"at most {fields['max_retries_override']}")
 

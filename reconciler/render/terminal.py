@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.console import Group
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
-from reconciler.model import Severity
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import estimate as estimated
 from reconciler.render.cells import HEADINGS, Cell, Look, row
-from reconciler.render.diagnostics import place
 from reconciler.render.escape import printable
 from reconciler.render.telling import (
     Fact,
@@ -31,16 +28,17 @@ from reconciler.render.telling import (
     headline,
     unchanged,
 )
+from reconciler.render.terminal_tables import diagnostics_view, empty_table, grid
 from reconciler.render.text import SIGNS, report_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
 
     from reconciler.apply.report import Report
-    from reconciler.model import Diagnostic
     from reconciler.plan.actions import Action, Plan
     from reconciler.plan.estimate import Estimate
 
@@ -67,7 +65,7 @@ _TONES = {
     Tone.ALARM: "bold white on red",
 }
 _MARKS = {"ok": "green", "!!": "bold red", "??": "bold magenta", "--": "dim"}
-_IN_TABLE = frozenset({"starts", "calls", "campaign", "at most", "retries"})
+_IN_TABLE = frozenset({"starts", "calls", "campaign", "split", "at most", "retries"})
 """Facts that the table has already; of people it has all there is but for changed specs."""
 _FEW = 5
 
@@ -106,6 +104,7 @@ class _PlanView:
         odd = diagnostics(self.plan)
         if odd:
             yield diagnostics_view(odd, typed=self.typed)
+            yield ""
         rest = unchanged(self.plan)
         if rest:
             yield Text(rest, style="dim")
@@ -124,7 +123,7 @@ class _PlanView:
         yield Text(
             f"{SIGNS[action.kind]} {action.kind.value} {action.name}", style=_KINDS[action.kind]
         )
-        yield _grid(
+        yield grid(
             (fact.label, Text(self.typed(fact.text), style=_TONES[fact.tone])) for fact in shown
         )
         yield ""
@@ -149,40 +148,8 @@ def report_view(report: Report, *, typed: Typed = str) -> RenderableType:
     return Group(*lines)
 
 
-def diagnostics_view(found: Iterable[Diagnostic], *, typed: Typed = str) -> RenderableType:
-    """Draw diagnostics: errors red, warnings yellow, hints below them."""
-    lines: list[RenderableType] = []
-    for one in found:
-        colour = "bold red" if one.severity is Severity.ERROR else "yellow"
-        parts = [
-            (printable(place(one)), "bold"),
-            (one.severity.value, colour),
-            (one.field, ""),
-            (printable(one.message), ""),
-        ]
-        line = Text(": ").join(Text(text, style=style) for text, style in parts if text)
-        lines.append(line)
-        if one.hint:
-            lines.append(_grid([("  hint:", Text(typed(printable(one.hint))))]))
-    return Group(*lines, "")
-
-
-def table_view(head: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType:
-    """Draw a table whose cells fold where the terminal is narrow."""
-    table = _empty_table()
-    for heading in head:
-        table.add_column(heading, overflow="fold")
-    for cells in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
-    return table
-
-
-def _empty_table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, expand=False)
-
-
 def _table(plan: Plan, now: datetime, estimates: Mapping[str, Estimate]) -> Table:
-    table = _empty_table()
+    table = empty_table()
     for heading in HEADINGS:
         table.add_column(
             heading,
@@ -205,14 +172,3 @@ def _cell(of: Cell) -> Text:
         small = printable(", ".join(of.small))
         text.append(f"\n{small}" if of.main else small, style="not bold dim")
     return text
-
-
-def _grid(facts: Iterable[tuple[str, Text]]) -> Table:
-    """Draw labels and texts; a text that is too long folds under where it begins."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=10, justify="right", style="dim")
-    grid.add_column(overflow="fold", ratio=1)
-    for label, text in facts:
-        text.overflow = "fold"
-        grid.add_row(label, text)
-    return grid

@@ -55,6 +55,17 @@ def test_a_batch_has_a_limit_of_its_own() -> None:
     assert found.needed == timedelta(minutes=10)
 
 
+def test_a_spec_that_is_split_calls_from_all_its_batches() -> None:
+    """Each batch has the limit that the spec says; without one they share the campaign's."""
+    whole = spec(n=250, parts=2, concurrency_limit=50)
+    facts = Facts(campaigns={CAMPAIGN: campaign(hours=None)})
+    found = estimate(plan(whole, facts=facts, now=TUESDAY), TUESDAY, TWO_MINUTES)["welcome"]
+    assert (found.at_once, found.needed) == (100, timedelta(minutes=10))
+    whole = spec(n=250, parts=2)
+    found = estimate(plan(whole, facts=facts, now=TUESDAY), TUESDAY, TWO_MINUTES)["welcome"]
+    assert (found.at_once, found.needed) == (10, timedelta(minutes=100))
+
+
 def test_it_keeps_to_working_hours() -> None:
     """What does not fit into a day goes on when calling is allowed again, in local time."""
     found = estimated(campaign(), n=3_000)  # 600 minutes; a day has 480

@@ -128,6 +128,16 @@ def test_who_of_a_changed_spec_is_called(callees: Callees, people: str) -> None:
     assert told(changed("survey", callees=callees), "people") == [people]
 
 
+def test_a_list_that_is_split() -> None:
+    """How many batches, and that each has the limit."""
+    whole = action("a", n=3, fields={"concurrency_limit": 5})
+    split = replace(whole, creations=(*whole.creations, *whole.creations))
+    assert told(split, "split") == ["into 2 batches of up to 3 people"]
+    assert told(split, "at most") == ["5 calls at once in each"]
+    assert told(whole, "split") == []
+    assert "split into 2 batches of up to 3 people" in plan_markdown(plan_of(split), NOW)
+
+
 def everyone(name: str, callees: Callees, n: int = 38) -> Any:
     """Give a changed spec that calls everybody again."""
     return changed(name, n=n, callees=callees, replacement=Replacement(on_change=OnChange.EVERYONE))
