@@ -43,20 +43,22 @@ def _columns(value: Any) -> dict[str, str]:
     return columns
 
 
-def _call_variables(value: Any) -> dict[str, str]:
-    variables = {}
-    for name, text_ in mapping(value).items():
+def _call_variables(value: Any) -> dict[str, Any]:
+    for name in mapping(value):
         if not name.strip():
             fail("has an empty name on the left side", "write `company: Example`")
         if name == "phone_number":
             fail("gives all contacts one `phone_number`", "each contact has its own, in the list")
-        if not isinstance(text_, str):
-            what = f"gives {quoted(name)} {kind_of(text_)} where text is needed"
-            fail(what, "a call variable is one text; put it in quotes if it has braces or brackets")
-        if name == "callee_name" and not text_.strip():
-            fail("has a blank `callee_name`", "write the name the agent greets everybody with")
-        variables[str(name)] = str(text_)
-    return variables
+    if isinstance(value.get("callee_name"), str) and not value["callee_name"].strip():
+        fail("has a blank `callee_name`", "write the name the agent greets everybody with")
+    return dict(value)
+
+
+def _said(value: Any) -> str:
+    if not isinstance(value, str):
+        hint = "a call variable is one text; put it in quotes if it has braces or brackets"
+        fail(f"is {kind_of(value)} where text is needed", hint)
+    return str(value)
 
 
 def _sha256(value: Any) -> str:
@@ -137,7 +139,7 @@ class ContactsFile(Model):
     other_columns: Annotated[Literal["keep", "drop"], BeforeValidator(_other_columns)] = "keep"
     """Whether columns that `columns` does not name become call variables (`keep`) or not."""
     call_variables: Annotated[
-        dict[str, str],
+        dict[str, Annotated[str, BeforeValidator(_said)]],
         BeforeValidator(_call_variables),
         WithJsonSchema(
             {

@@ -156,19 +156,21 @@ class Lists:
             return
         figures = f"its sha256 is `{stored.sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
         if file.count is not None:
-            figures += f"; {self._length(stored, file)}, not {file.count:,}"
+            figures += f"; {self._length(stored, file, file.count)}"
         told = quoted(shown(file.file))
         message = f"{told} is not the list that was pinned: {figures}"
         hint = f"review the list as it is now, and type `{self._pin(spec_path)}`"
         raise Unreadable(Problem(("contacts", "sha256"), message, hint))
 
-    def _length(self, stored: Stored, file: ContactsFile) -> str:
+    def _length(self, stored: Stored, file: ContactsFile, pinned: int) -> str:
         """Say how many contacts a list has that is not to be trusted, and nothing else of it."""
         try:
             read = self.counted(stored, file)
         except Unreadable:
-            return "it cannot be read"
-        return "it has mistakes" if read.diagnostics else f"it has {_people(len(read.contacts))}"
+            return f"it cannot be read, and had {_people(pinned)}"
+        if read.diagnostics:
+            return f"it has mistakes in it, and had {_people(pinned)}"
+        return f"it has {_people(len(read.contacts))}, not {pinned:,}"
 
     def _require_count(self, count: int, file: ContactsFile, spec_path: str) -> None:
         """Refuse a list that is longer or shorter than its pin says. Raises `Unreadable`."""

@@ -31,7 +31,6 @@ _BATCH = 20_000
 _MAX_BYTES = 4 * 1024 * 1024 * 1024
 _NESTED = "call_variables"
 _WORDING = Wording(lacking="there is no column", plural="columns")
-_WHOLE = (0, 0)
 _TEXT_HINT = "write the column as text"
 
 
@@ -55,7 +54,7 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
     try:
         table = _Table(data)
-        indexes = matched(table.names, file, _WORDING, _WHOLE)
+        indexes = matched(table.names, file, _WORDING, (1, 1))
         for row, contact in _contacts(table, file):
             index = len(examined.contacts)
             examined.contacts.append(contact)
@@ -85,13 +84,13 @@ class _Table:
             raise _no_parquet(error) from error
         if rows > MAX_ROWS or size > _MAX_BYTES:
             message = f"the list has {rows:,} rows and {size:,} bytes"
-            raise Unusable(message, "split the list and its spec in two", _WHOLE)
-        self._fields = [_Column(arrow, field) for field in schema]
+            raise Unusable(message, "split the list and its spec in two")
+        self._fields = [_Column(arrow, field, place) for place, field in enumerate(schema, start=1)]
         self.names = [name for column in self._fields for name in column.names]
         for index, name in enumerate(self.names):
             if name in self.names[:index]:
                 message = f"two columns have the name {quoted(name)}"
-                raise Unusable(message, "rename or delete one", _WHOLE)
+                raise Unusable(message, "rename or delete one", (1, index + 1))
 
     def rows(self) -> Iterator[tuple[str | None, ...]]:
         """Give the cells of each row, in the order of `names`."""
@@ -110,12 +109,12 @@ class _Table:
 class _Column:
     """One column of the file, or the fields of a struct `call_variables`."""
 
-    def __init__(self, arrow: Any, field: Any) -> None:
+    def __init__(self, arrow: Any, field: Any, place: int) -> None:
         self._arrow = arrow
         self._struct = field.name == _NESTED and arrow.types.is_struct(field.type)
         inner = list(field.type) if self._struct else [field]
         for one in inner:
-            _check_type(arrow, one)
+            _check_type(arrow, one, (1, place))
         self.names = [str(one.name) for one in inner]
 
     def texts(self, array: Any) -> Iterator[list[str | None]]:
@@ -126,7 +125,7 @@ class _Column:
 
 def _contacts(table: _Table, file: ContactsFile) -> Iterator[tuple[int, Contact]]:
     """Give each row that is not empty: its number from 1, and its contact. Raises `Unusable`."""
-    indexes = matched(table.names, file, _WORDING, _WHOLE)
+    indexes = matched(table.names, file, _WORDING, (1, 1))
     number = indexes.pop(NUMBER)
     variables = tuple(indexes.items())
     everybody = file.call_variables
@@ -155,7 +154,7 @@ def _texts(arrow: Any, array: Any) -> list[str | None]:
     ]
 
 
-def _check_type(arrow: Any, field: Any) -> None:
+def _check_type(arrow: Any, field: Any, place: tuple[int, int]) -> None:
     """Refuse a column whose values have no one way to be written as text. Raises `Unusable`."""
     kind = field.type.value_type if arrow.types.is_dictionary(field.type) else field.type
     types = arrow.types
@@ -173,7 +172,7 @@ def _check_type(arrow: Any, field: Any) -> None:
         return
     what = "floating-point numbers" if types.is_floating(kind) else f"values of the type {kind}"
     message = f"the column {quoted(field.name)} holds {what}, which can be written in several ways"
-    raise Unusable(message, _TEXT_HINT, _WHOLE)
+    raise Unusable(message, _TEXT_HINT, place)
 
 
 def _is_text(arrow: Any, kind: Any) -> bool:
@@ -184,9 +183,9 @@ def _is_text(arrow: Any, kind: Any) -> bool:
 
 def _no_parquet(error: Exception) -> Unusable:
     if isinstance(error, UnicodeDecodeError):
-        return Unusable("a text of the list is not UTF-8", "write the list anew", _WHOLE)
+        return Unusable("a text of the list is not UTF-8", "write the list anew")
     message = "the list is no Parquet file, or a damaged one"
-    return Unusable(message, "take it anew from where it was written", _WHOLE)
+    return Unusable(message, "take it anew from where it was written")
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -43,6 +43,13 @@ class Root:
         return load_specs(self.path, shown="batches")
 
 
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the keys of whoever runs the tests out of them."""
+    for name in ("RECONCILER_AGE_KEY", "RECONCILER_AGE_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     """Give an empty batches root."""

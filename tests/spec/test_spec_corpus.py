@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,8 +22,17 @@ from reconciler.spec.documents import read_document
 from reconciler.spec.load import load_specs
 from reconciler.spec.survey import survey
 
+if TYPE_CHECKING:
+    from reconciler.model import SpecSet
+
 HERE = Path(__file__).parent
 CORPUS, SOUND = HERE / "corpus", HERE / "sound"
+
+
+@cache
+def _corpus() -> SpecSet:
+    """Read the corpus, once for all tests of a process."""
+    return load_specs(CORPUS, shown="corpus")
 
 
 def _expected(name: str, actual: str) -> str:
@@ -33,7 +44,7 @@ def _expected(name: str, actual: str) -> str:
 
 def test_everything_wrong_with_the_corpus_is_said_as_expected() -> None:
     """Each file of the corpus gets the recorded diagnostics: place, message and hint."""
-    actual = as_text(load_specs(CORPUS, shown="corpus").diagnostics)
+    actual = as_text(_corpus().diagnostics)
     assert actual == _expected("corpus.txt", actual)
 
 
@@ -64,20 +75,20 @@ def _broken() -> list[Path]:
 @pytest.mark.parametrize("path", _broken(), ids=lambda path: path.stem)
 def test_no_broken_file_becomes_a_spec(path: Path) -> None:
     """None of the files that are wrong slips through as a spec."""
-    paths = {spec.path for spec in load_specs(CORPUS).specs}
+    paths = {spec.path for spec in _corpus().specs}
     assert path.relative_to(CORPUS).as_posix() not in paths
 
 
 def test_no_message_shows_a_phone_number() -> None:
     """Whatever was wrong with a number, no more than its ends are shown."""
-    for one in load_specs(CORPUS, shown="corpus").diagnostics:
+    for one in _corpus().diagnostics:
         for text in (one.message, one.field):
             assert not re.search(r"415.?555.?01", text.replace("+14155550123", "")), text
 
 
 def test_every_diagnostic_says_where_and_what_to_do() -> None:
     """Nearly all errors carry a hint, and all but whole-file ones a line and a column."""
-    diagnostics = load_specs(CORPUS, shown="corpus").diagnostics
+    diagnostics = _corpus().diagnostics
     errors = [one for one in diagnostics if one.severity is Severity.ERROR]
     assert sum(bool(one.hint) for one in errors) > 0.9 * len(errors)
     assert all(one.line and one.column for one in errors if one.field not in {"", "reconcile.name"})
