@@ -161,11 +161,9 @@ def _check_scheme(scheme: str, host: str, told: str) -> None:
     meant = _INSTEAD.get(scheme) or did_you_mean(scheme, _SCHEMES)
     if scheme == "file":
         raise NoPlace(f"{told} is an address of a local file", _RELATIVE_HINT)
-    hint = f"did you mean `{meant}://`? " if meant else ""
     listed = ", ".join(f"`{known}://`" for known in _SCHEMES)
-    raise NoPlace(
-        f"{told}: lists are not read from `{scheme}://`", f"{hint}They can lie at {listed}"
-    )
+    hint = f"did you mean `{meant}://`?" if meant else f"a list can lie at {listed}"
+    raise NoPlace(f"{told}: lists are not read from `{scheme}://`", hint)
 
 
 def is_loopback(host: str) -> bool:
