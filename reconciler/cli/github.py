@@ -77,8 +77,8 @@ def check(root: Path) -> int:
     raise Refused(
         f"this pull request edits {path}, which only the reconciler writes: a record that is wrong "
         "can call people twice",
-        hint=f"take it out: git fetch && {back} && git commit; to mend a state see "
-        "docs/operations.md",
+        hint=f"take it out: git fetch && {back} && git commit; to mend it on purpose, push it "
+        "to its branch yourself",
     )
 
 

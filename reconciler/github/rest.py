@@ -41,7 +41,7 @@ _NOT_NOW = frozenset({403, 429})
 _TROUBLE = frozenset({500, 502, 503, 504})
 _HINTS = {
     401: "give the step a token: GITHUB_TOKEN: ${{ github.token }}",
-    403: "give the job the permission it lacks; docs/github.md lists them",
+    403: "give the job the permission it lacks: pull-requests, statuses or issues: write",
     404: "check GITHUB_REPOSITORY, and that the job's permissions include reading this",
 }
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from reconciler.cli import run as reconciler
+from reconciler.model import OnChange
 from tests.github.runner import ACTION, ROOT, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RIGHTS = {
     "plan": {"contents": "read", "pull-requests": "write"},
@@ -94,3 +102,59 @@ def test_the_action_takes_ten_lines(action: dict[str, Any]) -> None:
     needed = [name for name, about in action["inputs"].items() if about.get("required")]
     assert needed == ["command"]
     assert all(about["description"] for about in action["inputs"].values())
+
+
+def test_pages_name_the_actions_that_we_use() -> None:
+    """What somebody copies from a page is pinned to what our own workflows are pinned to."""
+    pinned = re.compile(r"uses: (actions/[\w-]+@\S+ # v\S+)")
+    used = {
+        found
+        for path in (ROOT / ".github").rglob("*.yml")
+        for found in pinned.findall(path.read_text("utf-8"))
+    }
+    for page in ("README.md", "docs/github.md"):
+        shown = set(pinned.findall((ROOT / page).read_text("utf-8")))
+        assert shown
+        assert shown <= used, page
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/github.md"])
+def test_pages_give_jobs_the_rights_they_need(page: str) -> None:
+    """A job that somebody copies from a page has the permissions of our own."""
+    shown = re.findall(
+        r"^    permissions: \{(.*)\}\n(?:.*\n)*?.*command: (\w+)",
+        (ROOT / page).read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert shown
+    for rights, command in shown:
+        assert dict(each.split(": ") for each in rights.split(", ")) == RIGHTS[command]
+
+
+def test_the_picture_shows_what_the_schema_says() -> None:
+    """The texts in the picture of an editor are those that the schema gives an editor today."""
+    picture = (ROOT / "docs/images/editor.svg").read_text("utf-8")
+    shown = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", picture)]
+    schema = json.loads((ROOT / "schemas/batch.schema.json").read_text("utf-8"))
+    start = schema["properties"]["scheduled_start"]["description"]
+    assert start in " ".join(shown)
+    offered = shown[-5:-1]
+    assert offered == [choice.value for choice in OnChange]
+    assert shown[-1] in json.dumps(schema)
+    assert "concurency_limit" not in schema["properties"]
+
+
+@pytest.mark.parametrize(("text", "status"), [(None, 0), ("contact: []\n", 1)])
+def test_the_hook_of_pre_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, status: int
+) -> None:
+    """What the hook runs finds a mistake in a spec, and is content without one."""
+    (hook,) = YAML(typ="safe", pure=True).load(ROOT / ".pre-commit-hooks.yaml")
+    assert re.match(hook["files"], "batches/renewals/2026-05.yaml")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "batches").mkdir()
+    if text is not None:
+        (tmp_path / "batches/one.yaml").write_text(text, encoding="utf-8")
+    program, *arguments = hook["entry"].split()
+    assert program == "reconciler"
+    assert reconciler(arguments) == status
