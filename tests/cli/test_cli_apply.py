@@ -46,7 +46,7 @@ def test_it_asks_for_a_terminal_or_for_yes(account: Cli, write: Callable[..., Pa
 def test_creating(account: Cli, write: Callable[..., Path]) -> None:
     """Each batch is told with its id; applied again, nothing is created."""
     write("welcome", people=1)
-    write("renewals/2035-05", people=3, scheduled_start="2035-05-14T09:00:00")
+    write("renewals/2035-05", people=3, first=1, scheduled_start="2035-05-14T09:00:00")
     assert account.run("apply", "--yes") == 0
     assert account.run("apply", "--yes") == 0
     account.said("apply_create")

@@ -28,7 +28,7 @@ def conforms(document: Any) -> None:
 def test_new_specs(account: Cli, write: Callable[..., Path]) -> None:
     """A plan says who is created, how many people that calls, when, and with which limits."""
     write("welcome", people=1, concurrency_limit="10", max_retries_override="0")
-    write("renewals/2035-05", people=3, scheduled_start="2035-05-14T09:00:00")
+    write("renewals/2035-05", people=3, first=1, scheduled_start="2035-05-14T09:00:00")
     assert account.run("plan") == 0
     assert account.run("plan", "--detailed-exitcode") == 2
     account.said("plan_create")
@@ -192,7 +192,7 @@ def test_clocks_put_forward(account: Cli, write: Callable[..., Path]) -> None:
 def test_odd_campaigns(account: Cli, write: Callable[..., Path]) -> None:
     """A campaign that is paused, or that nobody knows, is pointed out."""
     write("paused", campaign_id="cmp_paused")
-    write("missing", campaign_id="cmp_missing")
+    write("missing", first=2, campaign_id="cmp_missing")
     assert account.run("plan") == 0
     account.said("plan_odd_campaigns")
 
@@ -216,7 +216,7 @@ def test_another_organisation(account: Cli, write: Callable[..., Path]) -> None:
 def test_a_long_plan(account: Cli, write: Callable[..., Path]) -> None:
     """After many actions the sum is told again, where the eye is."""
     for number in range(7):
-        write(f"spec-{number}", people=number + 1, scheduled_start="2035-05-14T09:00:00")
+        write(f"spec-{number}", first=2 * number, scheduled_start="2035-05-14T09:00:00")
     write("thousands", people=0)
     people = "".join(f"+1415{n:07d},Person {n}\n" for n in range(12_000))
     Path("batches/list.csv").write_text(f"phone_number,callee_name\n{people}", encoding="utf-8")
