@@ -172,6 +172,7 @@ def _repository(directory: Path) -> Iterator[str]:
     typed = [
         *([] if (directory / ".git").exists() else ["git init --initial-branch main"]),
         *([] if commit else ["git commit --allow-empty --message Begin"]),
+        *(["git push --set-upstream origin HEAD"] if url and not commit else []),
         *([] if url else ["gh repo create --private --source . --push"]),
     ]
     if typed:
