@@ -106,7 +106,8 @@ def test_every_command_and_exit_status_is_in_the_tables(readme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/architecture.md", "docs/commands.md", "docs/github.md"]
+    "page",
+    ["README.md", "docs/architecture.md", "docs/commands.md", "docs/github.md", "docs/plans.md"],
 )
 def test_every_link_leads_somewhere(page: str) -> None:
     """A relative link names a file or a directory that is there."""
