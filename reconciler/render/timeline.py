@@ -29,6 +29,8 @@ _HAIR = 60
 _SHORT, _FORTNIGHT, _LONG = timedelta(days=3), timedelta(days=14), timedelta(days=120)
 _LEFT, _LABEL = 150, 22
 """Pixels left of the bars, and the letters that fit there."""
+_NAME = 40
+"""Letters of a name that stand in or beside a bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,20 @@ def timeline(plan: Plan, estimates: Mapping[str, Estimate]) -> str:
 
 def _bars(action: Action, of: Estimate) -> Iterator[_Bar]:
     """Give a batch's bars: a day each, and one for what is left when these are many."""
-    count = people(of.people)
+    name, count = shortened(action.name, _NAME), people(of.people)
     if action.callees is not None and action.callees.at_most:
         count = f"up to {count}"
     if of.needed is None:  # how many go out at once is not known, so only the beginning is
         opens = of.windows[0][0]
-        yield _Bar(action.campaign_id, f"{action.name}, {count}", opens, opens)
+        yield _Bar(action.campaign_id, f"{name}, {count}", opens, opens)
         return
     days = of.windows if len(of.windows) <= MOST_DAYS + 1 else of.windows[:MOST_DAYS]
     for number, (opens, closes) in enumerate(days, start=1):
         what = count if number == 1 else f"day {number}"
-        yield _Bar(action.campaign_id, f"{action.name}, {what}", opens, closes)
+        yield _Bar(action.campaign_id, f"{name}, {what}", opens, closes)
     if len(days) < len(of.windows):
         rest = of.windows[MOST_DAYS:]
-        label = f"{action.name}, {len(rest):,} more days"
+        label = f"{name}, {len(rest):,} more days"
         yield _Bar(action.campaign_id, label, rest[0][0], rest[-1][1])
 
 
