@@ -59,19 +59,15 @@ _ENDPOINTS = {
 }
 # obstore has few kinds of errors; what happened stands in their texts.
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google", "MissingAccount", "MissingCredentials")
-_ANSWERS = {
-    "404": ("is not there", "compare the address with what the store lists"),
-    "301": ("is in another region", "set AWS_REGION to the bucket's region"),
-    "307": ("is in another region", "set AWS_REGION to the bucket's region"),
-}
 _FAILURES = (
+    (("BareRedirect",), "is in another region", "set AWS_REGION to the bucket's region"),
     (
         ("ontent-Length",),
         "was not given: the server does not say how long it is",
         "put the list where files are kept, not made on demand",
     ),
     (("RangeNotSupported",), "broke off, and the server cannot go on", "try again"),
-    (("imeout", "imedOut"), "did not come in time", "try again later"),
+    (("kind: Timeout", "TimedOut"), "did not come in time", "try again later"),
     (
         ("builder error",),
         "would travel unencrypted",
@@ -190,9 +186,10 @@ def _explained(place: Place, error: Exception) -> Unreadable:
     code = "404" if isinstance(error, FileNotFoundError) else status[1] if status else ""
     if code in {"401", "403"}:
         return _unreadable(place, "may not be read with these credentials", credentials)
+    if code == "404":
+        return _unreadable(place, "is not there", "compare the address with what the store lists")
     if code:
-        other = (f"was not given: the server answered {code}", "try again later")
-        return _unreadable(place, *_ANSWERS.get(code, other))
+        return _unreadable(place, f"was not given: the server answered {code}", "try again later")
     for words, message, hint in _FAILURES:
         if any(word in said for word in words):
             return _unreadable(place, message, hint)

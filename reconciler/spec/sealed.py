@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from reconciler.spec.problems import Problem, quoted
+from reconciler.spec.problems import Problem, printable
 from reconciler.spec.source import Unreadable
 
 KEY = "RECONCILER_AGE_KEY"
@@ -76,7 +76,7 @@ def _file(path: str) -> str:
             return file.read(_LARGEST_KEY).decode("utf-8", "replace")
     except OSError as error:
         why = (error.strerror or type(error).__name__).lower()
-        message = f"the key file {quoted(path)} cannot be read: {why}"
+        message = f"the key file {printable(path)} cannot be read: {why}"
         raise _problem(message, f"{KEY_FILE} names it") from None
 
 
