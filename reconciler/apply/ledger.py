@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import StateMoved
 from reconciler.model import Lifecycle, kept_fields
+from reconciler.plan.history import cancelling
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
     WATCH,
@@ -279,12 +280,15 @@ class Ledger:
     def begin_replacing(self, action: Action, replacement: Replacement) -> None:
         """Record that old batches are about to be paused for a new generation.
 
-        What an earlier run had begun is gone on with: what that may have paused stays noted.
+        What an earlier run had begun is gone on with: what that may have paused stays noted. A
+        batch that was to be cancelled and is none of the old ones was seen ended.
         """
+        olds = tuple(target.batch_id for target in replacement.olds)
+        ending = {target.batch_id for target in cancelling(self.state.batches[action.name])}
+        self.was_cancelled(action.name, ending.difference(olds))
         record = self.state.batches[action.name]
         earlier = record.replacing
         noted = set(earlier.paused) if earlier else set()
-        olds = tuple(target.batch_id for target in replacement.olds)
         by_lifecycle = record.lifecycle is Lifecycle.PAUSED
         replacing = Replacing(
             generation=action.generation,
@@ -310,8 +314,12 @@ class Ledger:
         self._note_requests(
             name,
             frozenset(batch_ids),
-            lambda r: r if r.cancelled_at is not None else replace(r, cancelled_at=now),
+            lambda r: replace(r, cancelled_at=r.cancelled_at or now, cancelling=True),
         )
+
+    def was_cancelled(self, name: str, batch_ids: Iterable[str]) -> None:
+        """Record that the API said of batches that they are cancelled."""
+        self._note_requests(name, frozenset(batch_ids), lambda r: replace(r, cancelling=False))
 
     def _note_requests(
         self,

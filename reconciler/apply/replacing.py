@@ -219,6 +219,7 @@ class Replacer:
     def _create(self, begun: _Begun, prepared: Prepared) -> None:
         action = begun.action
         self._begun[id(action)] = begun
+        self.ledger.was_cancelled(action.name, begun.cancel_first)
         self.ledger.remember_not_owed(action.name, prepared.not_owed)
         for creation, contacts in zip(action.creations, prepared.share.contacts, strict=True):
             request = replace(creation.request, contacts=contacts)
@@ -337,6 +338,8 @@ class Replacer:
 
     def on_controlled(self, event: Controlled) -> None:
         """Take note that an errand ended for one batch."""
+        if event.errand.verb is Verb.CANCEL and not event.problem:
+            self.ledger.was_cancelled(event.errand.action.name, [event.batch_id])
         event.errand.ended(event.batch_id, event.problem)
         if not event.errand.open:
             self._running.remove(event.errand)

@@ -14,13 +14,12 @@ from reconciler.model import Lifecycle, OnChange
 from reconciler.plan.actions import Action, ActionKind, Callees, FieldChange, Reason, Replacement
 from reconciler.plan.callees import share
 from reconciler.plan.diff import field_changes
-from reconciler.plan.history import living, made, rolls
+from reconciler.plan.history import cancelling, living, made, rolls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.model import Request, Spec
-    from reconciler.plan.actions import Target
     from reconciler.plan.callees import Share
     from reconciler.plan.drafting import Drafting
     from reconciler.state.document import NameRecord, RequestRecord
@@ -123,10 +122,11 @@ class ChangePlanner:
     def _replacement(
         self, spec: Spec, generation: int, on_change: OnChange, reason: Reason
     ) -> Replacement:
-        alive: tuple[Target, ...] = ()
         begun = self.record.replacing
-        if on_change is not OnChange.ADDED:
-            alive = living(self.record, self.draft.facts.batches, before=generation)
+        alive = living(self.record, self.draft.facts.batches, before=generation)
+        if on_change is OnChange.ADDED:
+            ending = cancelling(self.record)
+            alive = tuple(target for target in alive if target in ending)
         paused = begun.paused if begun else ()
         earlier = [
             each.generation

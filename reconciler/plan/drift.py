@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic, Lifecycle, Severity
-from reconciler.plan.history import living
+from reconciler.plan.history import cancelling, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,9 @@ def drift(state: State, facts: Facts) -> Iterator[Diagnostic]:
     """Tell of every recorded batch that the API shows otherwise, as far as it was asked."""
     for name in sorted(state.batches):
         record = state.batches[name]
+        ours = cancelling(record)
         for target in living(record, {}):
-            if target.batch_id not in facts.batches:
+            if target.batch_id not in facts.batches or target in ours:
                 continue
             said = _difference(record, target.batch_id, facts.batches[target.batch_id])
             if said:

@@ -35,6 +35,11 @@ class Made:
         """Whether we cancelled it, or set out to."""
         return self.extra or self.record.cancelled_at is not None
 
+    @property
+    def cancelling(self) -> bool:
+        """Whether we set out to cancel it, and the API has not said yet that it is."""
+        return self.record.cancelling and not self.extra
+
 
 def made(record: NameRecord, before: int | None = None) -> Iterator[Made]:
     """Walk all batches of a name, those of the generations before one, the oldest first."""
@@ -56,13 +61,20 @@ def living(
 ) -> tuple[Target, ...]:
     """Give the batches that may still call: created, not cancelled by us, not seen ended or gone.
 
+    One that we only set out to cancel is among them.
+
     `observed` is what the API says of batches, as far as it was asked; None says it has none such.
     """
     return tuple(
         each.target
         for each in made(record, before)
-        if not each.cancelled and not _ended(each.batch_id, observed)
+        if (each.cancelling or not each.cancelled) and not _ended(each.batch_id, observed)
     )
+
+
+def cancelling(record: NameRecord) -> tuple[Target, ...]:
+    """Give the batches that we set out to cancel, and that may still call for all we know."""
+    return tuple(each.target for each in made(record) if each.cancelling)
 
 
 def _ended(batch_id: str, observed: Mapping[str, Batch | None]) -> bool:

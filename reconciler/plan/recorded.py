@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
 from reconciler.plan.changed import ChangePlanner
-from reconciler.plan.history import living, made
+from reconciler.plan.history import cancelling, living, made
 from reconciler.spec.split import split_as
 from reconciler.state.document import Status
 
@@ -87,7 +87,7 @@ class RecordedPlanner:
                 Reason.INCOMPLETE,
                 message="an earlier run ended before all of it was created",
             )
-        if _lifecycle_of(record) is Lifecycle.CANCELLED:
+        if _lifecycle_of(record) is Lifecycle.CANCELLED or _is_being_cancelled(record):
             return change.replace(spec, Reason.LIFECYCLE)
         if replacing is not None and replacing.generation > current.generation:
             return self._abandon(spec, record, replacing)
@@ -189,6 +189,15 @@ def leftover(record: NameRecord) -> tuple[Target, ...]:
     if replacing is None or replacing.generation != current.generation or current.in_doubt:
         return ()
     return tuple(each.target for each in made(record) if each.batch_id in replacing.olds)
+
+
+def _is_being_cancelled(record: NameRecord) -> bool:
+    """Whether a run set out to cancel a batch and nobody knows if it did; not for a newer one.
+
+    It may be over, and cannot be resumed then: who is owed a call there gets it from a new batch.
+    """
+    left = {target.batch_id for target in leftover(record)}
+    return any(target.batch_id not in left for target in cancelling(record))
 
 
 def _lifecycle_of(record: NameRecord) -> Lifecycle:

@@ -261,7 +261,9 @@ def plain(value: Any) -> Any:
     """Turn records into JSON values, leaving out what is absent or empty."""
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((f.name, plain(getattr(value, f.name))) for f in fields(value))
-        return {name: each for name, each in pairs if each is not None and each != []}
+        return {
+            name: each for name, each in pairs if not (each is None or each is False or each == [])
+        }
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):

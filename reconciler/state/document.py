@@ -76,7 +76,8 @@ class RequestRecord:
     `contacts` counts those that were sent, `spec_contacts` those of the spec where some of them had
     been called already. `cancelled_at` is when a run set out to cancel the batch: from then on its
     contacts read `skipped` because of us, but for `not_owed`. Those are the API's contact ids of
-    whom a person skipped before, or who had a call in flight; nobody calls them again.
+    whom a person skipped before, or who had a call in flight; nobody calls them again. While
+    `cancelling`, the API has not said yet that it is cancelled, and it may still call.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -102,6 +103,7 @@ class RequestRecord:
     audit: tuple[Audit, ...] = ()
     spec_contacts: int | None = None
     cancelled_at: datetime | None = None
+    cancelling: bool = False
     not_owed: tuple[str, ...] = ()
 
     @property

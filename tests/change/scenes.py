@@ -192,12 +192,8 @@ def reverted(stage: Stage) -> None:
 def gone(stage: Stage) -> None:
     """Change a spec whose batch the API does not know any more."""
     calling(stage, 86_400)
-    (batch,) = stage.made()
-    for operation in ("get", "contacts", "pause", "cancel"):
-        rule = {"operation": operation, "kind": "status", "code": 404, "times": None}
-        body = {"detail": "Batch not found"}
-        stage.sandbox.faults.add(rule, match={"batch_id": batch.batch_id}, body=body)
-    stage.sandbox.faults.add(operation="list", kind="empty_list", times=None)
+    with stage.sandbox._database.transaction() as connection:
+        connection.execute("UPDATE batches SET gettable = 0, hidden_until = 1e15")
     change(stage, **on_change("everyone"))
 
 

@@ -11,7 +11,9 @@ phone number is in any message.
 from __future__ import annotations
 
 import atexit
+import copy
 import json
+import sqlite3
 import subprocess
 import sys
 from collections import defaultdict
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tests.proof.world import KILLED, SETTLED, Ended, Runs, Started, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.sandbox import Sandbox
     from reconciler.sandbox.journal import Entry
@@ -86,18 +88,35 @@ def person(phone_number: str) -> int:
     return int(phone_number.removeprefix(PREFIX))
 
 
+def brief(ended: Ended) -> str:
+    """Say in a few lines how a run ended."""
+    try:
+        actions = ended.report["actions"]
+    except ValueError:
+        return f"exit {ended.code}: {ended.out} {ended.err}"
+    kept = ("name", "action", "reason", "outcome", "message")
+    told = ["; ".join(str(each.get(name)) for name in kept) for each in actions]
+    return "\n".join([f"exit {ended.code}", *told, ended.err])
+
+
+@dataclass
+class Told:
+    """What an observer saw. `wrong` is what must never be.
+
+    `orphaned` are batches that a run cancelled while there was none of a later generation.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    orphaned: list[str] = field(default_factory=list)
+
+
 @dataclass
 class Observer:
-    """Sees each request when it arrives and before it is answered, and how things stand then.
-
-    `wrong` collects what must never be. `orphaned` lists batches that a run cancelled while there
-    was none of a later generation.
-    """
+    """Sees each request when it arrives and before it is answered, and how things stand then."""
 
     sandbox: Sandbox
     step: float = STEP
-    wrong: list[str] = field(default_factory=list)
-    orphaned: list[str] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
     by_hand: bool = False
     side_by_side: bool = False
     """Whether two batches may call the same person by somebody's will (an operator's)."""
@@ -121,14 +140,14 @@ class Observer:
         journal.update = updated  # type: ignore[method-assign] # as above
 
     def _look(self, entry: Entry) -> None:
-        told = f"after {entry.operation} ({entry.id})"
+        when = f"after {entry.operation} ({entry.id})"
         if not self.side_by_side:
             for who, batches in self.beset(("in_progress",)).items():
-                self.wrong.append(f"{told} person {who} waits in {batches} calling batches")
+                self.told.wrong.append(f"{when}, person {who} waits in {batches} calling batches")
         if entry.operation == "cancel" and entry.status == 200 and not self.by_hand:
             ages = {batch.batch_id: _age(batch) for batch in self.sandbox.batches()}
             if max(ages.values()) == ages[entry.batch_id or ""]:
-                self.orphaned.append(entry.batch_id or "")
+                self.told.orphaned.append(entry.batch_id or "")
 
     def beset(self, statuses: Sequence[str]) -> dict[int, int]:
         """Map who waits in several batches of these statuses to how many those are."""
@@ -240,9 +259,9 @@ class Stage(World):
             told.append(ended.code)
             if ended.code == 0:
                 return told
-            assert ended.code in set(codes), (told, ended.out, ended.err)
+            assert ended.code in set(codes), (told, brief(ended))
             self.pass_time(SETTLED)
-        raise AssertionError(f"no end in sight: {told}, {ended.out} {ended.err}")
+        raise AssertionError(f"no end in sight: {told}, {brief(ended)}")
 
     def control(self, verb: str, batch_id: str) -> int:
         """Do as an operator does in the vendor's console; give the status."""
@@ -263,6 +282,30 @@ class Stage(World):
         who = [who for who, each in self.fates(batch).items() if each == status][-1]
         assert self.sandbox.skip(batch.batch_id, number(who))
         self.skipped.add(who)
+
+    def keep(self) -> Callable[[], None]:
+        """Remember how everything stands, and give what brings it back."""
+        database = self.sandbox._database
+        kept = sqlite3.connect(":memory:")
+        with database._lock:
+            database._connection.backup(kept)
+        files = {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+        known = copy.deepcopy((self._clock, self.people, self.skipped, self.observer.told))
+        seen = {name: copy.copy(value) for name, value in vars(self._witness).items()}
+
+        def back() -> None:
+            with database._lock:
+                kept.backup(database._connection)
+            for path in self.root.rglob("*"):
+                if path.is_file() and path not in files:
+                    path.unlink()
+            for path, data in files.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            self._clock, self.people, self.skipped, self.observer.told = copy.deepcopy(known)
+            vars(self._witness).update({name: copy.copy(value) for name, value in seen.items()})
+
+        return back
 
     # -- seeing -------------------------------------------------------------------------------
 
@@ -290,7 +333,7 @@ class Stage(World):
     def check_always(self) -> None:
         """At any time between two runs: what never may be was not, and the records are whole."""
         self.check_records()
-        assert not self.observer.wrong, self.observer.wrong
+        assert not self.observer.told.wrong, self.observer.told.wrong
         keys: dict[str | None, list[str]] = defaultdict(list)
         for batch in self.made():
             if batch.status not in {"completed", "cancelled", "expired"}:
@@ -308,10 +351,13 @@ class Stage(World):
         before = (self.posts(), self.state_file.read_bytes())
         assert self.plan() == []
         assert (self.posts(), self.state_file.read_bytes()) == before
-        assert all(record.replacing is None for record in self.state().batches.values())
+        begun = [record.replacing for record in self.state().batches.values() if record.replacing]
+        left = {batch_id for each in begun for batch_id in each.paused}
+        paused = {batch.batch_id for batch in self.made() if batch.status == "paused"}
+        assert not left & paused, "a batch is left paused for a change"
         beset = self.observer.beset(("pending", "in_progress"))
         assert beset == {}, f"these wait in several running batches: {beset}"
-        assert cancels_first or self.observer.orphaned == [], "cancelled with nothing in its place"
+        assert cancels_first or self.observer.told.orphaned == [], "cancelled too early"
 
     def check_calls(self, *, everyone: Sequence[int] = (), owed: bool = True) -> None:
         """Days later: who was owed a call has been called, and nobody again.
@@ -321,7 +367,7 @@ class Stage(World):
         """
         self.sandbox.advance(DAYS)
         assert self.plan() == []
-        assert not self.observer.wrong, self.observer.wrong
+        assert not self.observer.told.wrong, self.observer.told.wrong
         problems = [p for name in self.people for p in self._again(name, everyone)]
         if owed:
             problems += [p for name in self.people for p in self._lost(name)]
@@ -351,4 +397,16 @@ class Stage(World):
                 yield f"person {who} of {name} is owed a call: {fates[who] or 'in no batch'}"
 
 
-__all__ = ["CALLED", "DAYS", "KILLED", "NAME", "SETTLED", "Ended", "Stage", "number", "runs"]
+__all__ = [
+    "CALLED",
+    "DAYS",
+    "KILLED",
+    "NAME",
+    "SETTLED",
+    "Ended",
+    "Stage",
+    "brief",
+    "number",
+    "person",
+    "runs",
+]
