@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import not_calling
 from reconciler.render.telling import again_of, limit_words
-from reconciler.render.words import RIGHT_AWAY, clocks, moment, span
+from reconciler.render.words import OVER, RIGHT_AWAY, clocks, moment, span
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,7 +72,8 @@ def _first_call(action: Action, campaign: Campaign | None, of: Estimate, now: da
     status = not_calling(campaign)
     timezone = campaign.timezone if campaign else None
     if status:
-        return Cell("not before the campaign is active", (f"it is {status}",))
+        when = "never, as it stands" if status in OVER else "not before the campaign is active"
+        return Cell(when, (f"the campaign is {status}",))
     if of.never:
         return Cell("never, as it stands", ("the campaign has no working hours",))
     if action.scheduled_start is None:

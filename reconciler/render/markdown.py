@@ -40,7 +40,7 @@ from reconciler.render.telling import (
     unchanged,
 )
 from reconciler.render.timeline import timeline
-from reconciler.render.words import RIGHT_AWAY, counted, moment, people, soonness, span
+from reconciler.render.words import OVER, RIGHT_AWAY, counted, moment, people, soonness, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -244,7 +244,8 @@ def _campaigns(plan: Plan) -> Iterator[str]:
         count = sum(a.people for a in plan.pending if a.campaign_id == campaign_id)
         if status and count:
             what = f"campaign {code(campaign_id)} is {markdown(status)}"
-            yield f"- {what}: {people(count)} will not be called before it is active"
+            until = "" if status in OVER else " before it is active"
+            yield f"- {what}: {people(count)} will not be called{until}"
 
 
 def _left_out(what: Sequence[str], root: str, command: str = "plan") -> str:

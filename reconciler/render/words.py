@@ -17,7 +17,7 @@ RIGHT_AWAY = "right away"
 """How a start without a time is told: a batch starts calling the moment it is created."""
 
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3_600, 86_400, 365 * 86_400
-_OVER = frozenset({"cancelled", "completed"})
+OVER = frozenset({"cancelled", "completed"})
 """Statuses that a campaign does not leave."""
 
 
@@ -85,7 +85,7 @@ def start(action: Action, plan: Plan, now: datetime) -> str:
     status = not_calling(campaign)
     if status is None:
         return when
-    if status in _OVER:
+    if status in OVER:
         return f"never, as it stands: its campaign is {status}"
     if action.scheduled_start is None:
         return f"not before its campaign is active: it is {status}, and nothing goes out"
