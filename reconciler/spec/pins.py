@@ -188,7 +188,8 @@ def _insertion(text: str, after: _Entry, lines: list[str], *, flow: bool) -> tup
     indent = text[begin : after.key]
     if indent.strip(" "):
         raise Unpinnable
-    end = text.find("\n", after.end)
+    # A block of text (`|`, `>`) ends where the next line begins.
+    end = after.end - 1 if text[after.end - 1] == "\n" else text.find("\n", after.end)
     line_end = "\r\n" if text[:end].endswith("\r") or (end < 0 and "\r\n" in text) else "\n"
     if end < 0:
         return len(text), len(text), "".join(f"{line_end}{indent}{line}" for line in lines)

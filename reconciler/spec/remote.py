@@ -66,7 +66,7 @@ _FAILURES = (
         "was not given: the server does not say how long it is",
         "put the list where files are kept, not made on demand",
     ),
-    (("RangeNotSupported",), "broke off, and the server cannot go on", "try again"),
+    (("RangeNotSupported", "NoContentRange", "kind: Body"), "broke off on its way", "try again"),
     (("kind: Timeout", "TimedOut"), "did not come in time", "try again later"),
     (
         ("builder error",),

@@ -74,6 +74,8 @@ class Store:
     """By path, with the bucket: `/lists/may.csv`."""
     faults: list[str] = field(default_factory=list)
     location: str = ""
+    ranges: bool = True
+    """Whether it can go on in the middle of an object."""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -113,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _object(self, data: bytes | None, *, cut: bool) -> None:
         if data is None:
             self._answer(404, b"", {})
-        elif "Range" in self.headers:
+        elif "Range" in self.headers and self.store.ranges:
             start = int(self.headers["Range"].removeprefix("bytes=").partition("-")[0])
             about = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
             self._answer(206, data[start:], about)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -72,13 +72,28 @@ def test_what_does_not_pass_is_said(
     assert len(store.asked) == asked
 
 
-def test_a_list_that_never_comes_whole_is_refused(
-    listed: Root, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_that_never_comes_whole_is_refused(listed: Root, store: Store) -> None:
     """A connection that breaks again and again gives no half list."""
-    monkeypatch.setitem(remote._RETRIES, "max_retries", 0)
+    store.ranges = False
     store.faults = ["cut"]
-    assert "contacts.file: `s3://lists/may.csv` " in listed.said()
+    assert "contacts.file: `s3://lists/may.csv` broke off" in listed.said()
+
+
+@pytest.mark.parametrize("chunks", [[LIST[:30]], [LIST, LIST]], ids=["less", "more"])
+def test_what_a_store_says_of_a_lists_length_is_compared(
+    listed: Root, monkeypatch: pytest.MonkeyPatch, chunks: list[bytes]
+) -> None:
+    """Bytes that are fewer or more than were announced are no list."""
+
+    class Answer:
+        meta: ClassVar = {"size": len(LIST)}
+
+        def stream(self, min_chunk_size: int) -> list[bytes]:
+            assert min_chunk_size
+            return chunks
+
+    monkeypatch.setattr("obstore.get", lambda *_: Answer())
+    assert f"broke off: {sum(map(len, chunks))} of {len(LIST)} bytes came" in listed.said()
 
 
 def test_silence_is_not_waited_for(
