@@ -42,7 +42,8 @@ def overlaps(
         for action in new
     }
     digests = {action.name: action.spec.digest for action in new if action.spec is not None}
-    others = [(spec, age) for spec in specs if (age := _age(spec, state, facts, now)) is not None]
+    ordered = sorted(specs, key=lambda spec: spec.name)
+    others = [(spec, age) for spec in ordered if (age := _age(spec, state, facts, now)) is not None]
     for action in new:
         mine = numbers[action.name]
         told = [
