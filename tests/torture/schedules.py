@@ -66,14 +66,16 @@ request arrived long after it was given up, so that this one has a second batch 
 class Played:
     """What became of a schedule: whether every step struck, and what the promise allows.
 
-    `late` tells of a request that was sent when others had stopped waiting for it. `traces` are the
-    boundaries that the run of each step crossed.
+    `late` tells of a request that was sent when others had stopped waiting for it. `quick` is
+    said where a lasting fault lets no run wait as long as usual. `traces` are the boundaries that
+    the run of each step crossed.
     """
 
     struck: bool = True
     ever: int = 1
     live: int = 1
     late: bool = False
+    quick: bool = False
     traces: list[Sequence[str]] = field(default_factory=list)
 
 
@@ -115,8 +117,9 @@ def _play_step(world: GitWorld, step: Step, sabotage: Sequence[str], played: Pla
     world.sandbox.faults.add_all(fault.rules)
     played.ever += fault.ever - 1
     order: dict[str, Any] = {"sabotage": list(sabotage)}
-    if fault.quick:
+    if fault.quick or played.quick:
         order["timeout"] = QUICK
+    played.quick = played.quick or (fault.quick and fault.lasting)
     clone = world.clone()
     act = {KILL: "kill", RACE: "stop", RESUME: "stop"}.get(step.act)
     if act:
