@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import reconciler.cli
 from reconciler.api.client import HttpBatchApi
+from reconciler.apply import preparing
 from reconciler.apply.lookup import Lookup, Sighting
 from reconciler.apply.sending import Workers
 from reconciler.cli import (  # so that no fork has to import
@@ -89,7 +90,7 @@ class Crossings(server.Boundaries):
         """Give every boundary as a patch."""
         yield Git, "_run", self.git
         yield GitStore, "save", self.around("save")
-        for name in server.API_CALLS:
+        for name in (*server.API_CALLS, "pause", "resume", "batch_contacts"):
             yield HttpBatchApi, name, self.around(name)
 
 
@@ -106,6 +107,8 @@ def _in_no_time() -> Iterator[Patch]:
     """Shorten the waiting between two tries of runs that met."""
     yield git_store, "_pause", lambda _: lambda _: time.sleep(0.01)
     yield apply, "random", lambda _: _SmallDice
+    yield preparing, "_FIRST_PAUSE", lambda _: 0.001
+    yield preparing, "_LONGEST_PAUSE", lambda _: 0.002
 
 
 def _clocks(order: Mapping[str, Any]) -> Iterator[Patch]:

@@ -13,8 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -22,16 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-from reconciler.observed import TERMINAL
 from reconciler.sandbox import Sandbox
 from reconciler.state import codec
-from reconciler.state.document import State, Status
+from reconciler.state.document import State
 from tests.proof.world import KILLED, PATIENCE, SETTLED, Ended, Runs, Started
+from tests.torture.oracle import Oracle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reconciler.sandbox.journal import Entry
     from reconciler.sandbox.oracle import KnownBatch
 
 __all__ = [
@@ -46,7 +43,6 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parents[2]
-STATE_BRANCH = "reconciler-state"
 TOKEN = "gat_gitworld"  # noqa: S105 - opens a sandbox only
 
 
@@ -131,12 +127,19 @@ class Clone:
             raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
         return done.stdout.strip()
 
-    def spec(self, name: str, *, people: int = 2, more: str = "") -> Path:
-        """Write a spec; each name has phone numbers of its own."""
+    def spec(
+        self, name: str, *, people: int = 2, more: str = "", outcomes: Sequence[str] = ()
+    ) -> Path:
+        """Write a spec; each name has phone numbers of its own.
+
+        `outcomes` says of the first people how their calls end.
+        """
         digits = sum(ord(letter) << (3 * place) for place, letter in enumerate(name)) % 10**4
         contacts = "".join(
             f'  - phone_number: "+1555{digits:04d}{person:03d}"\n'
-            f"    call_variables: {{callee_name: Person {person}}}\n"
+            f"    call_variables: {{callee_name: Person {person}"
+            + (f", sandbox_outcome: {outcomes[person]}" if person < len(outcomes) else "")
+            + "}\n"
             for person in range(people)
         )
         path = self.root / f"{name}.yaml"
@@ -169,7 +172,8 @@ class GitWorld:
         self._runs = runs
         self._count = 0
         self._ahead = 0.0
-        self._arrived: dict[int, tuple[str, dict[str, str]]] = {}
+        self._oracle = Oracle(self)
+        self.versions = 0
         self.directory = directory
         self.batches_directory = batches
         directory.mkdir(parents=True)
@@ -200,27 +204,10 @@ class GitWorld:
 
     @cached_property
     def sandbox(self) -> Sandbox:
-        """The API, started when it is first needed; each create is seen when it arrives."""
+        """The API, started when it is first needed."""
         sandbox = Sandbox(speed=0.0)
-        journal = sandbox._journal
-        note = journal.update
-
-        def noted(entry: Entry) -> None:
-            note(entry)
-            if entry.operation == "create" and entry.key is not None:
-                self._arrived.setdefault(entry.id, (entry.key, self._tips()))
-
-        # The one place where every request is seen when it arrives and before it is answered.
-        journal.update = noted  # type: ignore[method-assign] # see above
+        self._oracle.watch(sandbox)
         return sandbox.start()
-
-    def _tips(self) -> dict[str, str]:
-        """Give each branch's commit, as the remote has it at this moment."""
-        tips = {}
-        for name in ("main", STATE_BRANCH):
-            with suppress(FileNotFoundError):
-                tips[name] = (self.remote / "refs/heads" / name).read_text("utf-8").strip()
-        return tips
 
     def close(self) -> None:
         """Stop the API and remove everything."""
@@ -302,6 +289,17 @@ class GitWorld:
             *options,
             **order,
         )
+
+    def change(self) -> None:
+        """Change spec-1, as a person does: each version has one more person in it.
+
+        The first of them is reached by the first call, the second by the second one only.
+        """
+        self.versions += 1
+        self.person.git("pull", "-q", "--rebase")
+        outcomes = ("completed", "'no_answer, completed'")
+        self.person.spec("spec-1", people=1 + self.versions, outcomes=outcomes)
+        self.person.commit(f"Version {self.versions}")
 
     def apply(self, clone: Clone | None = None, *options: str, **order: Any) -> Ended:
         """Apply to its end, in a clone that is thrown away unless one is given."""
@@ -395,19 +393,8 @@ class GitWorld:
                 answer.read()
 
     def check_intents(self, branch: str = "main", *, late: bool = False) -> None:
-        """When a create arrived, the branch held its intent: at that moment, pushed, and no other.
-
-        With `late` another run may have recorded the batch by then, see `_was_sending`.
-        """
-        told: dict[str, dict[str, str]] = {}
-        for key, tips in self._arrived.values():
-            commit = tips.get(branch)
-            assert commit is not None, "a create was sent before anything was pushed"
-            if commit not in told:
-                told[commit] = {r.key: r.status for _, _, r in self.state(commit=commit).requests()}
-            status = told[commit].get(key)
-            sound = {Status.CREATING, Status.CREATED} if late else {Status.CREATING}
-            assert status in sound, f"a create was sent without a pushed intent: {key}, {status}"
+        """Make sure that what was sent had been announced; see `Oracle.check_announced`."""
+        self._oracle.check_announced(branch, late=late)
 
     def settle(self, *, runs: int = 5, content: bool = True, **order: Any) -> list[int]:
         """Run until all is done, and with `content` again, time passing between; give all codes."""
@@ -437,29 +424,4 @@ class GitWorld:
         with `ended` a second one may have ended before anybody could see it. For `late` see
         `check_intents`.
         """
-        self.check_intents(branch, late=late)
-        state = self.state(branch)
-        recorded = state.batch_ids()
-        batches = self.sandbox.batches()
-        lost = [batch.batch_id for batch in batches if batch.batch_id not in recorded]
-        assert not lost, f"lost: {lost}"
-        made = Counter(batch.key for batch in batches)
-        assert max(made.values(), default=0) <= ever, f"made more than {ever} times: {made}"
-        over = TERMINAL if ended else {"cancelled"}
-        kept = {request.batch_id for _, _, request in state.requests()}
-        lively = Counter(b.name for b in batches if b.status not in over or b.batch_id in kept)
-        assert set(lively) == set(self.names), f"live: {lively}"
-        assert max(lively.values()) <= live, f"live: {lively}"
-        alive = {batch.batch_id: batch for batch in batches if batch.status != "cancelled"}
-        for name, _, request in state.requests():
-            assert request.batch_id in alive, f"{name} is recorded as {request.batch_id}"
-            assert alive[request.batch_id].key == request.key
-        if ever == 1:
-            self._check_dials()
-
-    def _check_dials(self) -> None:
-        self.sandbox.advance(2 * 86_400)
-        rang = Counter(
-            number for number, _ in {(d.phone_number, d.batch_id) for d in self.sandbox.dials()}
-        )
-        assert set(rang.values()) <= {1}, "somebody was called by two batches"
+        self._oracle.check(ever=ever, live=live, ended=ended, late=late, branch=branch)

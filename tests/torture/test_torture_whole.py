@@ -39,9 +39,10 @@ def test_every_death(judge: Judge, scenario: str, fault: str) -> None:
 
 @pytest.mark.parametrize("stripe", range(STRIPES))
 @pytest.mark.parametrize("family", races(), ids=lambda f: "-".join(str(each) for each in f))
-def test_every_race(judge: Judge, family: tuple[str, float, str], stripe: int) -> None:
+def test_every_race(judge: Judge, family: tuple[str, str, float, str], stripe: int) -> None:
     """Wherever a run is stopped while another goes to its end, and dies or goes on afterwards."""
-    act, pause, fault = family
-    unhurt = judge((Step(NEVER, NOTHING, fault),))
-    for at in points(act, fault, unhurt.traces[0])[stripe::STRIPES]:
-        judge((Step(at, act, fault, pause),))
+    scenario, act, pause, fault = family
+    unhurt = judge(crossed(scenario, Step(NEVER, NOTHING, fault)))
+    trace = unhurt.traces[len(SCENARIOS[scenario])]
+    for at in points(act, fault, trace)[stripe::STRIPES]:
+        judge(crossed(scenario, Step(at, act, fault, pause)))

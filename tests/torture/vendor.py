@@ -179,4 +179,34 @@ def _cancels() -> Iterator[tuple[str, Fault]]:
         )
 
 
-FAULTS: Mapping[str, Fault] = {**dict(_creates()), **dict(_reads()), **dict(_cancels())}
+CONTROLS: Mapping[str, Rule] = {
+    "500": {"kind": "status", "code": 500},
+    "500 after": {"kind": "status", "code": 500, "when": "after"},
+    "404": {"kind": "status", "code": 404},
+    "429": {"kind": "status", "code": 429, "retry_after": 0.01},
+    "reset": {"kind": "reset"},
+    "reset after": {"kind": "reset", "when": "after"},
+    "hang after": {"kind": "hang", "when": "after"},
+    "garbage": {"kind": "garbage"},
+    "truncated": {"kind": "truncated"},
+}
+"""What a changed spec's run meets beside that: one for each way in which a request can end."""
+
+
+def _replacements() -> Iterator[tuple[str, Fault]]:
+    refused = {"operation": "create", "kind": "status", "code": 400}
+    for name, rule in CONTROLS.items():
+        quick = name.startswith("hang")
+        for operation in ("pause", "contacts", "resume"):
+            rules = [{"operation": operation, "times": None, **rule}]
+            if operation == "resume":  # only what comes to nothing resumes the old batch
+                rules.append(refused)
+            yield f"{operation}: {name}", Fault(tuple(rules), quick=quick)
+
+
+FAULTS: Mapping[str, Fault] = {
+    **dict(_creates()),
+    **dict(_reads()),
+    **dict(_cancels()),
+    **dict(_replacements()),
+}
