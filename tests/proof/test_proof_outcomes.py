@@ -133,7 +133,7 @@ def test_not_now(world: World, name: str, parallelism: int) -> None:
 @pytest.mark.parametrize("parallelism", [1, 4])
 def test_not_now_for_long(world: World, parallelism: int) -> None:
     """A storm of 429 that outlasts all patience fails the run, and no request of it is in doubt."""
-    world.sandbox.faults.add(operation="create", kind="storm", seconds=60, retry_after=0.05)
+    world.sandbox.faults.add(operation="create", kind="storm", seconds=60, retry_after=0.6)
     ended = world.apply(parallelism=parallelism)
     assert ended.code == 1
     assert set(ended.outcomes.values()) == {"rejected"}
