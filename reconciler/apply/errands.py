@@ -71,7 +71,8 @@ def run(errand: Errand, batch_id: str, api: BatchApi) -> Controlled:
             case Verb.RESUME:
                 _resume(batch_id, api)
     except ApiError as error:
-        return Controlled(errand, batch_id, error.message)
+        problem = "" if _is_gone(batch_id, api) else error.message
+        return Controlled(errand, batch_id, problem)
     except Exception as error:  # noqa: BLE001 - told as a failed errand, and run again next time
         return Controlled(errand, batch_id, f"internal error: {type(error).__name__}")
     return Controlled(errand, batch_id)
@@ -79,6 +80,16 @@ def run(errand: Errand, batch_id: str, api: BatchApi) -> Controlled:
 
 def _resume(batch_id: str, api: BatchApi) -> None:
     batch = api.batch(batch_id)
-    if batch is None or batch.status in TERMINAL:
-        return  # nothing is left that could go on
-    api.resume(batch_id)
+    if batch is None or batch.status not in TERMINAL:  # of those nothing is left that could go on
+        api.resume(batch_id)
+
+
+def _is_gone(batch_id: str, api: BatchApi) -> bool:
+    """Whether the API knows no such batch. Asked where it would not do what was asked of it.
+
+    That a batch is gone takes two answers which agree: one alone may be a mistake.
+    """
+    try:
+        return api.batch(batch_id) is None
+    except ApiError:
+        return False

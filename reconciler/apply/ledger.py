@@ -341,6 +341,15 @@ class Ledger:
         if generations != record.generations:
             self._note(name, replace(record, generations=generations))
 
+    def disclaim(self, name: str, batch_ids: Iterable[str]) -> None:
+        """Record that it was not we who paused some of the batches noted for a replacement."""
+        record = self.state.batches[name]
+        others = frozenset(batch_ids)
+        if record.replacing is not None and others.intersection(record.replacing.paused):
+            ours = tuple(each for each in record.replacing.paused if each not in others)
+            replacing = replace(record.replacing, paused=ours)
+            self._note(name, replace(record, replacing=replacing))
+
     def end_replacing(self, name: str) -> None:
         """Record that nothing of a replacement is left to be done, or to be undone."""
         record = self.state.batches[name]

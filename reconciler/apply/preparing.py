@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping
 
+    from reconciler.observed import Batch
     from reconciler.plan.actions import Action, Target
     from reconciler.plan.callees import Share
     from reconciler.plan.history import Made
@@ -69,21 +70,25 @@ class Draining:
 
 @dataclass(frozen=True, slots=True)
 class NotPrepared:
-    """It broke off, or must not go on."""
+    """It broke off, or must not go on. `not_ours` are batches that somebody else has paused."""
 
     action: Action
     ending: Ending
     message: str
     hint: str
+    not_ours: frozenset[str] = frozenset()
 
 
 PreparationEnd = Prepared | CancelFirst | NotPrepared
 
 
 class _Halt(Exception):  # noqa: N818 - not an error: how a preparation says that it is over
-    def __init__(self, ending: Ending, message: str, hint: str) -> None:
+    def __init__(
+        self, ending: Ending, message: str, hint: str, not_ours: Iterable[str] = ()
+    ) -> None:
         super().__init__(message)
         self.ending, self.message, self.hint = ending, message, hint
+        self.not_ours = frozenset(not_ours)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Preparation:
         try:
             return self._run()
         except _Halt as halt:
-            return NotPrepared(self.action, halt.ending, halt.message, halt.hint)
+            return NotPrepared(self.action, halt.ending, halt.message, halt.hint, halt.not_ours)
         except ApiError as error:
             if self.stop.is_set():
                 return NotPrepared(self.action, Ending.SKIPPED, "", "")
@@ -125,7 +130,7 @@ class Preparation:
         if replacement is None:
             raise AssertionError(f"{self.action.name} replaces nothing")
         for target in replacement.olds:
-            self._require_running(target)
+            self._require_running(self.api.batch(target.batch_id))
         pending = [t.batch_id for t in replacement.olds if not self._halted(t)]
         earlier = list(made(self.record, before=self.action.generation))
         olds = {target.batch_id for target in replacement.olds}
@@ -139,18 +144,16 @@ class Preparation:
         requests = [creation.request for creation in self.action.creations]
         return Prepared(self.action, share(requests, rolls, replacement.on_change), not_owed)
 
-    def _require_running(self, target: Target) -> None:
+    def _require_running(self, batch: Batch | None) -> None:
         """Make sure that nobody stopped these calls since the plan was made."""
-        batch = self.api.batch(target.batch_id)
-        if batch is None:
-            return
-        if batch.status == "paused" and target.batch_id not in self.stopped:
+        if batch and batch.status == "paused" and batch.batch_id not in self.stopped:
             raise _Halt(
                 Ending.BLOCKED,
-                f"batch {target.batch_id} was paused meanwhile, and not by us: somebody stopped "
+                f"batch {batch.batch_id} was paused meanwhile, and not by us: somebody stopped "
                 "these calls",
                 "resume it in the vendor's console, then: reconciler apply; or say `lifecycle: "
                 "paused` in the spec",
+                [batch.batch_id],
             )
 
     def _halted(self, target: Target) -> bool:
@@ -162,13 +165,16 @@ class Preparation:
             self.api.cancel(batch_id)
             return True
         batch = self.api.batch(batch_id)
-        if batch is None or batch.status in TERMINAL | {"paused"}:
+        self._require_running(batch)
+        if batch is not None and batch.status in TERMINAL | {"paused"}:
             return True
         try:
             self.api.pause(batch_id)
         except ApiError:
-            batch = self.api.batch(batch_id)
-            if batch is None or batch.status != "pending":
+            found = self.api.batch(batch_id)
+            if found is None and batch is None:
+                return True  # it is gone: one such answer alone may be a mistake
+            if found is None or found.status != "pending":
                 raise
             return False
         return True
@@ -207,7 +213,8 @@ class Preparation:
 
     def _roll(self, each: Made) -> Roll:
         batch_id = each.batch_id
-        if self.api.batch(batch_id) is None:
+        batch = self.api.batch(batch_id)
+        if batch is None:
             if self.action.replacement and self.action.replacement.on_change is OnChange.EVERYONE:
                 return Roll(batch_id, ())
             raise _Halt(
@@ -216,12 +223,24 @@ class Preparation:
                 "people were called",
                 "undo the change; or, to call everyone again, set reconcile.on_change to everyone",
             )
+        if batch.status == "in_progress" and self._is_old(batch_id):
+            raise _Halt(
+                Ending.FAILED,
+                f"batch {batch_id} is calling, although it was stopped or had not begun: somebody "
+                "resumed it, or its start came",
+                "run again: reconciler apply",
+            )
         return Roll(
             batch_id,
             self.api.batch_contacts(batch_id),
             each.cancelled or batch_id in self.cancel_first,
             frozenset() if each.extra else frozenset(each.record.not_owed),
         )
+
+    def _is_old(self, batch_id: str) -> bool:
+        replacement = self.action.replacement
+        olds = replacement.olds if replacement else ()
+        return any(target.batch_id == batch_id for target in olds)
 
     def _starts_much_later(self, batch_id: str) -> bool:
         """Whether a pending batch certainly starts too late to matter, by its record."""
