@@ -27,7 +27,7 @@ from reconciler.apply.report import Ending
 from reconciler.apply.sending import Job
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
-from reconciler.plan.recorded import leftover
+from reconciler.plan.history import leftover
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _WHOLE = 0
 """The part under which an action's own ending stands, beside those of its requests."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Begun:
     """A changed spec on its way. `cancel_first` are old batches that cannot be paused."""
 
@@ -113,8 +113,11 @@ class Replacer:
         """
         errands = [e for e in self._errands if not ended or e.verb is Verb.CANCEL]
         begun: list[_Begun] = []
-        while self._waiting and not ended and len(begun) + len(self._preparing) < room:
-            begun.append(self._waiting.popleft())
+        busy = {errand.action.name for errand in (*errands, *self._running)}
+        able = deque(each for each in self._waiting if each.action.name not in busy)
+        while able and not ended and len(begun) + len(self._preparing) < room:
+            self._waiting.remove(able[0])
+            begun.append(able.popleft())
         noted = _Noted(errands, begun)
         for name in {e.action.name for e in errands} | {b.action.name for b in begun}:
             noted.before[name] = self.ledger.keep(name)
@@ -169,6 +172,17 @@ class Replacer:
             self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
         self._leave([*self._errands, *self._running], "the run ended first")
 
+    def _give_up(self, failed: Action) -> None:
+        """Begin nothing new where what is there already is not as it should be."""
+        for each in [e for e in self._waiting if e.action.name == failed.name]:
+            self._waiting.remove(each)
+            self.outcomes.end(
+                each.action,
+                _WHOLE,
+                Ending.SKIPPED,
+                message="what is there already could not be put in order first",
+            )
+
     def _leave(self, errands: Iterable[Errand], why: str) -> None:
         for errand in errands:
             if errand.action.replacement is None:
@@ -201,7 +215,8 @@ class Replacer:
         """Go on after the old batches of a changed spec were stopped and read, or were not."""
         begun = self._preparing.pop(id(end.action))
         match end:
-            case NotPrepared(action, ending, message, hint):
+            case NotPrepared(action, ending, message, hint, not_ours):
+                self.ledger.disclaim(action.name, not_ours)
                 self.outcomes.end(action, _WHOLE, ending, message=message, hint=hint)
             case CancelFirst(_, batch_ids, not_owed):
                 begun.cancel_first, begun.not_owed = batch_ids, not_owed
@@ -347,6 +362,7 @@ class Replacer:
     def _controlled(self, action: Action, problems: dict[str, str]) -> None:
         """Record what a lifecycle, a removed spec or a left-over batch came to."""
         if problems:
+            self._give_up(action)
             self.outcomes.end(
                 action,
                 _WHOLE,

@@ -14,12 +14,13 @@ from reconciler.model import Lifecycle, OnChange
 from reconciler.plan.actions import Action, ActionKind, Callees, FieldChange, Reason, Replacement
 from reconciler.plan.callees import share
 from reconciler.plan.diff import field_changes
-from reconciler.plan.history import cancelling, living, made, rolls
+from reconciler.plan.history import cancelling, leftover, living, made, rolls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.model import Request, Spec
+    from reconciler.plan.actions import Target
     from reconciler.plan.callees import Share
     from reconciler.plan.drafting import Drafting
     from reconciler.state.document import NameRecord, RequestRecord
@@ -123,7 +124,7 @@ class ChangePlanner:
         self, spec: Spec, generation: int, on_change: OnChange, reason: Reason
     ) -> Replacement:
         begun = self.record.replacing
-        alive = living(self.record, self.draft.facts.batches, before=generation)
+        alive = self._alive(generation)
         if on_change is OnChange.ADDED:
             ending = cancelling(self.record)
             alive = tuple(target for target in alive if target in ending)
@@ -146,7 +147,7 @@ class ChangePlanner:
         facts = self.draft.facts
         stopped = [
             target.batch_id
-            for target in living(self.record, facts.batches, before=generation)
+            for target in self._alive(generation)
             if (batch := facts.batches.get(target.batch_id)) is not None
             and batch.status == "paused"
         ]
@@ -176,6 +177,12 @@ class ChangePlanner:
                 f"{spec.contacts:,} again, set reconcile.on_change to everyone",
             )
         return None
+
+    def _alive(self, generation: int) -> tuple[Target, ...]:
+        """Give the earlier batches that may still call; what is left over is cancelled before."""
+        alive = living(self.record, self.draft.facts.batches, before=generation)
+        left = leftover(self.record) if generation > self.record.current.generation else ()
+        return tuple(target for target in alive if target not in left)
 
     def _share(
         self, requests: Sequence[Request], generation: int, on_change: OnChange

@@ -77,6 +77,19 @@ def cancelling(record: NameRecord) -> tuple[Target, ...]:
     return tuple(each.target for each in made(record) if each.cancelling)
 
 
+def leftover(record: NameRecord) -> tuple[Target, ...]:
+    """Give the batches whose place a newer one took, and that are still to be cancelled.
+
+    Their generation must be whole: what is missing of it may be what they still hold.
+    """
+    replacing, current = record.replacing, record.current
+    if replacing is None or replacing.generation != current.generation or current.in_doubt:
+        return ()
+    if len(current.requests) < (current.parts or 1):
+        return ()
+    return tuple(each.target for each in made(record) if each.batch_id in replacing.olds)
+
+
 def _ended(batch_id: str, observed: Mapping[str, Batch | None]) -> bool:
     if batch_id not in observed:
         return False
@@ -89,12 +102,16 @@ def rolls(
     contacts: Mapping[str, tuple[BatchContact, ...] | None],
     before: int,
 ) -> tuple[Roll, ...]:
-    """Give everyone in the batches before a generation, as far as the API tells."""
+    """Give everyone in the batches before a generation, as far as the API tells.
+
+    What is left over of an earlier change is cancelled before anything else is done.
+    """
+    left = {target.batch_id for target in leftover(record)}
     return tuple(
         Roll(
             each.batch_id,
             people,
-            each.cancelled,
+            each.cancelled or each.batch_id in left,
             frozenset() if each.extra else frozenset(each.record.not_owed),
         )
         for each in made(record, before)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
 from reconciler.plan.changed import ChangePlanner
-from reconciler.plan.history import cancelling, living, made
+from reconciler.plan.history import cancelling, leftover, living, made
 from reconciler.spec.split import split_as
 from reconciler.state.document import Status
 
@@ -39,7 +39,7 @@ class RecordedPlanner:
         spec = as_recorded(spec, current)
         missing = [r for r in spec.requests if not _is_settled(current, r)]
         complete = matches(current, spec) and not missing
-        leftovers = leftover(record) if complete else ()
+        leftovers = () if matches(current, spec) and missing else leftover(record)
         if leftovers:
             yield self._cancel_leftovers(spec, record, leftovers)
         if spec.lifecycle is not Lifecycle.ACTIVE:
@@ -178,17 +178,6 @@ def as_recorded(spec: Spec, current: Generation) -> Spec:
 def _is_settled(current: Generation, request: Request) -> bool:
     record = current.request(request.part)
     return record is not None and record.status is not Status.CREATING
-
-
-def leftover(record: NameRecord) -> tuple[Target, ...]:
-    """Find the batches whose place a newer one took, and that are still to be cancelled.
-
-    Their generation must be whole: what is missing of it may be what they still hold.
-    """
-    replacing, current = record.replacing, record.current
-    if replacing is None or replacing.generation != current.generation or current.in_doubt:
-        return ()
-    return tuple(each.target for each in made(record) if each.batch_id in replacing.olds)
 
 
 def _is_being_cancelled(record: NameRecord) -> bool:

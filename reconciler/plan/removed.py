@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import Action, ActionKind, Reason, Role
-from reconciler.plan.history import living
-from reconciler.plan.recorded import leftover
+from reconciler.plan.history import leftover, living
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
