@@ -127,7 +127,7 @@ SHORTEST_LEASE = 5.0
 LONGEST_THOUGHT = 30.0
 """Seconds after which an answer to "go on?" is to a plan that has to be looked at again."""
 MOST_PLANS = 6
-"""How often one run plans, each time because somebody else stored a state first."""
+"""How often one run plans: somebody else stored a state first, or more is known meanwhile."""
 
 
 class _Apply:
@@ -155,14 +155,17 @@ class _Apply:
             store.exclusive(),
             self._session.api(parallelism=self._parallelism, stop=self._stop) as api,
         ):
-            report = self._once(specs, store, api)
+            report = latest = self._once(specs, store, api)
             for lost in range(1, MOST_PLANS):
-                if self._stop.is_set() or not (report.moved or _is_outdated(report, store)):
+                overtaken = report.moved or _is_outdated(report, store)
+                if self._stop.is_set() or not (overtaken or _has_settled(latest)):
                     break
-                # So that two runs that met do not meet again at the next turn.
-                self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
+                if overtaken:
+                    # So that two runs that met do not meet again at the next turn.
+                    self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
                 try:
-                    report = report.followed_by(self._once(specs, store, api))
+                    latest = self._once(specs, store, api)
+                    report = report.followed_by(latest)
                 except Superseded as error:
                     click.echo(error.message, err=True)
                     # The newer checkout's run does, or refuses, what was not begun here.
@@ -375,6 +378,14 @@ def _is_outdated(report: Report, store: StateStore) -> bool:
     of a newer version of the specs perhaps.
     """
     return any(_is_refused(result) for result in report.results) and store.moved()
+
+
+def _has_settled(report: Report) -> bool:
+    """Whether something was found that was in doubt when planning: its spec may have changed."""
+    return any(
+        result.action.refusal is Refusal.DOUBT and result.ending is Ending.CREATED
+        for result in report.results
+    )
 
 
 def _is_refused(result: Result) -> bool:
