@@ -114,8 +114,8 @@ def serve() -> None:
     importlib.import_module("deepdiff")  # so that no fork has to
     waits = killed_apply._impatient
 
-    def impatient() -> Iterator[Patch]:
-        yield from waits()
+    def impatient(*how: Any, **named: Any) -> Iterator[Patch]:
+        yield from waits(*how, **named)
         yield from _impatient()
 
     killed_apply._impatient = impatient
