@@ -43,7 +43,8 @@ class Standing(Enum):
 class Roll:
     """Everyone in one earlier batch. `cancelled` tells that it was cancelled by us.
 
-    Then its contacts read `skipped` because of that, but for those whose ids are in `not_owed`.
+    Then its contacts read `skipped` because of that, but for those whose ids are in `not_owed`;
+    before that every status speaks for itself.
     """
 
     batch_id: str
@@ -54,7 +55,7 @@ class Roll:
     def standing(self, contact: BatchContact) -> Standing:
         """Tell how one of its people stands."""
         status = contact.status
-        if contact.contact_id in self.not_owed:
+        if self.cancelled and contact.contact_id in self.not_owed:
             return Standing.CALLED
         if status == _SKIPPED:
             return Standing.OWED if self.cancelled else Standing.SKIPPED
@@ -76,7 +77,8 @@ class Roll:
         return tuple(
             contact.contact_id
             for contact in self.contacts
-            if contact.contact_id in self.not_owed or self.standing(contact) in kept
+            if (self.cancelled and contact.contact_id in self.not_owed)
+            or self.standing(contact) in kept
         )
 
 
