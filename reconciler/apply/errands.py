@@ -1,7 +1,8 @@
 """Errands: pausing, resuming and cancelling batches, each told to the ledger before it is run.
 
 A cancel is recorded before it is sent, because from then on its contacts read `skipped` on our
-account and not on an operator's. All of them may be sent again without harm by a later run.
+account and not on an operator's; so who was skipped by hand is read before that. All of them may be
+sent again without harm by a later run.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 class Verb(StrEnum):
     """What is done to a batch."""
 
+    READ = "read"
     PAUSE = "pause"
     RESUME = "resume"
     CANCEL = "cancel"
@@ -53,17 +55,23 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """An errand ended for one batch; `problem` is empty where the batch is as it should be."""
+    """An errand ended for one batch; `problem` is empty where the batch is as it should be.
+
+    `skipped` are the API's contact ids of those who are, where that was read.
+    """
 
     errand: Errand
     batch_id: str
     problem: str = ""
+    skipped: tuple[str, ...] | None = None
 
 
 def run(errand: Errand, batch_id: str, api: BatchApi) -> Controlled:
     """Run an errand for one batch, on a sender's thread. Never raises."""
     try:
         match errand.verb:
+            case Verb.READ:
+                return Controlled(errand, batch_id, skipped=_skipped(batch_id, api))
             case Verb.CANCEL:
                 api.cancel(batch_id)
             case Verb.PAUSE:
@@ -82,6 +90,12 @@ def _resume(batch_id: str, api: BatchApi) -> None:
     batch = api.batch(batch_id)
     if batch is None or batch.status not in TERMINAL:  # of those nothing is left that could go on
         api.resume(batch_id)
+
+
+def _skipped(batch_id: str, api: BatchApi) -> tuple[str, ...]:
+    """Give who is skipped in a batch. A filter may be ignored."""
+    contacts = api.batch_contacts(batch_id, status="skipped")
+    return tuple(each.contact_id for each in contacts if each.status == "skipped")
 
 
 def _is_gone(batch_id: str, api: BatchApi) -> bool:

@@ -27,7 +27,7 @@ from reconciler.apply.report import Ending
 from reconciler.apply.sending import Job
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
-from reconciler.plan.history import leftover
+from reconciler.plan.history import cancelling, leftover
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
@@ -95,9 +95,25 @@ class Replacer:
             case ActionKind.RESUME:
                 self._send(action, Verb.RESUME)
             case ActionKind.CANCEL:
-                self._send(action, Verb.CANCEL)
+                self._cancel(action)
             case _:
                 raise AssertionError(f"{action.kind} controls no batch")
+
+    def _cancel(self, action: Action) -> None:
+        """Cancel batches, who is skipped in them being read before.
+
+        Of those that an earlier run set out to cancel, nobody can tell any more who skipped whom.
+        Where it cannot be read, the calls are stopped all the same.
+        """
+        record = self.ledger.state.record(action.name)
+        known = leftover(record) + cancelling(record) if record else ()
+        unread = tuple(target for target in action.targets if target not in known)
+        if not unread:
+            self._send(action, Verb.CANCEL)
+            return
+        self._errands.append(
+            Errand(action, Verb.READ, unread, lambda _: self._send(action, Verb.CANCEL))
+        )
 
     def _send(self, action: Action, verb: Verb) -> None:
         self._errands.append(
@@ -353,6 +369,9 @@ class Replacer:
 
     def on_controlled(self, event: Controlled) -> None:
         """Take note that an errand ended for one batch."""
+        if event.skipped is not None:
+            not_owed = {event.batch_id: event.skipped}
+            self.ledger.remember_not_owed(event.errand.action.name, not_owed)
         if event.errand.verb is Verb.CANCEL and not event.problem:
             self.ledger.was_cancelled(event.errand.action.name, [event.batch_id])
         event.errand.ended(event.batch_id, event.problem)
