@@ -156,8 +156,8 @@ def cancelled_by_hand(stage: Stage) -> None:
     calling(stage)
     (batch,) = stage.made()
     assert stage.control("cancel", batch.batch_id) == 200
-    fates = stage.fates(batch).items()
-    stage.skipped |= {who for who, status in fates if status not in CALLED}
+    now = stage.sandbox.now()
+    stage.skipped |= {who: now for who, fate in stage.fates(batch).items() if fate not in CALLED}
     change(stage)
 
 
@@ -244,6 +244,19 @@ def no_more_faults(stage: Stage) -> None:
     stage.sandbox.faults.clear()
 
 
+def rejected_while_on_the_line(stage: Stage) -> None:
+    """Have a change refused that did not wait for calls in flight, and change the spec again."""
+    calling(stage, 3, outcomes={0: "no_answer, completed", 1: "no_answer, completed"})
+    (batch,) = stage.made()
+    assert {who for who, fate in stage.fates(batch).items() if fate != "pending"} == {0, 1}
+    change(stage)
+    stage.sandbox.faults.add(operation="create", kind="status", code=422)
+    assert stage.apply("--drain=0").code == 1
+    stage.sandbox.advance(60)
+    assert {stage.fates(batch)[who] for batch in stage.made() for who in (0, 1)} == {"retrying"}
+    stage.spec([*CROWD, 10], variant=[2, 4], concurrency_limit=4)
+
+
 def lost_answer(stage: Stage) -> None:
     """Have the new batch made, and its answer lost."""
     remaining(stage)
@@ -313,6 +326,16 @@ def cancelled(stage: Stage) -> None:
 def wanted_again(stage: Stage) -> None:
     """Want a spec's calls again that were ended."""
     cancelled(stage)
+    assert stage.apply().code == 0
+    stage.spec(CROWD)
+
+
+def skipped_and_wanted_again(stage: Stage) -> None:
+    """Want a spec's calls again that were ended after somebody took people out by hand."""
+    calling(stage)
+    stage.skip(stage.made()[0])
+    stage.skip(stage.made()[0], "retrying")
+    stage.spec(CROWD, **lifecycle("cancelled"))
     assert stage.apply().code == 0
     stage.spec(CROWD)
 
@@ -387,6 +410,7 @@ SCENES = (
     Scene(name="changed while in doubt", set=changed_while_in_doubt),
     Scene(name="changed before the cancel", set=changed_before_the_cancel),
     Scene(name="rejected", set=rejected, mend=no_more_faults, code=1),
+    Scene(name="rejected while on the line", set=rejected_while_on_the_line),
     Scene(name="lost answer", set=lost_answer),
     Scene(name="late", set=late, code=3),
     Scene(name="created again", set=created_again),
@@ -404,6 +428,11 @@ SCENES = (
         fewest=14,
     ),
     Scene(name="wanted again", set=wanted_again, cancels_first=True),
+    Scene(
+        name="skipped and wanted again",
+        set=skipped_and_wanted_again,
+        cancels_first=True,
+    ),
     Scene(
         name="removed",
         set=removed,

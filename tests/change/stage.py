@@ -176,7 +176,7 @@ class Stage(World):
         super().__init__(runs(), directory, specs=0)
         self.observer = Observer(self.sandbox)
         self.people: dict[str, list[int]] = {}
-        self.skipped: set[int] = set()
+        self.skipped: dict[int, datetime] = {}
         self.story: list[Any] = []
 
     # -- doing --------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ class Stage(World):
         """Take the last one out by hand who waits like this."""
         who = [who for who, each in self.fates(batch).items() if each == status][-1]
         assert self.sandbox.skip(batch.batch_id, number(who))
-        self.skipped.add(who)
+        self.skipped[who] = self.sandbox.now()
 
     def keep(self) -> Callable[[], None]:
         """Remember how everything stands, and give what brings it back."""
@@ -374,8 +374,14 @@ class Stage(World):
         assert problems == []
 
     def _again(self, name: str, everyone: Sequence[int]) -> Iterator[str]:
-        dialled = {(dial.batch_id, person(dial.phone_number)) for dial in self.sandbox.dials()}
+        dialled = set()
         lineage = self.lineage(name)
+        wanted = {batch.batch_id for batch in lineage if _age(batch) in everyone}
+        for dial in self.sandbox.dials():
+            who = person(dial.phone_number)
+            dialled.add((dial.batch_id, who))
+            if who in self.skipped and dial.batch_id not in wanted and dial.at > self.skipped[who]:
+                yield f"person {who} was skipped by hand and called after that"
         for place, batch in enumerate(lineage):
             if _age(batch) in everyone:
                 continue
