@@ -178,8 +178,12 @@ class Ledger:
                     kept = self.state.without_request(action.name, number, request.part)
                     self._changed(action.name, kept)
 
-    def intend(self, place: Place, creation: Creation) -> None:
-        """Record that a request is about to be created."""
+    def intend(self, place: Place, creation: Creation, *, refused: int = 0) -> None:
+        """Record that a request is about to be created.
+
+        `refused` is how often this run was told "not now". That counts as attempts, because a key
+        that was tried more than once is watched for a second batch.
+        """
         now = self._clock.now()
         earlier = creation.previous
         intent = RequestRecord(
@@ -188,7 +192,7 @@ class Ledger:
             status=Status.CREATING,
             digest=creation.request.digest,
             contacts=len(creation.request.contacts),
-            attempt=earlier.attempt + 1 if earlier else 1,
+            attempt=(earlier.attempt if earlier else 0) + 1 + refused,
             first_attempted_at=earlier.first_attempted_at if earlier else now,
             attempted_at=now,
             run=self._run,

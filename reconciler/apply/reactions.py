@@ -162,9 +162,10 @@ class Reactions:
             warnings=warnings,
         )
         self.replacing.created(job.action, job.place.part)
-        if job.creation.previous is not None or job.action.arm_delay:
-            # An attempt that was given up may have arrived after all, just before this one; and
-            # while nothing rings yet there is time to see what a proxy sent twice.
+        if job.creation.previous is not None or job.refused or job.action.arm_delay:
+            # An attempt that was given up may have arrived after all, just before this one, and so
+            # may one that was answered "not now"; and while nothing rings yet there is time to see
+            # what a proxy sent twice.
             self.look(job.action, job.place, 0.0, own=created.batch_id)
 
     def _on_rejected(self, job: Job, rejected: Rejected) -> None:
@@ -174,6 +175,7 @@ class Reactions:
             self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             return
         if again_at is not None:
+            job.refused += rejected.status is not None
             self.desk.postpone(job, again_at)
             return
         self.outcomes.end(

@@ -36,7 +36,8 @@ class Job:
     """One request on its way: what to create, and where this run stands with it.
 
     `intended_at` is `Clock.elapsed` just before its intent was stored; `begun` is set by the sender
-    once nothing can keep the POST from leaving any more.
+    once nothing can keep the POST from leaving any more. `refused` counts the answers that said
+    "not now".
     """
 
     action: Action
@@ -46,6 +47,7 @@ class Job:
     begun: bool = False
     first_tried_at: float | None = None
     tries: int = 0
+    refused: int = 0
 
     def body(self, now: datetime) -> bytes:
         """Build the request's JSON, with the marker by which the batch is found again.

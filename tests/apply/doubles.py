@@ -197,7 +197,9 @@ class FakeApi:
         match step:
             case "never":
                 return Unknown("no answer within 60 s")
-            case "busy":
+            case "busy" | "lie":
+                if step == "lie":
+                    self.add(body)
                 return Rejected("too many requests", 429, retry=True, retry_after=self.retry_after)
             case "down":
                 return Rejected("connection refused", retry=True)

@@ -132,11 +132,22 @@ def test_a_start_that_passes_while_waiting_is_not_created() -> None:
 
 @pytest.mark.parametrize("first", [[BUSY], [DOWN], [BUSY, DOWN, BUSY]])
 def test_what_was_refused_for_now_is_tried_again(first: list[str]) -> None:
-    """A request that was certainly not created is sent again, as a first attempt."""
+    """What was not created is sent again; if the API took it, then as one more attempt."""
     world = World(welcome=list(first))
     assert world.apply(SPEC).exit_code is ExitCode.DONE
     assert len(world.api.creates) == len(first) + 1
-    assert (the_record(world).attempt, the_record(world).watch_until) == (1, None)
+    taken = first.count(BUSY)
+    assert the_record(world).attempt == 1 + taken
+    assert (the_record(world).watch_until is not None) == (taken > 0), "it may have lied"
+
+
+def test_a_not_now_that_was_a_yes() -> None:
+    """The batch that was made all the same is seen at once, and the younger one cancelled."""
+    world = World(welcome=["lie"])
+    report = world.apply(SPEC)
+    assert endings(report) == {"welcome create": "created", "welcome cancel": "done"}
+    assert len(world.api.cancels) == 1
+    assert world.recorded_ids() == set(world.api.batches)
 
 
 def test_the_api_says_how_long_to_wait() -> None:
