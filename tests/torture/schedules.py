@@ -154,6 +154,7 @@ def _meanwhile(
     world: GitWorld, run: GitStarted, step: Step, order: Mapping[str, Any], played: Played
 ) -> Ended:
     """While a run is stopped: time, and another run from another clone."""
+    world.sandbox.faults.release()  # held for longer than `settle` would be another fault
     world.pass_time(step.pause)
     world.let_arrive()
     rival = world.apply(**order)

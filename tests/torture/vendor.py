@@ -11,8 +11,7 @@ long as its run lives, and beside it the answer to the first create is lost, so 
 something to look for.
 
 Not there, because nobody can survive it (see "What can still go wrong" in docs/reliability.md): a
-create that is made twice and answered, and one that is carried out and answered "not now" (425,
-429). `pause` and `resume` are no requests of these runs.
+create that is made twice and answered.
 """
 
 from __future__ import annotations
@@ -86,6 +85,8 @@ def _creates() -> Iterator[tuple[str, Fault]]:
         yield f"hold {when}", _of_a_create("hold", when=when, quick=True)
     for code in NOT_NOW:
         yield f"{code}", _of_a_create("status", code=code, retry_after=0.01)
+        lie: Rule = {"code": code, "when": "after", "retry_after": 0.01}
+        yield f"{code} after", _of_a_create("status", **lie, ever=2)
     yield "429 as date", _of_a_create("status", code=429, retry_after=0, retry_after_as_date=True)
     yield "storm", _of_a_create("storm", seconds=60, retry_after=0.02)
     for keep in (0, 0.5, 0.97):
