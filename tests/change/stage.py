@@ -53,6 +53,7 @@ OUTCOMES = (
 )
 """How calls end, by the person's number."""
 DAYS = 4 * 86_400
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class ChangeRuns(Runs):
@@ -177,6 +178,7 @@ class Stage(World):
         self.observer = Observer(self.sandbox)
         self.people: dict[str, list[int]] = {}
         self.skipped: dict[int, datetime] = {}
+        """Whom somebody took out by hand, and from when on nobody may call them."""
         self.story: list[Any] = []
 
     # -- doing --------------------------------------------------------------------------------
@@ -277,11 +279,14 @@ class Stage(World):
             self.observer.by_hand = False
         return answer.status
 
-    def skip(self, batch: KnownBatch, status: str = "pending") -> None:
-        """Take the last one out by hand who waits like this."""
+    def skip(self, batch: KnownBatch, status: str = "pending", *, respected: bool = True) -> None:
+        """Take the last one out by hand who waits like this.
+
+        `respected` tells that nobody may call them any more; else it may be too late.
+        """
         who = [who for who, each in self.fates(batch).items() if each == status][-1]
         assert self.sandbox.skip(batch.batch_id, number(who))
-        self.skipped[who] = self.sandbox.now()
+        self.skipped[who] = self.sandbox.now() if respected else NEVER
 
     def keep(self) -> Callable[[], None]:
         """Remember how everything stands, and give what brings it back."""
