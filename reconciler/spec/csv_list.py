@@ -20,14 +20,14 @@ from reconciler.spec.source import text_problem
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.model import Contact
     from reconciler.spec.list_model import ContactsFile
 
 _BLANKS = " \t"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
-_CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
+CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\Z', re.IGNORECASE)
 _PHONE_LIKE = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
 _WORDING = Wording(lacking="no column has the header", plural="headers")
@@ -48,29 +48,35 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
 
     `data` comes without a BOM. Raises `Odd` when `examine_list` should say what is wrong.
     """
-    if len(data.translate(None, _CONTROLS)) != len(data):
+    if len(data.translate(None, CONTROLS)) != len(data):
         raise Odd
-    contacts: list[Contact] = []
     try:
-        rows = _Rows(data.decode("utf-8"))
-        layout = _layout(rows, file)
-        number, variables, width = layout.number, layout.variables, layout.width
-        everybody = file.call_variables
-        for row in csv.reader(rows.lines, delimiter=layout.delimiter, strict=True):
-            if len(row) != width:
-                if any(cell.strip(_BLANKS) for cell in row):
-                    raise Odd
-                continue
-            said = {name: cell for name, i in variables if (cell := row[i].strip(_BLANKS))}
-            phone = row[number].strip(_BLANKS)
-            if phone or said:
-                if everybody:
-                    said.update(everybody)
-                contacts.append({"phone_number": phone, "call_variables": said})
-            elif any(cell.strip(_BLANKS) for cell in row):
-                raise Odd
+        rows = Rows(data.decode("utf-8"))
+        layout = read_layout(rows, file)
+        return sound_contacts(rows.lines, layout, file.call_variables)
     except (UnicodeDecodeError, csv.Error, Unusable) as error:
         raise Odd from error
+
+
+def sound_contacts(
+    lines: Iterable[str], layout: Layout, everybody: dict[str, str]
+) -> list[Contact]:
+    """Give the contact of each row that has any content. Raises `Odd`, `csv.Error`."""
+    contacts: list[Contact] = []
+    number, variables, width = layout.number, layout.variables, layout.width
+    for row in csv.reader(lines, delimiter=layout.delimiter, strict=True):
+        if len(row) != width:
+            if any(cell.strip(_BLANKS) for cell in row):
+                raise Odd
+            continue
+        said = {name: cell for name, i in variables if (cell := row[i].strip(_BLANKS))}
+        phone = row[number].strip(_BLANKS)
+        if phone or said:
+            if everybody:
+                said.update(everybody)
+            contacts.append({"phone_number": phone, "call_variables": said})
+        elif any(cell.strip(_BLANKS) for cell in row):
+            raise Odd
     return contacts
 
 
@@ -83,9 +89,9 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     problem = text_problem(data)
     if problem is not None:
         return Examined(problems=[problem])
-    rows = _Rows(data.decode("utf-8"))
+    rows = Rows(data.decode("utf-8"))
     try:
-        layout = _layout(rows, file)
+        layout = read_layout(rows, file)
     except Unusable as error:
         return Examined(problems=[error.problem])
     examined = Examined()
@@ -159,7 +165,7 @@ def _cell_starts(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
         at_start = char == '"' and not in_quotes
 
 
-class _Rows:
+class Rows:
     """The lines of a list, and the record that is being read, for its place."""
 
     def __init__(self, text: str) -> None:
@@ -205,7 +211,7 @@ def _broken(error: csv.Error, line: int, delimiter: str) -> Unusable:
     return Unusable(message, hint, (line, 1))
 
 
-def _layout(rows: _Rows, file: ContactsFile) -> Layout:
+def read_layout(rows: Rows, file: ContactsFile) -> Layout:
     """Read the header: delimiter, columns, which of them is what. Raises `Unusable`."""
     delimiter = None
     first = ""

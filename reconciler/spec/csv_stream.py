@@ -1,0 +1,192 @@
+"""Very long CSV lists, a piece at a time: what `csv_list` reads, without keeping it.
+
+Most pieces of most lists are plain: no quotes, no blanks at the edges of cells, as many cells in
+each line as in the header. Such a piece becomes JSON by cutting it at every delimiter at once and
+filling in a pattern, nothing in it being looked at one by one; it is shown of every piece that it
+is plain, never assumed. Any other piece is read by the csv module, as shorter lists are.
+
+Promises: the same contacts as `csv_list.read_list` gives, or `Odd`. Where a piece ends within
+quotes without this being seen, the csv module says so, and the list is read the slow way.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import orjson
+
+from reconciler.spec.columns import NAME, Unusable
+from reconciler.spec.contacts import all_sound
+from reconciler.spec.csv_list import CONTROLS, Rows, read_layout, sound_contacts
+from reconciler.spec.source import without_bom
+from reconciler.spec.spool import Spooling, as_lines
+from reconciler.spec.yaml import Odd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from reconciler.spec.csv_list import Layout
+    from reconciler.spec.list_model import ContactsFile
+    from reconciler.spec.spool import Spooled
+
+_PIECE = 1 << 19
+_LONGEST_PIECE = 1 << 24
+"""A quote that is never closed must not make one piece of the whole list."""
+
+_NUMBERS = re.compile(rb"(?:\+[1-9][0-9]{6,14}\n)*+")
+_NOT_PLAIN = bytes(sorted({*CONTROLS, *b'"\\\t\r'}))
+
+
+def read_stream(stream: BinaryIO, file: ContactsFile, *, memory: bool = False) -> Spooled:
+    """Read a list, all contacts of which must be sound. With `memory`, write nothing to disk.
+
+    Raises `Odd` when `csv_list.examine_list` should say what is wrong.
+    """
+    pieces = _pieces(stream)
+    spooling = Spooling(memory=memory)
+    try:
+        first = without_bom(next(pieces, b""))
+        if len(first.translate(None, CONTROLS)) != len(first):
+            raise Odd
+        rows = Rows(first.decode("utf-8"))
+        layout = read_layout(rows, file)
+        pattern = _Pattern.of(layout, file.call_variables)
+        for piece in chain([rows.lines.read().encode()], pieces):
+            lines = pattern.lines(piece)
+            if lines is None:
+                lines = _read_exactly(piece, layout, file.call_variables)
+            if lines:
+                spooling.add(lines)
+    except (UnicodeDecodeError, csv.Error, Unusable) as error:
+        raise Odd from error
+    if not spooling.count:
+        raise Odd
+    return spooling.sorted()
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """Cut a list into pieces of whole lines, and as it seems of whole rows. Raises `Odd`."""
+    left = b""
+    while data := stream.read(_PIECE):
+        left += data
+        cut = left.rfind(b"\n") + 1
+        if not cut or left.count(b'"', 0, cut) % 2:
+            if len(left) > _LONGEST_PIECE:
+                raise Odd
+            continue
+        yield left[:cut]
+        left = left[cut:]
+    if left:
+        yield left
+
+
+def _read_exactly(piece: bytes, layout: Layout, everybody: dict[str, str]) -> list[bytes]:
+    """Read a piece row by row. Raises `Odd`, `csv.Error`, `UnicodeDecodeError`."""
+    if len(piece.translate(None, CONTROLS)) != len(piece):
+        raise Odd
+    text = io.StringIO(piece.decode("utf-8"), newline=None)
+    contacts = sound_contacts(text, layout, everybody)
+    if contacts and not all_sound(contacts):
+        raise Odd
+    return as_lines(contacts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """What a plain piece's cells are filled into, to be lines for `Spooling`.
+
+    `cells` are the indexes of the cells that are filled in, `name` that of the name. `absent` is
+    what an empty cell leaves behind, to be taken out again; None when that cannot be told from
+    something else.
+    """
+
+    layout: Layout
+    text: bytes
+    cells: tuple[int, ...]
+    name: int | None
+    absent: tuple[bytes, ...] | None
+
+    @classmethod
+    def of(cls, layout: Layout, everybody: dict[str, str]) -> _Pattern:
+        """Make the pattern: canonical JSON, with `%b` for each cell."""
+        indexes = dict(layout.variables)
+        said = dict.fromkeys(indexes, "") | everybody
+        # In the order in which canonical JSON has them.
+        names = list(orjson.loads(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)))
+        middle = names.index(NAME)
+        parts, absent = [], []
+        for place, name in enumerate(names):
+            key = orjson.dumps(name)
+            # `callee_name` is never absent, so commas stand on the side that is towards it.
+            before, after = (b"," * (place > middle), b"," * (place < middle))
+            value = b'"%b"'
+            if name in everybody:
+                value = orjson.dumps(everybody[name]).replace(b"%", b"%%")
+            elif place != middle:
+                absent.append(before + key + b':""' + after)
+            parts.append(before + key.replace(b"%", b"%%") + b":" + value + after)
+        # In `"b\"a":""` there is `"a":""` too: a quote in a name would be taken for its beginning.
+        quoted = any(b"\\" in orjson.dumps(name) for name in names)
+        cells = tuple(indexes[name] for name in names if name not in everybody)
+        text = b'%-16b{"call_variables":{' + b"".join(parts) + b'},"phone_number":"%b"}'
+        return cls(layout, text, cells, indexes.get(NAME), None if quoted else tuple(absent))
+
+    def lines(self, piece: bytes) -> list[bytes] | None:
+        """Give a line for each row of a plain piece; None when the piece is not plain."""
+        delimiter = self.layout.delimiter.encode()
+        step = self.layout.width + 1
+        cells = self._cells(piece, delimiter, step)
+        if not cells:
+            return None
+        numbers = cells[self.layout.number :: step]
+        if _NUMBERS.fullmatch(b"\n".join(numbers) + b"\n") is None:
+            return None
+        if not self._named(cells, step, ascii_only=piece.isascii()):
+            return None
+        columns = [cells[index::step] for index in self.cells]
+        lines = list(map(self.text.__mod__, zip(numbers, *columns, numbers, strict=True)))
+        if b"" in cells:
+            if self.absent is None:
+                return None
+            joined = b"\n".join(lines)
+            for nothing in self.absent:
+                joined = joined.replace(nothing, b"")
+            lines = joined.split(b"\n")
+        # The csv module takes no cell that is longer.
+        return lines if max(map(len, lines)) < csv.field_size_limit() else None
+
+    def _cells(self, piece: bytes, delimiter: bytes, step: int) -> list[bytes]:
+        """Cut a piece at every delimiter and line end. No cells when it is not plain.
+
+        Between rows stands a cell that is a line feed; when there is one in each place where a row
+        must end, and nowhere else, all rows have the width of the header.
+        """
+        if b"\r" in piece:
+            piece = piece.replace(b"\r\n", b"\n")
+        if not piece.endswith(b"\n"):
+            piece += b"\n"
+        if len(piece.translate(None, _NOT_PLAIN.replace(delimiter, b""))) != len(piece):
+            return []
+        spread = delimiter + piece.replace(b"\n", delimiter + b"\n" + delimiter)
+        if b" " + delimiter in spread or delimiter + b" " in spread:
+            return []
+        piece.decode("utf-8")
+        cells = spread.split(delimiter)[1:-1]
+        ends = cells[step - 1 :: step]
+        rows = piece.count(b"\n")
+        return cells if ends.count(b"\n") == rows and len(cells) == rows * step else []
+
+    def _named(self, cells: list[bytes], step: int, *, ascii_only: bool) -> bool:
+        """Tell whether each row has a name that is not blank."""
+        if self.name is None:
+            return True
+        names = cells[self.name :: step]
+        if b"" in names:
+            return False
+        return ascii_only or all(map(str.strip, b"\n".join(names).decode("utf-8").split("\n")))
