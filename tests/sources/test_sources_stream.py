@@ -195,8 +195,8 @@ def test_a_list_is_plain_as_a_rule() -> None:
 
 
 def test_a_quote_in_a_name_is_told_from_the_beginning_of_another() -> None:
-    """Where `b` and `a"b` are both empty, neither leaves anything behind."""
-    data = b'callee_name,phone_number,b,"a""b",z,"y""z"\nAsha,+14155550100,,,,\n'
+    """Where `b` and `c"b` are both empty, neither leaves anything behind."""
+    data = b'callee_name,phone_number,b,"c""b",z,"y""z"\nAsha,+14155550100,,,,\n'
     assert same(data, ContactsFile(file="a.csv"))
 
 
