@@ -16,7 +16,7 @@ from reconciler.apply.preparing import Preparation, Prepared
 from reconciler.apply.reactions import Reactions
 from reconciler.apply.replacing import Replacer
 from reconciler.observed import Unknown
-from reconciler.plan import callees, changed
+from reconciler.plan import callees, changed, history
 from reconciler.plan.callees import Roll, Standing
 from reconciler.plan.history import made
 from tests.proof import killed_apply
@@ -43,7 +43,10 @@ def _reads_before_it_pauses(inner: Callable[..., Any]) -> Callable[..., Any]:
     """Read who is owed a call while the old batch still calls."""
 
     def outer(self: Preparation) -> Any:
-        early = {each.batch_id: self._roll(each) for each in made(self.record)}
+        early = {
+            each.batch_id: Roll(each.batch_id, self.api.batch_contacts(each.batch_id))
+            for each in made(self.record)
+        }
         end = inner(self)
         if not isinstance(end, Prepared) or self.action.replacement is None:
             return end
@@ -86,6 +89,17 @@ def _resumes_in_doubt(inner: Callable[..., Any]) -> Callable[..., Any]:
     return outer
 
 
+def _resumes_always(_: Any) -> Callable[..., None]:
+    """Resume the old batches although a part of the new generation is there."""
+
+    def outer(self: Replacer, action: Any, _part: int) -> None:
+        begun = self._begun.pop(id(action), None)
+        for target in begun.replacement.olds if begun else ():
+            self.workers.api.resume(target.batch_id)
+
+    return outer
+
+
 def _never_refused(_: Any) -> Callable[..., None]:
     return lambda *_: None
 
@@ -99,10 +113,14 @@ SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
     "our cancel is not recorded": ((Ledger, "set_out_to_cancel", _does_nothing),),
     "skipped by us is skipped by hand": ((Roll, "standing", _takes_us_for_a_person),),
     "resumed while in doubt": ((Reactions, "_on_outcome", _resumes_in_doubt),),
+    "resumed beside a part": ((Replacer, "fell_through", _resumes_always),),
     "not resumed": ((Replacer, "fell_through", _does_nothing),),
     "a pause by hand is not seen": (
         (Preparation, "_require_running", _never_refused),
         (changed.ChangePlanner, "_refused", _never_refused),
+    ),
+    "what is being cancelled counts as cancelled": (
+        (history.Made, "cancelling", lambda _: property(lambda _made: False)),
     ),
     "old batches are left": ((Replacer, "_cancel_olds", _does_nothing),),
 }

@@ -33,7 +33,7 @@ class Scene:
     death and before the next run. `then` looks at the end. `code` is the run's exit status where
     nothing befalls it. `everyone` are generations that call everyone again. `cancels_first` tells
     that a batch may be cancelled with nothing in its place; `owed` that all specs want their people
-    called. `fewest` steps it has.
+    called, `hung_up` that a batch is cancelled amid its calls. `fewest` steps it has.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Scene:
     everyone: tuple[int, ...] = ()
     cancels_first: bool = False
     owed: bool = True
+    hung_up: bool = False
     fewest: int = 40
     order: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,7 +54,7 @@ class Scene:
         if settled:
             stage.check_settled(cancels_first=self.cancels_first)
         self.then(stage)
-        stage.check_calls(everyone=self.everyone, owed=self.owed)
+        stage.check_calls(everyone=self.everyone, owed=self.owed, hung_up=self.hung_up)
 
 
 # -- beginnings ------------------------------------------------------------------------------------
@@ -257,6 +258,29 @@ def rejected_while_on_the_line(stage: Stage) -> None:
     stage.spec([*CROWD, 10], variant=[2, 4], concurrency_limit=4)
 
 
+def cut(most: int, **more: Any) -> dict[str, Any]:
+    """Give the field that cuts a list into batches of at most so many people."""
+    return {"reconcile": {"split": {"max_contacts": most}, **more}}
+
+
+def cut_into_parts(stage: Stage) -> None:
+    """Have several batches take the place of one."""
+    calling(stage)
+    change(stage, **cut(4))
+
+
+def cut_before(stage: Stage) -> None:
+    """Have other parts take the place of several batches."""
+    calling(stage, **cut(3))
+    change(stage, **cut(5))
+
+
+def partly_rejected(stage: Stage) -> None:
+    """Have one of several new batches refused, and the others not."""
+    cut_into_parts(stage)
+    stage.sandbox.faults.add(operation="create", kind="status", code=422, after=1, times=None)
+
+
 def lost_answer(stage: Stage) -> None:
     """Have the new batch made, and its answer lost."""
     remaining(stage)
@@ -411,6 +435,9 @@ SCENES = (
     Scene(name="changed before the cancel", set=changed_before_the_cancel),
     Scene(name="rejected", set=rejected, mend=no_more_faults, code=1),
     Scene(name="rejected while on the line", set=rejected_while_on_the_line),
+    Scene(name="cut into parts", set=cut_into_parts),
+    Scene(name="cut before", set=cut_before),
+    Scene(name="partly rejected", set=partly_rejected, mend=no_more_faults, code=1),
     Scene(name="lost answer", set=lost_answer),
     Scene(name="late", set=late, code=3),
     Scene(name="created again", set=created_again),
@@ -427,11 +454,12 @@ SCENES = (
         owed=False,
         fewest=14,
     ),
-    Scene(name="wanted again", set=wanted_again, cancels_first=True),
+    Scene(name="wanted again", set=wanted_again, cancels_first=True, hung_up=True),
     Scene(
         name="skipped and wanted again",
         set=skipped_and_wanted_again,
         cancels_first=True,
+        hung_up=True,
     ),
     Scene(
         name="removed",

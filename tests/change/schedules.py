@@ -18,7 +18,7 @@ FULL = bool(os.environ.get("CHANGE_FULL"))
 """Whether all schedules are played, and not only the slice of today."""
 SLICE = int(os.environ.get("CHANGE_SLICE") or time.time() // 86_400)
 """Which schedules are played: others each day."""
-_MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
+MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def told(what: str) -> Iterator[None]:
 def staged() -> Iterator[Stage]:
     """Give an empty stage."""
     # In memory where there is such a place: a sync to disk costs more than the rest of a run.
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as top:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as top:
         stage = Stage(Path(top) / "world")
         try:
             yield stage
