@@ -62,11 +62,15 @@ class ListRead:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A list as it lies there (`data`), and its SHA-256."""
+    """A list as it lies there."""
 
     place: Place
     data: bytes
-    sha256: str
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Lists:
         else:
             hint = "split the list and its spec in two"
             data = stored_bytes(self.root / place.path, limit=MAX_LIST, hint=hint)
-        return Stored(place, data, hashlib.sha256(data).hexdigest())
+        return Stored(place, data)
 
     def counted(self, stored: Stored, file: ContactsFile) -> ListRead:
         """Read and check a list whatever its pins say. Raises `Unreadable`."""
@@ -152,9 +156,9 @@ class Lists:
 
     def _require_pinned(self, stored: Stored, file: ContactsFile, spec_path: str) -> None:
         """Refuse a list whose bytes are not the pinned ones. Raises `Unreadable`."""
-        if file.sha256 is None or file.sha256 == stored.sha256:
+        if file.sha256 is None or (sha256 := stored.sha256) == file.sha256:
             return
-        figures = f"its sha256 is `{stored.sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
+        figures = f"its sha256 is `{sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
         if file.count is not None:
             figures += f"; {self._length(stored, file, file.count)}"
         told = quoted(shown(file.file))

@@ -34,6 +34,9 @@ NUMBER_WIDTH = 16
 _NUMBER = itemgetter(slice(NUMBER_WIDTH))
 _CONTACT = itemgetter(slice(NUMBER_WIDTH, None))
 
+_RUN = 32_000
+"""Lines of a run, or some more."""
+
 _STEP = 128
 """Lines of a run that are read at a time: of each run as many may be held."""
 
@@ -143,15 +146,25 @@ class Spooling:
         self._memory = memory
         self._file = _File(memory=memory)
         self._runs: list[_Run] = []
+        self._pending: list[bytes] = []
         self.count = 0
 
     def add(self, lines: list[bytes]) -> None:
         """Take in lines: a number filled up to `NUMBER_WIDTH`, and a contact's canonical JSON.
 
-        What is given at once is sorted at once; some ten thousand lines are a good measure.
+        Some ten thousand at a time are a good measure.
         """
-        lines.sort()
         self.count += len(lines)
+        # Sorted at once, while they are in the processor's cache; putting runs together is cheap.
+        lines.sort()
+        self._pending += lines
+        if len(self._pending) >= _RUN:
+            self._write()
+
+    def _write(self) -> None:
+        """Write what was taken in as a run."""
+        lines, self._pending = self._pending, []
+        lines.sort()
         places = array("Q")
         blocks = []
         place = self._file.size
@@ -167,6 +180,8 @@ class Spooling:
 
     def sorted(self) -> Spooled:
         """Give all contacts. Raises `Odd` when a number is there twice."""
+        if self._pending:
+            self._write()
         out = _File(memory=self._memory)
         starts, offsets = array("Q", [0]), array("Q", [0])
         count = 0
