@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
-from bench import creates, start_up, validation
+from bench import creates, lists, start_up, validation
 from bench.measure import Report, Scale, Unmeasurable, as_json, table
 
-BENCHMARKS = {"start_up": start_up.run, "validation": validation.run, "creates": creates.run}
+BENCHMARKS = {
+    "start_up": start_up.run,
+    "validation": validation.run,
+    "lists": lists.run,
+    "creates": creates.run,
+}
 
 
 def main() -> None:
@@ -23,9 +29,9 @@ def main() -> None:
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="may be repeated")
     chosen = parser.parse_args()
 
-    scale = Scale(turns=3, specs=500, creates=100) if chosen.quick else Scale(5, 10_000, 1_000)
+    scale = Scale(3, 500, 100, 100_000) if chosen.quick else Scale(5, 10_000, 1_000, 1_000_000)
     if chosen.turns:
-        scale = Scale(chosen.turns, scale.specs, scale.creates)
+        scale = replace(scale, turns=chosen.turns)
     reports = []
     for name in chosen.only or BENCHMARKS:
         print(f"measuring {name} …", file=sys.stderr)

@@ -30,11 +30,15 @@ class Unmeasurable(Exception):  # noqa: N818 - no error of ours, but a finding
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much to measure: turns of each pair, spec files to validate, batches to create."""
+    """How much to measure: turns of each pair, spec files to validate, batches to create.
+
+    `contacts` are those of the list that is read.
+    """
 
     turns: int
     specs: int
     creates: int
+    contacts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ CELLS = [
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a few lines go through all that a million do."""
     monkeypatch.setattr(csv_stream, "_PIECE", 60)
-    for name, value in (("_STEP", 2), ("_RANGE", 4), ("_EACH", 1), ("_BLOCK", 3)):
+    for name, value in (("_RUN", 5), ("_STEP", 2), ("_RANGE", 4), ("_EACH", 1), ("_BLOCK", 3)):
         monkeypatch.setattr(spool, name, value)
 
 
