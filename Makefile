@@ -91,6 +91,7 @@ lock: $(UV) ## Pin the requirements again from pyproject.toml (ARGS=--upgrade fo
 		--output-file requirements/runtime.txt
 	$(COMPILE) --group pyproject.toml:build --constraint requirements/dev.txt \
 		--output-file requirements/build.txt
+	$(COMPILE) --group pyproject.toml:bench --output-file requirements/bench.txt
 	$(COMPILE) --group pyproject.toml:lock --output-file requirements/lock.txt
 	rm -rf build/lock
 
