@@ -96,13 +96,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The very bytes that a spec was read from, as git names them.
+
+    `blob` is the spec file's. `contacts` are the path below the root and the blob of a contact list
+    in a file of its own; None for contacts in the spec, and for a list that lies elsewhere, which
+    its pin in the spec names.
+    """
+
+    blob: str
+    contacts: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One YAML file, read and checked: the desired state of one batch.
 
     `file` is the path as the user would type it, `path` the path below the batches root with
     forward slashes (`renewals/2026-05.yaml`). `scheduled_start_at` is the (line, column) of the
     field, (0, 0) when it is not in the file. A spec whose list is cut into several requests, of at
-    most `max_contacts` each, keeps the one it was cut from in `unsplit`.
+    most `max_contacts` each, keeps the one it was cut from in `unsplit`. `origin` is None where the
+    bytes are not known any more.
     """
 
     name: str
@@ -114,6 +128,7 @@ class Spec:
     scheduled_start_at: tuple[int, int] = (0, 0)
     max_contacts: int | None = None
     unsplit: Request | None = None
+    origin: Origin | None = None
 
     @property
     def whole(self) -> Request:
@@ -141,13 +156,15 @@ class SpecSet:
     """Everything below one batches root: the specs that are sound, and all diagnostics.
 
     `files` counts the spec files found, sound or not. `unsound_starts` are the starts of specs that
-    have errors: file, (line, column) and the time as it would be sent.
+    have errors: file, (line, column) and the time as it would be sent. `unread` are the names of
+    specs that were not read, because they say what they said when they were recorded.
     """
 
     specs: tuple[Spec, ...]
     diagnostics: tuple[Diagnostic, ...]
     files: int
     unsound_starts: tuple[tuple[str, tuple[int, int], str], ...] = ()
+    unread: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

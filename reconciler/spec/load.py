@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from reconciler.digest import request_digest
 from reconciler.errors import Usage
-from reconciler.model import Diagnostic, Request, Severity, Spec, SpecSet
+from reconciler.model import Diagnostic, Origin, Request, Severity, Spec, SpecSet
+from reconciler.spec.blobs import git_blob
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.discover import Found, discover
 from reconciler.spec.documents import Reading, diagnose, read_document
@@ -30,11 +31,17 @@ from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import Collector, Problem, printable, quoted
 from reconciler.spec.scalars import core
 from reconciler.spec.schedule import BadSchedule, normalise
-from reconciler.spec.source import MAX_YAML, Unreadable, read_bytes
+from reconciler.spec.source import (
+    MAX_YAML,
+    Unreadable,
+    read_bytes,
+    stored_bytes,
+    without_bom,
+)
 from reconciler.spec.split import split_as
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from reconciler.model import Contact
@@ -55,6 +62,8 @@ class _Loaded:
     spec: Spec | None = None
     diagnostics: list[Diagnostic] = field(default_factory=list)
     start: tuple[tuple[int, int], str] | None = None
+    blob: str = ""
+    list_blob: tuple[str, str] | None = None
 
 
 def load_specs(
@@ -140,10 +149,12 @@ def _load(lists: Lists, found: Found, max_contacts: int | None) -> _Loaded:
         loaded.diagnostics = diagnose([found.problem], b"", loaded.file)
         return loaded
     try:
-        data = read_bytes(f"{lists.root}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
+        data = stored_bytes(f"{lists.root}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
     except Unreadable as error:
         loaded.diagnostics = diagnose([error.problem], b"", loaded.file)
         return loaded
+    loaded.blob = git_blob(data)
+    data = without_bom(data)
     reading = read_document(data)
     collector = Collector(reading.problems)
     if reading.document is not None:
@@ -205,6 +216,7 @@ def _check(lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector
         on_change=batch.reconcile.on_change,
         scheduled_start_at=document.scheduled_start_at,
         max_contacts=batch.reconcile.split.max_contacts if batch.reconcile.split else None,
+        origin=Origin(loaded.blob, loaded.list_blob),
     )
 
 
@@ -254,7 +266,7 @@ def _name_of(
 
 def _contacts(
     lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector
-) -> list[Contact]:
+) -> Sequence[Contact]:
     """Give the contacts of a document, or add to the problems why there are none."""
     written = reading.document.value.get("contacts") if reading.document is not None else None
     if isinstance(written, list):
@@ -269,6 +281,8 @@ def _contacts(
         read = lists.read(loaded.path, file)
         collector.extend(read.problems)
         loaded.diagnostics += read.diagnostics
+        if read.blob is not None:
+            loaded.list_blob = (os.path.normpath(file.file), read.blob)
         return read.contacts
     return []
 
