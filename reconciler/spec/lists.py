@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.model import Severity
 from reconciler.spec import csv_list, jsonl_list, parquet_list
+from reconciler.spec.blobs import git_blob
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.documents import as_diagnostic
 from reconciler.spec.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
@@ -53,11 +54,15 @@ _FORMATS: dict[str, Format] = {
 
 @dataclass(frozen=True, slots=True)
 class ListRead:
-    """A contact list: its contacts; or problems of the spec that names it, or of its own lines."""
+    """A contact list: its contacts; or problems of the spec that names it, or of its own lines.
+
+    `blob` is what git calls the very bytes that were read, of a list below the root.
+    """
 
     contacts: list[Contact]
     problems: tuple[Problem, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    blob: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Lists:
             return ListRead([], (error.problem,))
         except Unreadable as error:
             return ListRead([], (_of_the_field(file, error.problem),))
-        return read
+        return read if place.remote else replace(read, blob=git_blob(stored.data))
 
     def stored(self, place: Place) -> Stored:
         """Fetch the bytes of a list. Raises `Unreadable`."""
