@@ -7,12 +7,15 @@ says is `reconciler.state`, what the API says is `reconciler.observed`.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping
+    from datetime import date
 
 _NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,3}\d){6,}")
 """Anything that can be dialled, however it is written."""
@@ -69,12 +72,59 @@ class Contact(TypedDict):
     call_variables: dict[str, Any]
 
 
+class LongContacts(Sequence[Contact]):
+    """Contacts too many to be held: each is read when it is asked for, in order of the numbers.
+
+    No number is there twice. Whatever reads raises `OSError` when that fails.
+    """
+
+    @abstractmethod
+    def canonical(self) -> Iterator[bytes]:
+        """Give the canonical JSON of the contacts in pieces, with `,` between but no brackets."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Give how many bytes `canonical` has."""
+
+    @abstractmethod
+    def numbers(self) -> Iterator[list[str]]:
+        """Give all numbers in their order, some thousand at a time."""
+
+    @abstractmethod
+    def place(self, number: str) -> int | None:
+        """Give the index of the contact with a number; None when there is none."""
+
+    @abstractmethod
+    def without(self, numbers: Container[str]) -> LongContacts:
+        """Give the contacts that have none of these numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongBody:
+    """A request's JSON that is too long to be held. Can be gone through any number of times.
+
+    `head` is what stands before the contacts, up to the bracket. Iterating raises `OSError`.
+    """
+
+    head: bytes
+    contacts: LongContacts
+
+    def __len__(self) -> int:
+        return len(self.head) + self.contacts.size() + len(b"]}")
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.head
+        yield from self.contacts.canonical()
+        yield b"]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One `POST /batches/` body without `metadata.reconciler`: the unit created exactly once.
 
     `fields` are the API's fields but `contacts`, absent ones left out (a null is an absence), and
-    `scheduled_start` as it will be sent. `contacts` keep the order of the file. `digest` is
+    `scheduled_start` as it will be sent. `contacts` keep the order of the
+    file, but for those of a very long list (`LongContacts`). `digest` is
     `reconciler.digest.request_digest` of both. `part` counts from 1 within a spec.
     """
 
@@ -93,6 +143,37 @@ class Request:
         """ISO 8601: naive in the campaign's timezone, or ending in `Z`; None starts at once."""
         value = self.fields.get("scheduled_start")
         return None if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """On what ground these people may be called (`reconcile.consent`), and where that is shown."""
+
+    basis: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """An exception from one rule of the policy: why, and through which day (in UTC) it holds."""
+
+    rule: str
+    reason: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clearance:
+    """What a spec says for itself where a policy asks. Nothing of it is sent, or changes a digest.
+
+    `approved_by` are names. `not_after` is ISO 8601 as `scheduled_start` is: later, nothing of
+    this spec is launched.
+    """
+
+    approved_by: tuple[str, ...] = ()
+    not_after: str | None = None
+    consent: Consent | None = None
+    exceptions: tuple[Waiver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +210,7 @@ class Spec:
     max_contacts: int | None = None
     unsplit: Request | None = None
     origin: Origin | None = None
+    clearance: Clearance = Clearance()
 
     @property
     def whole(self) -> Request:

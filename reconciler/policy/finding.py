@@ -1,0 +1,31 @@
+"""What a rule says of one launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """Whether a finding stops a launch, or only tells of it."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule's objection to one launch.
+
+    `rule` is the rule's name, which an exception in the spec has to say. `path` is what it is
+    about, as `reconciler.spec.load.locate` takes it: `("scheduled_start",)`; empty for the spec as
+    a whole. `source` cites the law or regulation that a pack has the rule from, with its date.
+    Phone numbers are masked everywhere.
+    """
+
+    rule: str
+    level: Level = Level.REFUSE
+    message: str
+    hint: str = ""
+    path: tuple[str | int, ...] = ()
+    source: str = ""
