@@ -1,16 +1,20 @@
 """`python -m bench`: run the benchmarks and print their table. Always ends with 0.
 
-A benchmark informs, it does not judge: a slow machine is no failure. Limits stand in the docs.
+A benchmark informs, it does not judge: a slow machine is no failure, and a limit that was missed is
+said in the table.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 from bench import creates, lists, start_up, validation
-from bench.measure import Report, Scale, Unmeasurable, as_json, table
+from bench.measure import Report, Scale, Unmeasurable
+from bench.tables import as_json, as_markdown, read, table
 
 BENCHMARKS = {
     "start_up": start_up.run,
@@ -18,28 +22,53 @@ BENCHMARKS = {
     "lists": lists.run,
     "creates": creates.run,
 }
+WHOLE = Scale(turns=5, specs=10_000, creates=1_000, contacts=1_000_000)
+QUICK = Scale(turns=3, specs=500, creates=100, contacts=100_000, zones=500, quick=True)
 
 
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes and three turns")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--turns", type=int, help="turns of each pair (5; quick: 3)")
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="may be repeated")
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="PYTHON",
+        help="interpreter of the environment with requirements/bench.txt",
+    )
+    parser.add_argument(
+        "--from",
+        dest="earlier",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="measure nothing: print what --json wrote earlier (may be repeated)",
+    )
+    layout = parser.add_mutually_exclusive_group()
+    layout.add_argument("--json", action="store_const", const=as_json, dest="layout")
+    layout.add_argument("--markdown", action="store_const", const=as_markdown, dest="layout")
     chosen = parser.parse_args()
 
-    scale = Scale(3, 500, 100, 100_000) if chosen.quick else Scale(5, 10_000, 1_000, 1_000_000)
-    if chosen.turns:
-        scale = replace(scale, turns=chosen.turns)
-    reports = []
-    for name in chosen.only or BENCHMARKS:
-        print(f"measuring {name} …", file=sys.stderr)
-        try:
-            reports.append(BENCHMARKS[name](scale))
-        except Unmeasurable as finding:
-            reports.append(Report(f"{name}: not measured", [], [str(finding)]))
-    print(as_json(reports) if chosen.json else table(reports))
+    if chosen.earlier:
+        reports = [report for file in chosen.earlier for report in read(file.read_text("utf-8"))]
+    else:
+        scale = replace(QUICK if chosen.quick else WHOLE, beside=chosen.beside)
+        if chosen.turns:
+            scale = replace(scale, turns=chosen.turns)
+        reports = [_measured(name, scale) for name in chosen.only or BENCHMARKS]
+    print((chosen.layout or table)(reports))
+
+
+def _measured(name: str, scale: Scale) -> Report:
+    start = time.monotonic()
+    try:
+        report = BENCHMARKS[name](scale)
+    except Unmeasurable as finding:
+        report = Report(f"{name}: not measured", [], [str(finding)])
+    print(f"{name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
+    return report
 
 
 if __name__ == "__main__":

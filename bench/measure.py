@@ -1,13 +1,13 @@
 """Measuring on a noisy machine: pairs that ran next to each other, and the median of their ratios.
 
-An absolute time says more about the machine than about the program. So each benchmark measures a
-limit too (an interpreter that does nothing, a bare parser, a server's latency), takes turns between
-the two, divides within each turn and reports the middle ratio with the extremes beside it.
+An absolute time says more about the machine than about the program. So each benchmark measures
+something else too (an interpreter that does nothing, a bare parser, a server's latency, another
+tool), takes turns between the two, divides within each turn and reports the middle ratio with the
+extremes beside it. A ratio may have a limit: what its median is meant to reach.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,27 +32,68 @@ class Unmeasurable(Exception):  # noqa: N818 - no error of ours, but a finding
 class Scale:
     """How much to measure: turns of each pair, spec files to validate, batches to create.
 
-    `contacts` are those of the list that is read.
+    `contacts` are those of the list that is read, `zones` the files that two tools plan side by
+    side. `beside` is the interpreter of an environment that holds the tools we are compared with,
+    or None where nobody made one. `quick` asks for a first look: sizes may be cut further.
     """
 
     turns: int
     specs: int
     creates: int
     contacts: int
+    zones: int = 5_000
+    beside: Path | None = None
+    quick: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a median is meant to reach. A benchmark says whether it does, and ends with 0."""
+
+    value: float
+    least: bool = False
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"at {'least' if self.least else 'most'} {self.value:g}"
+
+    def met(self, median: float) -> bool:
+        """Say whether a median keeps to it."""
+        return median >= self.value if self.least else median <= self.value
+
+
+def at_most(value: float) -> Limit:
+    """Give the limit of what should be small."""
+    return Limit(value)
+
+
+def at_least(value: float) -> Limit:
+    """Give the limit of what should be large."""
+    return Limit(value, least=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """One line of the table: `subject` took `median` times what `limit` took."""
+    """One line of the table: `subject` took `median` times what `against` took.
+
+    `limit` is what the median is meant to reach, where somebody has set that. What has a limit of
+    its own and no partner (a peak of memory) puts its unit into `against`.
+    """
 
     subject: str
-    limit: str
+    against: str
     values: tuple[float, ...]
+    limit: Limit | None = None
 
     @property
     def median(self) -> float:
         """The middle of the ratios of all turns."""
         return statistics.median(self.values)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median keeps to its limit; None without a limit."""
+        return None if self.limit is None else self.limit.met(self.median)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +119,15 @@ def in_turns(turns: int, subjects: Mapping[str, Callable[[], float]]) -> dict[st
     return measured
 
 
-def ratio(subject: str, limit: str, measured: Mapping[str, Sequence[float]]) -> Ratio:
-    """Divide a subject's measurements by its limit's, turn by turn."""
-    pairs = zip(measured[subject], measured[limit], strict=True)
-    return Ratio(subject, limit, tuple(mine / theirs for mine, theirs in pairs))
+def ratio(
+    subject: str,
+    against: str,
+    measured: Mapping[str, Sequence[float]],
+    limit: Limit | None = None,
+) -> Ratio:
+    """Divide a subject's measurements by another's, turn by turn."""
+    pairs = zip(measured[subject], measured[against], strict=True)
+    return Ratio(subject, against, tuple(mine / theirs for mine, theirs in pairs), limit)
 
 
 def seconds(command: Sequence[str], env: Mapping[str, str]) -> float:
@@ -120,47 +166,3 @@ def peak_memory() -> float:
 
     unit = 1024**2 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def table(reports: Sequence[Report]) -> str:
-    """Lay out all ratios for people; smaller is better, 1 is the limit."""
-    if not any(report.ratios for report in reports):
-        return "\n".join(line for r in reports for line in (r.title, *r.notes))
-    rows = [(r.subject, r.limit, r.values, r.median) for report in reports for r in report.ratios]
-    wide = max(len(row[0]) for row in rows)
-    against = max(len(row[1]) for row in rows)
-    head = (
-        f"{'measured':<{wide}}  {'against':<{against}}  {'median':>7} {'min':>7} {'max':>7}  turns"
-    )
-    lines = [head, "-" * len(head)]
-    lines += [
-        f"{subject:<{wide}}  {limit:<{against}}  {median:>7.2f} {min(values):>7.2f}"
-        f" {max(values):>7.2f}  {len(values):>5}"
-        for subject, limit, values, median in rows
-    ]
-    for report in reports:
-        lines += ["", report.title, *(f"  {note}" for note in report.notes)]
-    return "\n".join(lines)
-
-
-def as_json(reports: Sequence[Report]) -> str:
-    """Give all ratios and notes for programs."""
-    document: list[dict[str, Any]] = [
-        {
-            "title": report.title,
-            "notes": list(report.notes),
-            "ratios": [
-                {
-                    "measured": r.subject,
-                    "against": r.limit,
-                    "median": r.median,
-                    "min": min(r.values),
-                    "max": max(r.values),
-                    "values": list(r.values),
-                }
-                for r in report.ratios
-            ],
-        }
-        for report in reports
-    ]
-    return json.dumps({"python": sys.version.split()[0], "reports": document}, indent=2)
