@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from reconciler.spec.models import E164
 from reconciler.spec.phones import explain
 from reconciler.spec.problems import FIRST, Problem, did_you_mean, quoted, shown_number
+from reconciler.spec.rules import E164
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
-from reconciler.spec.problems import did_you_mean, quoted
 from reconciler.spec.scalars import fail, is_null, kind_of, text
 
 # Editors see a bare `12345` as a number where the loader takes text, so schemas take both.
@@ -15,26 +14,6 @@ PHRASE = {"type": ["string", "number", "boolean", "null"]}
 
 Text = Annotated[str, BeforeValidator(text), WithJsonSchema(BARE)]
 """Text as written, of which there must be some."""
-
-
-def mapping(value: Any) -> dict[str, Any]:
-    """Take a mapping."""
-    if not isinstance(value, dict):
-        fail(f"is {kind_of(value)} where a mapping is needed", "write `name: value` lines below it")
-    return value
-
-
-def choice(value: Any, allowed: list[str]) -> str:
-    """Take one of a few words."""
-    written = text(value)
-    if written not in allowed:
-        meant = did_you_mean(written, allowed)
-        listed = ", ".join(f"`{word}`" for word in allowed)
-        fail(
-            f"is {quoted(written)}; it can be {listed}",
-            f"did you mean `{meant}`?" if meant else "",
-        )
-    return written
 
 
 class Model(BaseModel):

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from reconciler.spec.fields import PHRASE, Model, choice, mapping
+from reconciler.spec.fields import PHRASE, Model
 from reconciler.spec.problems import quoted
+from reconciler.spec.rules import choice, mapping
 from reconciler.spec.scalars import fail, kind_of, text, whole_number
 
 LIST_FORMATS = (".csv", ".jsonl", ".parquet")

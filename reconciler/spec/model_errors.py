@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.models import BatchSpec, Reconcile
 from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
+from reconciler.spec.scalars import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,8 +64,8 @@ def model_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[P
             yield Problem(path, message, _suggestion(path, fields), "unknown field", at_key=True)
         elif one["type"] == "missing":
             yield Problem(path, f"{name} is missing", _NEEDED.get(path, ""))
-        elif one["type"] == "reconciler":
-            yield Problem(path, f"{name} {context['message']}", str(context["hint"]))
+        elif isinstance(unfit := context.get("error"), Unfit):
+            yield Problem(path, f"{name} {unfit.message}", unfit.hint)
         else:
             yield Problem(path, f"{name}: {one['msg']}")
 

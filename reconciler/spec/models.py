@@ -1,8 +1,10 @@
 """The shape of a spec: the API's fields at the top, the tool's own below `reconcile`.
 
 These models validate what the YAML pass built (see `reconciler.spec.yaml` for `Plain`), and the
-JSON Schema for editors is generated from them. Contacts are described here and checked in
-`reconciler.spec.contacts`, where a million of them do not cost a million model instances.
+JSON Schema for editors is generated from them. What each field takes is in `reconciler.spec.rules`;
+a spec without a mistake seldom comes here, see `reconciler.spec.quick`. Contacts are described here
+and checked in `reconciler.spec.contacts`, where a million of them do not cost a million model
+instances.
 """
 
 from __future__ import annotations
@@ -12,79 +14,17 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from reconciler.model import Lifecycle, OnChange
-from reconciler.spec.fields import BARE, PHRASE, Model, Text, choice, mapping
+from reconciler.spec import rules
+from reconciler.spec.fields import BARE, PHRASE, Model, Text
 from reconciler.spec.list_model import ContactsFile
-from reconciler.spec.names import MAX_NAME, name_problem, normalised
-from reconciler.spec.problems import quoted
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.names import MAX_NAME
+from reconciler.spec.scalars import fail, kind_of
 from reconciler.spec.schedule import PATTERN as SCHEDULE_PATTERN
-from reconciler.spec.schedule import BadSchedule, normalise
-
-E164 = r"^\+[1-9][0-9]{6,14}$"
-"""A phone number as the API takes it: `+`, country code, number; 7 to 15 digits in all."""
-
-
-def _campaign_id(value: Any) -> str:
-    written = text(value)
-    if not written.isprintable() or any(char.isspace() for char in written):
-        fail(f"is {quoted(written)}, with a space or an invisible character in it")
-    return written
-
-
-def _scheduled_start(value: Any) -> str:
-    try:
-        return normalise(text(value))
-    except BadSchedule as error:
-        fail(error.message, error.hint)
-
-
-def _positive(value: Any) -> int:
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; at least 1 is needed", "delete the field to use the campaign's limit")
-    return number
-
-
-def _whole_batch(value: Any) -> int:
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; a batch has at least 1 contact", "delete `split` to cut nothing")
-    return number
-
-
-def _not_negative(value: Any) -> int:
-    number = whole_number(value)
-    if number < 0:
-        fail(f"is {number}; it cannot be negative", "write 0 for no retries")
-    return number
-
-
-def _metadata(value: Any) -> dict[str, Any]:
-    if "reconciler" in mapping(value):
-        fail("has a key `reconciler`, which is reserved for this tool", "choose another name")
-    return mapping(value)
-
-
-def _name(value: Any) -> str:
-    name = normalised(text(value))
-    problem = name_problem(name)
-    if problem is not None:
-        fail(problem, "a name looks like `renewals/2026-05`")
-    return name
-
-
-def _lifecycle(value: Any) -> str:
-    return choice(value, [str(word) for word in Lifecycle])
-
-
-def _on_change(value: Any) -> str:
-    return choice(value, [str(word) for word in OnChange])
-
 
 _NUMBER_SCHEMA = {
     # Without quotes the editor sees an integer; the loader sees what is written.
     "type": ["string", "integer"],
-    "pattern": E164,
+    "pattern": rules.E164,
     "minimum": 10**6,
     "maximum": 10**15,
     "examples": ["+919876543210"],
@@ -105,17 +45,17 @@ _VARIABLES_SCHEMA = {
 
 _Name = Annotated[
     str,
-    BeforeValidator(_name),
+    BeforeValidator(rules.name),
     WithJsonSchema({**BARE, "maxLength": MAX_NAME, "examples": ["renewals/2026-05"]}),
 ]
 _Campaign = Annotated[
     str,
-    BeforeValidator(_campaign_id),
+    BeforeValidator(rules.campaign_id),
     WithJsonSchema({**BARE, "pattern": r"^\S+$", "examples": ["cmp_abc123"]}),
 ]
 _Start = Annotated[
     str,
-    BeforeValidator(_scheduled_start),
+    BeforeValidator(rules.scheduled_start),
     WithJsonSchema(
         {"type": "string", "pattern": SCHEDULE_PATTERN, "examples": ["2026-05-12T09:00:00"]}
     ),
@@ -146,7 +86,7 @@ def _contacts(value: Any) -> list[Any] | ContactsFile:
 class Split(Model):
     """How a list that is too long for one batch is cut into several."""
 
-    max_contacts: Annotated[int, Field(ge=1), BeforeValidator(_whole_batch)]
+    max_contacts: Annotated[int, Field(ge=1), BeforeValidator(rules.max_contacts)]
     """Most contacts of one batch. Who is in which follows from the numbers alone."""
 
 
@@ -155,9 +95,9 @@ class Reconcile(Model):
 
     name: _Name | None = None
     """The spec's identity. Default: its path below the batches root without the suffix."""
-    lifecycle: Annotated[Lifecycle, BeforeValidator(_lifecycle)] = Lifecycle.ACTIVE
+    lifecycle: Annotated[Lifecycle, BeforeValidator(rules.lifecycle)] = Lifecycle.ACTIVE
     """What the batch should be doing. Acted upon only when it changes here."""
-    on_change: Annotated[OnChange, BeforeValidator(_on_change)] = OnChange.REMAINING
+    on_change: Annotated[OnChange, BeforeValidator(rules.on_change)] = OnChange.REMAINING
     """Whom a changed spec calls: those who still have to be called (`remaining`), all of them
     again (`everyone`), only new ones (`added`), or nobody: the plan fails (`forbid`)."""
     split: Split | None = None
@@ -181,13 +121,17 @@ class BatchSpec(Model):
     """The organisation; default: the token's own."""
     scheduled_start: _Start | None = None
     """When calling begins. Without `Z` or offset: in the campaign's timezone. Absent: at once."""
-    concurrency_limit: Annotated[int, Field(ge=1), BeforeValidator(_positive)] | None = None
+    concurrency_limit: (
+        Annotated[int, Field(ge=1), BeforeValidator(rules.concurrency_limit)] | None
+    ) = None
     """Most calls at the same time; overrides the campaign's limit."""
-    max_retries_override: Annotated[int, Field(ge=0), BeforeValidator(_not_negative)] | None = None
+    max_retries_override: (
+        Annotated[int, Field(ge=0), BeforeValidator(rules.max_retries_override)] | None
+    ) = None
     """Most retries of one contact; overrides the campaign's retry policy. 0: no retries."""
-    call_context: Annotated[dict[str, Any], BeforeValidator(mapping)] | None = None
+    call_context: Annotated[dict[str, Any], BeforeValidator(rules.mapping)] | None = None
     """Extra context passed to the telephony layer."""
-    metadata: Annotated[dict[str, Any], BeforeValidator(_metadata), _FREE_KEYS] | None = None
+    metadata: Annotated[dict[str, Any], BeforeValidator(rules.metadata), _FREE_KEYS] | None = None
     """Stored with the batch. The key `reconciler` is reserved."""
     reconcile: Reconcile = Reconcile()
     """For this tool alone: the spec's name, its lifecycle, and whom a change calls."""

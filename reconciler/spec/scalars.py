@@ -9,8 +9,6 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pydantic_core import PydanticCustomError
-
 from reconciler.spec.problems import Problem, quoted
 from reconciler.spec.yaml import Plain
 
@@ -31,13 +29,21 @@ _64_BIT = 1 << 63
 _MAX_DIGITS = 20
 
 
+class Unfit(ValueError):  # noqa: N818 - says what a value is
+    """A value that a field does not take; the message goes on after the field's name.
+
+    A `ValueError`, because that is what pydantic collects from the checks it calls.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 def fail(message: str, hint: str = "") -> NoReturn:
-    """Refuse a value within pydantic's validation, with a hint of our own."""
-    raise PydanticCustomError(
-        "reconciler",
-        "{message}",
-        {"message": message, "hint": hint},
-    )
+    """Refuse a value. Raises `Unfit`."""
+    raise Unfit(message, hint)
 
 
 def is_null(value: object) -> bool:
@@ -124,9 +130,8 @@ def core(value: Any, path: Path, problems: list[Problem]) -> Any:
         return value
     try:
         return _core_scalar(value)
-    except PydanticCustomError as error:
-        context = error.context or {}
-        problems.append(Problem(path, str(context["message"]), str(context["hint"])))
+    except Unfit as error:
+        problems.append(Problem(path, error.message, error.hint))
         return None
 
 

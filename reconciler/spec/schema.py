@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from reconciler.spec.models import BatchSpec
-from reconciler.spec.settings import Settings
+from reconciler.spec.settings_model import SettingsFile
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: dict[str, tuple[type[BaseModel], str]] = {
     "batch.schema.json": (BatchSpec, "Call batch"),
-    "reconciler.schema.json": (Settings, "Reconciler settings"),
+    "reconciler.schema.json": (SettingsFile, "Reconciler settings"),
 }
 
 

@@ -8,138 +8,46 @@ hlod` must not mean `retry`.
 from __future__ import annotations
 
 import os
-import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
 from reconciler.spec.documents import diagnose, read_document
-from reconciler.spec.fields import Model, Text, choice
-from reconciler.spec.model_errors import model_problems
-from reconciler.spec.models import Split
-from reconciler.spec.problems import Collector, quoted
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.problems import Collector
 from reconciler.spec.source import Unreadable, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
+    from reconciler.spec.models import Split
+
 _MAX_SETTINGS = 1024 * 1024
-_DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?) ?(?P<unit>s|m|h|d)?", re.ASCII)
-_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})? ?[smhd]?$"},
-    ],
-    "examples": [90, "90s", "2m", "1h", "1d"],
-}
 
 
-def seconds(value: Any) -> float:
-    """Take a duration: a number of seconds, or `90s`, `2m`, `1h`, `1d`. Gives seconds."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        what = quoted(value) if isinstance(value, str) else kind_of(value)
-        fail(f"is {what} where a duration is needed", "write seconds, or `90s`, `2m`, `1h`, `1d`")
-    return float(match["number"]) * _SECONDS[match["unit"]]
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one batches root, and their defaults. Durations are in seconds.
 
+    What each means and takes is said in `reconciler.spec.settings_model`, once for all readers.
+    """
 
-def _lease(value: Any) -> float:
-    duration = seconds(value)
-    if duration <= 0:
-        fail("is 0; a lease must last", "write the default, `300s`")
-    return duration
-
-
-def _average(value: Any) -> float:
-    duration = seconds(value)
-    if duration <= 0:
-        fail("is 0; a call takes time", "write the default, `2m`")
-    return duration
-
-
-def _flag(value: Any) -> bool:
-    if value not in (True, False, "true", "false"):
-        what = quoted(value) if isinstance(value, str) else kind_of(value)
-        fail(f"is {what} where yes or no is needed", "write `true` or `false`")
-    return value in (True, "true")
-
-
-def _remote(value: Any) -> str:
-    name = text(value)
-    if name.startswith("-"):
-        fail(f"is {quoted(name)}, which git would take for an option", "name a remote: `origin`")
-    return name
-
-
-def _between(low: int, high: int | None) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        number = whole_number(value)
-        if number < low or (high is not None and number > high):
-            fail(f"is {number}; it can be {low} {'or more' if high is None else f'to {high}'}")
-        return number
-
-    return check
-
-
-def _one_of(*allowed: str) -> Callable[[Any], str]:
-    return lambda value: choice(value, list(allowed))
-
-
-_Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_DURATION_SCHEMA)]
-_Average = Annotated[float, BeforeValidator(_average), WithJsonSchema(_DURATION_SCHEMA)]
-_Lease = Annotated[float, BeforeValidator(_lease), WithJsonSchema(_DURATION_SCHEMA)]
-
-
-class Settings(Model):
-    """Settings of one batches root. Durations are in seconds."""
-
-    state: Annotated[Literal["file", "git"], BeforeValidator(_one_of("file", "git"))] = "file"
-    """Where recorded state lives: `state.json` in the root, or commits on a branch."""
-    state_remote: Annotated[Text, BeforeValidator(_remote)] = "origin"
-    """The git remote that state is pushed to."""
-    state_branch: Text | None = None
-    """The branch that holds state; default: the current one."""
-    require_reviewed_plan: Annotated[bool, BeforeValidator(_flag)] = False
-    """Whether apply begins only what stands in the plan's comment on a merged pull request."""
-    reviewed_plan_author: Text = "github-actions[bot]"
-    """Who the workflow writes that comment as; comments of anybody else do not count."""
-    unknown: Annotated[Literal["retry", "hold"], BeforeValidator(_one_of("retry", "hold"))] = (
-        "retry"
-    )
-    """What becomes of a create with an unknown outcome that cannot be found: created again with
-    the same key (`retry`), or left to a person (`hold`)."""
-    create_path: Annotated[
-        Literal["/batches/", "/batches/upload"],
-        BeforeValidator(_one_of("/batches/", "/batches/upload")),
-    ] = "/batches/"
-    """The API's path for creating a batch."""
-    parallelism: Annotated[int, Field(ge=1, le=64), BeforeValidator(_between(1, 64))] = 4
-    """How many requests are under way at the same time."""
-    verify_for: _Duration = 60.0
-    """How long to look for a batch whose outcome is unknown before leaving it in doubt."""
-    settle: _Duration = 600.0
-    """How old an attempt must be before a batch that was not found is created again."""
-    lease: _Lease = 300.0
-    """How long an intent belongs to its run alone."""
-    arm_delay: _Duration = 0.0
-    """How far ahead a batch without scheduled_start is created, so that a duplicate or a mistake
-    can be cancelled before any phone rings; 0 calls at once."""
-    average_call: _Average = 120.0
-    """How long a call takes on average, for the estimate of when everybody has been called."""
-    drain: _Duration = 300.0
-    """How long the calls in flight of a batch that is replaced are waited for; what is still in
-    flight then counts as called."""
+    state: Literal["file", "git"] = "file"
+    state_remote: str = "origin"
+    state_branch: str | None = None
+    require_reviewed_plan: bool = False
+    reviewed_plan_author: str = "github-actions[bot]"
+    unknown: Literal["retry", "hold"] = "retry"
+    create_path: Literal["/batches/", "/batches/upload"] = "/batches/"
+    parallelism: int = 4
+    verify_for: float = 60.0
+    settle: float = 600.0
+    lease: float = 300.0
+    arm_delay: float = 0.0
+    average_call: float = 120.0
+    drain: float = 300.0
     split: Split | None = None
-    """Cut lists that are too long for one batch into several, where a spec says nothing itself."""
-    chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = 8
-    """How many creates are recorded together."""
+    chunk: int = 8
 
 
 def load_settings(root: Path, *, shown: str | None = None) -> Settings:
@@ -162,11 +70,24 @@ def load_settings(root: Path, *, shown: str | None = None) -> Settings:
     collector = Collector(reading.problems)
     settings = None
     if reading.document is not None:
-        try:
-            settings = Settings.model_validate(reading.document.value)
-        except ValidationError as error:
-            collector.extend(model_problems(error, Settings))
+        settings = _checked(reading.document.value, collector)
     if collector or settings is None:
         found = diagnose(collector, data, file)
         raise InvalidSpecs(sorted(found, key=lambda one: (one.line, one.column)))
     return settings
+
+
+def _checked(document: dict[str, Any], collector: Collector) -> Settings | None:
+    """Check what a file says; None when something is wrong, which is then in `collector`."""
+    # Imports pydantic: a root without the file goes without it.
+    from pydantic import ValidationError  # noqa: PLC0415 - as said above
+
+    from reconciler.spec.model_errors import model_problems  # noqa: PLC0415 - as above
+    from reconciler.spec.settings_model import SettingsFile  # noqa: PLC0415 - as above
+
+    try:
+        written = SettingsFile.model_validate(document)
+    except ValidationError as error:
+        collector.extend(model_problems(error, SettingsFile))
+        return None
+    return Settings(**{name: getattr(written, name) for name in SettingsFile.model_fields})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from pydantic import ValidationError
 
 from reconciler.errors import InvalidSpecs
+from reconciler.spec.models import Split
 from reconciler.spec.settings import Settings, load_settings
+from reconciler.spec.settings_model import SettingsFile
 
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
@@ -29,7 +33,7 @@ def test_without_settings_there_are_defaults(root: Root, content: str | None) ->
         root.write("reconciler.yaml", content)
     assert load_settings(root.path) == Settings()
     assert (
-        Settings().model_dump().items()
+        dataclasses.asdict(Settings()).items()
         >= {
             "state": "file",
             "state_remote": "origin",
@@ -56,11 +60,11 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n",
     )
     settings = load_settings(root.path)
-    assert settings.model_dump() == {
+    assert dataclasses.asdict(settings) == {
         "arm_delay": 300,
         "average_call": 180,
         "drain": 60,
-        "split": {"max_contacts": 5_000},
+        "split": Split(max_contacts=5_000),
         "state": "git",
         "state_remote": "upstream",
         "state_branch": "2026",
@@ -126,7 +130,7 @@ def test_all_wrong_settings_are_reported_at_once(root: Root) -> None:
 
 def test_settings_are_frozen() -> None:
     """Nobody changes settings halfway through a run."""
-    with pytest.raises(ValidationError):
+    with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(Settings(), "parallelism", 2)  # noqa: B010 - the type checker knows already
 
 
@@ -143,3 +147,20 @@ def test_a_broken_symlink_for_settings_is_an_error(root: Root) -> None:
     (root.path / "reconciler.yaml").symlink_to("nowhere")
     with pytest.raises(InvalidSpecs):
         load_settings(root.path)
+
+
+def test_the_file_can_say_what_there_is_to_set() -> None:
+    """The settings and the shape of their file have the same fields, and the same defaults."""
+    assert {field.name for field in dataclasses.fields(Settings)} == set(SettingsFile.model_fields)
+    assert SettingsFile().model_dump() == dataclasses.asdict(Settings())
+
+
+def test_defaults_need_no_model(root: Root) -> None:
+    """A root without settings is read without importing pydantic, which would be most of it."""
+    root.path.mkdir(exist_ok=True)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from reconciler.spec.settings import load_settings\n"
+        "load_settings(Path(sys.argv[1])); assert 'pydantic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(root.path)], check=True)
