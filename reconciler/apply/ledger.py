@@ -7,9 +7,11 @@ intents of the next. The rule that everything rests on is the caller's: nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec.structs import replace
 
 from reconciler.errors import StateMoved
 from reconciler.model import Lifecycle, kept_fields

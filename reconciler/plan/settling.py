@@ -7,9 +7,11 @@ under the same key), or nobody can know yet (leave it alone). They err on the si
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.observed import TERMINAL, Batch
 from reconciler.plan.actions import Adoption, Reason, Refusal

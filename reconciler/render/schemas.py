@@ -19,8 +19,8 @@ def all_schemas() -> dict[str, str]:
     """Give each schema's text by its file name."""
     documents = {
         **schemas(),
-        "state.schema.json": _generated(
-            codec.adapter(),
+        "state.schema.json": _headed(
+            codec.schema(),
             "state.schema.json",
             "Recorded state",
             "Written by the reconciler only.",
@@ -50,7 +50,10 @@ def all_schemas() -> dict[str, str]:
 def _generated(
     adapter: TypeAdapter[Any], name: str, title: str, description: str
 ) -> dict[str, Any]:
-    schema = adapter.json_schema(mode="validation")
+    return _headed(adapter.json_schema(mode="validation"), name, title, description)
+
+
+def _headed(schema: dict[str, Any], name: str, title: str, description: str) -> dict[str, Any]:
     for key in ("title", "description"):
         schema.pop(key, None)
     head = {"$schema": _DIALECT, "$id": name, "title": title, "description": description}

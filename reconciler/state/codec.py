@@ -7,25 +7,27 @@ refused, with the reason. Writing then reading gives back the same value, byte f
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from reconciler import __version__
 from reconciler.errors import StateUnusable
-from reconciler.state.document import STRICT, NameRecord, RequestRecord, State, Status
+from reconciler.state.document import NameRecord, Recorded, RequestRecord, State, Status
+from reconciler.state.shape import shape_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import TypeAdapter
-
 FORMAT_VERSION = 1
+_SHOWN = 10
+"""Problems that one message names."""
 _DIGEST = re.compile(r"v[0-9]+:[0-9a-f]{64}")
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(\s|$)", re.MULTILINE)
 _STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
@@ -34,11 +36,8 @@ _RESTORE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateFile:
+class StateFile(Recorded, frozen=True, kw_only=True):
     """The layout of `state.json`, version 1."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     version: int
     tool_version: str
@@ -107,7 +106,7 @@ def decode(data: bytes, *, where: str) -> State:
         )
     raw = _parse(data, where)
     _require_known_version(raw, where)
-    document = _validate(data, where)
+    document = _validate(data, raw, where)
     state = State(lineage=document.lineage, serial=document.serial, batches=document.batches)
     try:
         as_we_write = encode(state)
@@ -119,7 +118,7 @@ def decode(data: bytes, *, where: str) -> State:
         _refuse_duplicate_names(data, where)
     problems = list(_contradictions(state))
     if problems:
-        shown = "\n  ".join(problems[:10])
+        shown = "\n  ".join(problems[:_SHOWN])
         raise StateUnusable(
             f"{where}: the state contradicts itself; was it edited by hand?\n  {shown}",
             hint=_restore(where),
@@ -151,27 +150,24 @@ def _require_known_version(raw: dict[str, Any], where: str) -> None:
         )
 
 
-@cache
-def adapter() -> TypeAdapter[StateFile]:
-    """Give pydantic's view of the file: its checks, and its JSON Schema."""
-    from pydantic import TypeAdapter  # noqa: PLC0415 - slow to import
+def schema() -> dict[str, Any]:
+    """Give the file's JSON Schema."""
+    _, components = msgspec.json.schema_components([StateFile], ref_template="#/$defs/{name}")
+    for each in components.values():
+        if "description" in each:
+            each["description"] = inspect.cleandoc(each["description"])
+    root = components.pop(StateFile.__name__)
+    return {"$defs": components, **root}
 
-    return TypeAdapter(StateFile)
 
-
-def _validate(data: bytes, where: str) -> StateFile:
-    from pydantic import ValidationError  # noqa: PLC0415 - slow to import
-
+def _validate(data: bytes, raw: dict[str, Any], where: str) -> StateFile:
     try:
-        return adapter().validate_json(data, strict=True)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)[:10]
-        ]
+        return msgspec.json.decode(data, type=StateFile)
+    except (msgspec.DecodeError, RecursionError):
+        problems = list(islice(shape_problems(raw, StateFile), _SHOWN))
         raise StateUnusable(
             f"{where}: the state does not have its own shape; was it edited by hand?\n  "
-            + "\n  ".join(problems),
+            + "\n  ".join(problems or ["something in it cannot be read"]),
             hint=_restore(where),
         ) from None
 
@@ -257,15 +253,7 @@ def _request_contradictions(request: RequestRecord) -> Iterator[str]:
         yield "a time has no offset"
 
 
-def plain(value: Any) -> Any:
-    """Turn records into JSON values, leaving out what is absent or empty."""
-    if is_dataclass(value) and not isinstance(value, type):
-        pairs = ((f.name, plain(getattr(value, f.name))) for f in fields(value))
-        return {
-            name: each for name, each in pairs if not (each is None or each is False or each == [])
-        }
-    if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    return value
+def plain(record: Recorded) -> dict[str, Any]:
+    """Turn a record into JSON values, leaving out what is absent or empty."""
+    values: dict[str, Any] = msgspec.to_builtins(record)
+    return values

@@ -6,11 +6,15 @@ the serial. No phone number and no call variable has a place to go in these type
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - pydantic resolves annotations at run time
-from dataclasses import dataclass, field, replace
+import dataclasses
+from collections.abc import Mapping  # noqa: TC003 - msgspec resolves annotations at run time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from reconciler.model import Lifecycle, OnChange
 
@@ -21,8 +25,8 @@ if TYPE_CHECKING:
 WATCH = timedelta(days=1)
 """How long later runs look for a second batch of a key: a given-up request can still arrive."""
 
-STRICT = {"extra": "forbid"}
-"""For pydantic: a field we do not know is a newer format or an edit, and is refused."""
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time that says its offset. Ours are in UTC."""
 
 
 class Status(StrEnum):
@@ -49,20 +53,31 @@ class RecordedBy(StrEnum):
     """A person said so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class Recorded(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+):
+    """What all records have in common. `msgspec.structs.replace` gives a changed one.
+
+    A field we do not know is a newer format or an edit, and is refused. What is absent or empty is
+    left out of the text. No record can hold itself, so the garbage collector need not look at them.
+    """
+
+
+class Audit(Recorded, frozen=True, kw_only=True, omit_defaults=False):
     """What a person said about a request: who, when, what and why."""
 
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
-
     who: str
-    at: datetime
+    at: Moment
     said: str
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
+class RequestRecord(Recorded, frozen=True, kw_only=True):
     """One request of a generation: the intent to create it, and what came of it.
 
     Times are aware and in UTC. `first_attempted_at` and `attempted_at` are when the intents of the
@@ -80,29 +95,27 @@ class RequestRecord:
     `cancelling`, the API has not said yet that it is cancelled, and it may still call.
     """
 
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
-
     part: int
     key: str
     status: Status
     digest: str
     contacts: int
     attempt: int
-    first_attempted_at: datetime
-    attempted_at: datetime
+    first_attempted_at: Moment
+    attempted_at: Moment
     run: str
-    expires_at: datetime | None = None
-    gives_up_at: datetime | None = None
+    expires_at: Moment | None = None
+    gives_up_at: Moment | None = None
     unknown: str | None = None
     batch_id: str | None = None
-    recorded_at: datetime | None = None
+    recorded_at: Moment | None = None
     recorded_by: RecordedBy | None = None
-    watch_until: datetime | None = None
-    released_at: datetime | None = None
+    watch_until: Moment | None = None
+    released_at: Moment | None = None
     duplicates: tuple[str, ...] = ()
     audit: tuple[Audit, ...] = ()
     spec_contacts: int | None = None
-    cancelled_at: datetime | None = None
+    cancelled_at: Moment | None = None
     cancelling: bool = False
     not_owed: tuple[str, ...] = ()
 
@@ -112,26 +125,20 @@ class RequestRecord:
         return self.status is Status.CREATING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Recorded, frozen=True, kw_only=True):
     """Where a generation's spec came from: path below the root, commit and git blob if known."""
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     path: str
     commit: str | None = None
     blob: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class Generation(Recorded, frozen=True, kw_only=True):
     """The n-th set of requests created for a name. `fields` are the spec's but its contacts.
 
     Of a spec that was cut into several, `digest` is that of the whole, `parts` how many requests
     there are to be, and `max_contacts` how many contacts each may have.
     """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     generation: int
     campaign_id: str
@@ -157,34 +164,29 @@ class Generation:
         return any(r.in_doubt for r in self.requests)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replacing:
+class Replacing(Recorded, frozen=True, kw_only=True):
     """A replacement that was begun: recorded before the first old batch is paused.
 
     `generation` is the new one. `olds` are the batches it takes the place of, `paused` those that
     it may have paused: they are resumed should it come to nothing. `begun_at` is aware, in UTC.
     """
 
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
-
     generation: int
     on_change: OnChange
-    begun_at: datetime
+    begun_at: Moment
     olds: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameRecord:
+class NameRecord(Recorded, frozen=True, kw_only=True):
     """Everything recorded under one name, oldest generation first.
 
     `replacing` is there while a new generation is taking the place of earlier ones.
     """
 
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
-
     generations: tuple[Generation, ...]
-    lifecycle: Lifecycle = Lifecycle.ACTIVE
+    # From a factory, so that it is written even where it is the default.
+    lifecycle: Lifecycle = field(default_factory=lambda: Lifecycle.ACTIVE)
     replacing: Replacing | None = None
 
     @property
@@ -202,7 +204,7 @@ class State:
 
     lineage: str
     serial: int = 0
-    batches: Mapping[str, NameRecord] = field(default_factory=dict)
+    batches: Mapping[str, NameRecord] = dataclasses.field(default_factory=dict)
 
     def record(self, name: str) -> NameRecord | None:
         """Give what is recorded under a name, or None."""
@@ -231,7 +233,7 @@ class State:
             batches.pop(name, None)
         else:
             batches[name] = record
-        return replace(self, batches=batches)
+        return dataclasses.replace(self, batches=batches)
 
     def with_request(self, name: str, generation: Generation, request: RequestRecord) -> State:
         """Give this state with one request's record put in place.

@@ -11,8 +11,10 @@ a store must not put it in the place of anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
 
 from reconciler.state.document import WATCH, Generation, NameRecord, RequestRecord, State
 
@@ -297,9 +299,8 @@ def _three(theirs: _Record, ours: _Record | None, known: _Record | None) -> _Rec
     if ours is None:
         return theirs
     changed = {
-        field.name: getattr(ours, field.name)
-        for field in fields(ours)
-        if field.name not in _APART
-        and (known is None or getattr(ours, field.name) != getattr(known, field.name))
+        field: getattr(ours, field)
+        for field in ours.__struct_fields__
+        if field not in _APART and (known is None or getattr(ours, field) != getattr(known, field))
     }
     return replace(theirs, **changed)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from reconciler.apply.facts import MOST_STRANGERS, gather, known_keys, wanted_keys
 from reconciler.apply.lookup import SKEW, Lookup, Wanted, may_be
@@ -229,7 +230,7 @@ def test_batches_of_the_same_age_are_witnesses() -> None:
         a=recorded(creating(a), of=a),
         b=recorded(created(b, "bat_b"), of=b),
         c=recorded(created(c, "bat_c", attempted_at=NOW), of=c),
-        d=recorded(replace(created(d, "bat_d"), recorded_by=RecordedBy.RESOLVED), of=d),
+        d=recorded(structs.replace(created(d, "bat_d"), recorded_by=RecordedBy.RESOLVED), of=d),
         e=recorded(created(e, "bat_e", attempted_at=LONG_AGO + timedelta(minutes=59)), of=e),
         f=recorded(created(elsewhere, "bat_f"), of=elsewhere),
     )

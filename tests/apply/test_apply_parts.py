@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from msgspec import structs
 
 from reconciler.apply import retry
 from reconciler.apply.ledger import Ledger
@@ -163,7 +164,7 @@ def test_a_doubt_is_of_what_is_in_doubt() -> None:
     assert ledger.state == on
     assert not ledger.dirty
     assert ledger.record(replace(place, name="nobody")) is None
-    other = replace(place, generation=replace(place.generation, generation=9))
+    other = replace(place, generation=structs.replace(place.generation, generation=9))
     assert ledger.record(other) is None
 
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from reconciler.digest import request_digest, request_key
 from reconciler.model import Contact, Lifecycle, OnChange, Request, Spec, SpecSet
 from reconciler.observed import Batch
@@ -92,14 +94,14 @@ def creating(of: Spec, *, part: int = 1, generation: int = 1, **changes: Any) ->
         attempted_at=LONG_AGO,
         run="earlier",
     )
-    return replace(record, **changes)
+    return structs.replace(record, **changes)
 
 
 def created(
     of: Spec, batch_id: str | None = None, *, part: int = 1, generation: int = 1, **changes: Any
 ) -> RequestRecord:
     """Give the record of a request whose batch is known."""
-    return replace(
+    return structs.replace(
         creating(of, part=part, generation=generation),
         status=Status.CREATED,
         batch_id=batch_id or f"bat_{of.name}_{generation}_{part}",

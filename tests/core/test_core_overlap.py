@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from reconciler.digest import request_digest
 from reconciler.model import Request
@@ -34,7 +35,7 @@ OLD = of("april", 0, 10)
 
 def called(days: float) -> State:
     """Give a state in which the old batch was created so long ago."""
-    record = replace(created(OLD, "bat_1"), recorded_at=NOW - days * DAY)
+    record = structs.replace(created(OLD, "bat_1"), recorded_at=NOW - days * DAY)
     return state(april=recorded(record, of=OLD))
 
 
@@ -76,7 +77,7 @@ def test_a_changed_spec_says_nothing_of_who_was_in_its_batch() -> None:
     """What it said then is not known any more, so nothing is claimed."""
     on = called(1)
     record = on.batches["april"]
-    other = replace(record.current.requests[0], digest="v1:" + "0" * 64)
+    other = structs.replace(record.current.requests[0], digest="v1:" + "0" * 64)
     changed = replace(on, batches={"april": recorded(other, of=OLD)})
     assert told(of("may", 0, 5), changed) == []
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
+from msgspec import structs
 
 from reconciler.model import Diagnostic, Lifecycle, OnChange, Severity
 from reconciler.observed import Batch, Campaign
@@ -79,7 +80,7 @@ def shown(status: str) -> Facts:
 
 def begun() -> State:
     """Give a state in which a run died after it had begun to replace the batch."""
-    return state(welcome=replace(recorded(of=SPEC), replacing=journal()))
+    return state(welcome=structs.replace(recorded(of=SPEC), replacing=journal()))
 
 
 def journal() -> Replacing:
@@ -415,13 +416,13 @@ CASES = [
     Case(
         "cancelling a second batch did not work",
         ["cancel duplicate welcome", "none unchanged welcome"],
-        on=state(welcome=recorded(replace(WATCHED, duplicates=("bat_old",)), of=SPEC)),
+        on=state(welcome=recorded(structs.replace(WATCHED, duplicates=("bat_old",)), of=SPEC)),
         facts=seen(YOUNG, OLD),
     ),
     Case(
         "a second batch is cancelled",
         ["none unchanged welcome"],
-        on=state(welcome=recorded(replace(WATCHED, duplicates=("bat_old",)), of=SPEC)),
+        on=state(welcome=recorded(structs.replace(WATCHED, duplicates=("bat_old",)), of=SPEC)),
         facts=seen(YOUNG, replace(OLD, status="cancelled")),
     ),
     Case(
@@ -604,7 +605,7 @@ def test_a_create_says_whom_it_calls_and_under_which_key() -> None:
 
 def test_an_attempt_that_is_repeated_keeps_its_key() -> None:
     """Creating again uses the key that is recorded, wherever it came from, and the old record."""
-    odd = replace(DOUBT, key="rk1_from_an_older_tool")
+    odd = structs.replace(DOUBT, key="rk1_from_an_older_tool")
     facts = Facts(absent=frozenset({odd.key}))
     (creation,) = only(plan(SPEC, on=state(welcome=recorded(odd, of=SPEC)), facts=facts)).creations
     assert creation.key == odd.key
@@ -725,7 +726,7 @@ def test_a_key_is_never_used_for_two_batches() -> None:
     """A renamed record keeps its key, and a new spec under the old name gets another."""
     first = plan(SPEC)
     key = first.actions[0].creations[0].key
-    moved = replace(created(SPEC, "bat_1"), key=key)
+    moved = structs.replace(created(SPEC, "bat_1"), key=key)
     renamed = state(renamed=recorded(moved, of=SPEC))
     again = plan(SPEC, replace(SPEC, name="renamed"), on=renamed)
     (creation,) = [c for a in again.actions for c in a.creations]

@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from reconciler.plan.actions import Reason
 from reconciler.plan.facts import Facts, Rules
@@ -92,71 +93,77 @@ def called(result: Verdict) -> str:
         ),
         (RECORD, ABSENT, Rules(), AGAIN, "old, and nowhere in a complete listing"),
         (
-            replace(RECORD, attempted_at=NOW - SETTLE + SECOND),
+            structs.replace(RECORD, attempted_at=NOW - SETTLE + SECOND),
             ABSENT,
             Rules(),
             "in_doubt",
             "it may still appear",
         ),
-        (replace(RECORD, attempted_at=NOW - SETTLE), ABSENT, Rules(), AGAIN, "just old enough"),
         (
-            replace(RECORD, attempted_at=NOW + timedelta(hours=2)),
+            structs.replace(RECORD, attempted_at=NOW - SETTLE),
+            ABSENT,
+            Rules(),
+            AGAIN,
+            "just old enough",
+        ),
+        (
+            structs.replace(RECORD, attempted_at=NOW + timedelta(hours=2)),
             ABSENT,
             Rules(),
             "in_doubt",
             "a clock that was set back makes no attempt old",
         ),
         (
-            replace(RECORD, attempted_at=NOW + timedelta(hours=2)),
+            structs.replace(RECORD, attempted_at=NOW + timedelta(hours=2)),
             ABSENT,
             Rules(settle=timedelta(0)),
             "in_doubt",
             "not even without a time to settle",
         ),
         (
-            replace(RECORD, expires_at=NOW + SECOND, run="other"),
+            structs.replace(RECORD, expires_at=NOW + SECOND, run="other"),
             ABSENT,
             Rules(),
             "in_doubt",
             "the intent is still its run's alone",
         ),
         (
-            replace(RECORD, expires_at=NOW + SECOND, run="ours"),
+            structs.replace(RECORD, expires_at=NOW + SECOND, run="ours"),
             found(OURS),
             Rules(run="ours"),
             "found bat_1",
             "our own intent need not be left alone",
         ),
         (
-            replace(RECORD, expires_at=NOW - Rules().timeout + SECOND),
+            structs.replace(RECORD, expires_at=NOW - Rules().timeout + SECOND),
             ABSENT,
             Rules(),
             "in_doubt",
             "its run may have begun the request just before the intent expired",
         ),
         (
-            replace(RECORD, expires_at=NOW - Rules().timeout),
+            structs.replace(RECORD, expires_at=NOW - Rules().timeout),
             ABSENT,
             Rules(),
             AGAIN,
             "the intent has expired, and so has a request begun under it",
         ),
         (
-            replace(RECORD, released_at=NOW),
+            structs.replace(RECORD, released_at=NOW),
             Facts(offline=True),
             Rules(hold=True),
             AGAIN,
             "a person said so",
         ),
         (
-            replace(RECORD, released_at=NOW),
+            structs.replace(RECORD, released_at=NOW),
             found(OURS),
             Rules(),
             "found bat_1",
             "what the API shows counts more than what a person said",
         ),
         (
-            replace(RECORD, released_at=NOW),
+            structs.replace(RECORD, released_at=NOW),
             found(FOREIGN),
             Rules(),
             AGAIN,
@@ -190,7 +197,7 @@ def test_every_doubt_says_what_to_type(facts: Facts) -> None:
 
 def test_a_recent_attempt_says_until_when_to_wait() -> None:
     """The later of settling time and lease is named."""
-    record = replace(RECORD, attempted_at=NOW - SECOND)
+    record = structs.replace(RECORD, attempted_at=NOW - SECOND)
     result = verdict("welcome", record, ABSENT, Rules(), NOW)
     assert isinstance(result, StillInDoubt)
     assert "09:09:59 UTC" in result.message
@@ -239,7 +246,7 @@ def test_second_batches_are_given_until_their_ids_are_known_and_they_have_ended(
     live, ended = batch(RECORD, "b", age=SECOND), batch(RECORD, "c", age=SECOND, status="expired")
     record = created(SPEC, "a")
     assert sort_out(record, [ended, live, old]) == (old, (ended, live))
-    known = replace(record, duplicates=("b", "c"))
+    known = structs.replace(record, duplicates=("b", "c"))
     assert sort_out(known, [ended, live, old]) == (old, (live,))
     assert sort_out(RECORD, [ended, live, old]) == (old, (ended, live))
     kept, others = sort_out(record, [live])
@@ -267,7 +274,7 @@ def test_what_was_ever_in_doubt_is_watched(
     changes: dict[str, object], by: RecordedBy, *, watched: bool, reason: str
 ) -> None:
     """For a day, later runs look for a second batch of a key that was ever in doubt."""
-    before = replace(RECORD, released_at=NOW, expires_at=NOW, **changes)  # type: ignore[arg-type]  # a table's values
+    before = structs.replace(RECORD, released_at=NOW, expires_at=NOW, **changes)
     record = as_created(before, "bat_1", by=by, now=NOW)
     assert record.watch_until == (NOW + WATCH if watched else None), reason
     assert (record.status, record.batch_id, record.recorded_by) == (Status.CREATED, "bat_1", by)

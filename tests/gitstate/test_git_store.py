@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from reconciler.cli.git_state import git_store
 from reconciler.errors import Refused, StateError, StateMoved, StateUnusable
@@ -50,7 +51,7 @@ def intent(name: str, run: str = "a", **fields: Any) -> NameRecord:
         run=run,
         expires_at=NOW + timedelta(seconds=300),
     )
-    return of(replace(record, **fields))
+    return of(structs.replace(record, **fields))
 
 
 def of(*requests: RequestRecord) -> NameRecord:

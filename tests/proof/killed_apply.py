@@ -48,7 +48,7 @@ from reconciler.cli import app, apply, plan, resolve  # noqa: F401 - so that no 
 from reconciler.observed import Rejected, Unknown
 from reconciler.plan import settling
 from reconciler.plan.actions import Reason
-from reconciler.state import codec, file
+from reconciler.state import file
 from reconciler.state.file import FileStore
 from reconciler.system import SystemClock
 from tests.proof.witness import statuses
@@ -366,7 +366,6 @@ def _warm_up() -> None:
         importlib.import_module(module)
     context = ssl.create_default_context()
     _patched(iter([(ssl, "create_default_context", lambda _: lambda *_, **__: context)]))
-    codec.adapter()
     os.environ["PATH"] = ""
     reconciler.cli.run(["--batches", str(_HERE.parent / "no-such-root"), "validate"])
     gc.freeze()

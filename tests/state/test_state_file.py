@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 import pytest
+from msgspec import structs
 
 from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
@@ -272,7 +273,7 @@ def test_an_unusable_file_is_not_overwritten_and_ours_is_rescued(
     at_work = state(
         welcome=recorded(
             created(SPEC, "bat_1"),
-            replace(creating(SPEC, run="ours"), part=2, key="k2"),
+            structs.replace(creating(SPEC, run="ours"), part=2, key="k2"),
             of=SPEC,
         )
     )

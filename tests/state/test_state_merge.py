@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from reconciler.model import Lifecycle, OnChange
 from reconciler.state import codec
@@ -157,14 +158,14 @@ def test_what_both_learned_of_one_batch_is_kept() -> None:
     ours = created(SPEC, "bat_1", cancelled_at=NOW, duplicates=("bat_3",), audit=(said[1],))
     both = (state(welcome=recorded(each, of=SPEC)) for each in (theirs, ours))
     (record,) = laid(next(both), next(both), known).batches["welcome"].current.requests
-    assert record == replace(
+    assert record == structs.replace(
         theirs, cancelled_at=NOW, duplicates=("bat_3", "bat_2"), audit=tuple(said)
     )
 
 
 MOVED = state(hello=recorded(created(SPEC, "bat_1"), of=SPEC))
 BOTH = frozenset({"welcome", "hello"})
-SECOND_PART = replace(created(SPEC, "bat_p2", part=1), part=2, key="second part")
+SECOND_PART = structs.replace(created(SPEC, "bat_p2", part=1), part=2, key="second part")
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ BEGUN = Replacing(
     generation=2, on_change=OnChange.REMAINING, olds=("bat_1",), paused=("bat_1",), begun_at=NOW
 )
 FIRST = DONE.batches["welcome"]
-AT_IT = state(welcome=replace(FIRST, replacing=BEGUN))
+AT_IT = state(welcome=structs.replace(FIRST, replacing=BEGUN))
 
 
 def changed(contents: int, batch_id: str, replacing: Replacing | None = None) -> State:
@@ -267,7 +268,7 @@ def test_a_replacement_that_was_begun_goes_along(
 ) -> None:
     """It is about its own generation, whichever number that has in the end."""
     record = laid(theirs, ours, DONE).batches["welcome"]
-    assert record.replacing == replace(BEGUN, generation=number), reason
+    assert record.replacing == structs.replace(BEGUN, generation=number), reason
     assert record.current.requests[0].batch_id == current
 
 
@@ -314,7 +315,7 @@ def records_of(draw: st.DrawFn, key: str, part: int, *, may_be_in_doubt: bool) -
         status = Status.CREATED
     ids = draw(st.permutations([f"{key} {number}" for number in range(3)]))
     made = status is Status.CREATED
-    return replace(
+    return structs.replace(
         creating(SPEC),
         part=part,
         key=key,

@@ -17,10 +17,11 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 import reconciler.cli
 from reconciler.api.client import HttpBatchApi

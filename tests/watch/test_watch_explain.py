@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from reconciler.observed import Batch
 from reconciler.plan.explain import Cause, Finding, explain_batch, explain_name
@@ -165,7 +166,7 @@ def test_lines_taken_by_a_batch_that_is_not_recorded() -> None:
 
 def test_a_generation_without_a_batch() -> None:
     """Where nobody was left to call no batch was made, and that is the answer."""
-    generation = replace(state((request(),)).batches["a"].current, requests=())
+    generation = structs.replace(state((request(),)).batches["a"].current, requests=())
     (explanation,) = explain_name("a", generation, Reading(at=NOON))
     assert [finding.cause for finding in explanation.findings] == [Cause.NOBODY_LEFT]
 
