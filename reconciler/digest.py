@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from reconciler.model import LongContacts
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -67,8 +69,13 @@ def _canonical(value: object) -> bytes:
 
 def _update_with_contacts(sha: hashlib._Hash, contacts: Sequence[Contact]) -> None:
     """Feed the sorted contacts in chunks, so that a long list is never serialised whole."""
-    ordered = sorted(contacts, key=lambda contact: contact["phone_number"])
     sha.update(b"[")
+    if isinstance(contacts, LongContacts):
+        for piece in contacts.canonical():
+            sha.update(piece)
+        sha.update(b"]")
+        return
+    ordered = sorted(contacts, key=lambda contact: contact["phone_number"])
     for start in range(0, len(ordered), _CHUNK):
         chunk = _canonical(ordered[start : start + _CHUNK])
         sha.update((b"," if start else b"") + chunk[1:-1])

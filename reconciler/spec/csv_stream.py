@@ -16,7 +16,7 @@ import io
 import re
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
@@ -29,11 +29,10 @@ from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
     from reconciler.spec.csv_list import Layout
     from reconciler.spec.list_model import ContactsFile
-    from reconciler.spec.spool import Spooled
+    from reconciler.spec.spool import File, Spooled
 
 _PIECE = 1 << 19
 _LONGEST_PIECE = 1 << 24
@@ -43,13 +42,23 @@ _NUMBERS = re.compile(rb"(?:\+[1-9][0-9]{6,14}\n)*+")
 _NOT_PLAIN = bytes(sorted({*CONTROLS, *b'"\\\t\r'}))
 
 
-def read_stream(stream: BinaryIO, file: ContactsFile, *, memory: bool = False) -> Spooled:
+class Readable(Protocol):
+    """What a list is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give some more bytes, at most so many; none at the end."""
+
+
+def read_stream(
+    stream: Readable, file: ContactsFile, *, memory: bool = False, shelf: File | None = None
+) -> Spooled:
     """Read a list, all contacts of which must be sound. With `memory`, write nothing to disk.
 
-    Raises `Odd` when `csv_list.examine_list` should say what is wrong.
+    The contacts are added to `shelf`, if one is given (see `Spooling`). Raises `Odd` when
+    `csv_list.examine_list` should say what is wrong, and `OSError`.
     """
     pieces = _pieces(stream)
-    spooling = Spooling(memory=memory)
+    spooling = Spooling(memory=memory, shelf=shelf)
     try:
         first = without_bom(next(pieces, b""))
         if len(first.translate(None, CONTROLS)) != len(first):
@@ -70,7 +79,7 @@ def read_stream(stream: BinaryIO, file: ContactsFile, *, memory: bool = False) -
     return spooling.sorted()
 
 
-def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+def _pieces(stream: Readable) -> Iterator[bytes]:
     """Cut a list into pieces of whole lines, and as it seems of whole rows. Raises `Odd`."""
     left = b""
     while data := stream.read(_PIECE):

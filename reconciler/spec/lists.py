@@ -7,32 +7,48 @@ contact, and nothing of it is shown but how long it is; a list that lies elsewhe
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shlex
-from dataclasses import dataclass, replace
+import tempfile
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.model import Severity
 from reconciler.spec import csv_list, jsonl_list, parquet_list
-from reconciler.spec.blobs import git_blob
+from reconciler.spec.blobs import blob_hash, git_blob
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.documents import as_diagnostic
 from reconciler.spec.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
 from reconciler.spec.problems import Collector, Path, Problem, quoted
-from reconciler.spec.source import MAX_LIST, Unreadable, stored_bytes, without_bom
+from reconciler.spec.source import (
+    MAX_LIST,
+    Unreadable,
+    opened_file,
+    stored_bytes,
+    without_bom,
+)
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path as FilePath
 
     from reconciler.model import Contact, Diagnostic
     from reconciler.spec.columns import Examined
+    from reconciler.spec.csv_stream import Readable
     from reconciler.spec.list_model import ContactsFile
+    from reconciler.spec.spool import File, Spooled
 
 _CELL_HINT = "fill in the cell: the agent greets people with this name"
 _USUAL_ROOT = "batches"
 _DIGITS = 12
 """How much of a SHA-256 is shown: enough for people to tell two apart."""
+
+LONG = 1024 * 1024
+"""From so many bytes on a CSV list is spooled. Up to about there, holding it is faster."""
+
+_SPLIT = "split the list and its spec in two"
 
 
 class Format(Protocol):
@@ -59,7 +75,7 @@ class ListRead:
     `blob` is what git calls the very bytes that were read, of a list below the root.
     """
 
-    contacts: list[Contact]
+    contacts: Sequence[Contact]
     problems: tuple[Problem, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     blob: str | None = None
@@ -78,6 +94,35 @@ class Stored:
         return hashlib.sha256(self.data).hexdigest()
 
 
+class Shelves:
+    """Where the contacts of very long lists lie: one file for all, so that few are ever open."""
+
+    def __init__(self) -> None:
+        self._files: dict[bool, File] = {}
+
+    def spooled(self, stream: Readable, file: ContactsFile, *, memory: bool) -> Spooled | None:
+        """Read a list in CSV, and keep it. None when all is not as it should be.
+
+        With `memory`, nothing of it is written to disk. Raises `Unreadable`.
+        """
+        # A short list needs neither.
+        from reconciler.spec.csv_stream import read_stream  # noqa: PLC0415 - as above
+        from reconciler.spec.spool import File  # noqa: PLC0415 - as above
+
+        try:
+            if memory not in self._files:
+                self._files[memory] = File(memory=memory)
+            return read_stream(stream, file, memory=memory, shelf=self._files[memory])
+        except Odd:
+            return None
+        except OSError as error:
+            where = "in memory" if memory else f"in {tempfile.gettempdir()}"
+            why = (error.strerror or type(error).__name__).lower()
+            message = f"the list cannot be kept {where} while it is worked with: {why}"
+            hint = "" if memory else "make room there, or name another directory: TMPDIR=…"
+            raise Unreadable(Problem((), message, hint)) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Lists:
     """The lists of one root, which messages call `shown` (as the user typed it).
@@ -88,6 +133,7 @@ class Lists:
     root: FilePath
     shown: str
     secrets: bool = True
+    shelves: Shelves = field(default_factory=Shelves, init=False, repr=False, compare=False)
 
     def read(self, spec_path: str, file: ContactsFile) -> ListRead:
         """Read the list a spec points at, and check everything about it. Never raises."""
@@ -96,6 +142,9 @@ class Lists:
             self._require_pins(place, file, spec_path)
             if not self.secrets and (place.remote or place.sealed):
                 return _left_unread(place, file)
+            spooled = self._spooled(place, file)
+            if spooled is not None:
+                return spooled
             stored = self.stored(place)
             self._require_pinned(stored, file, spec_path)
             opened = content(stored)
@@ -116,8 +165,7 @@ class Lists:
 
             data = fetch(place)
         else:
-            hint = "split the list and its spec in two"
-            data = stored_bytes(self.root / place.path, limit=MAX_LIST, hint=hint)
+            data = stored_bytes(self.root / place.path, limit=MAX_LIST, hint=_SPLIT)
         return Stored(place, data)
 
     def counted(self, stored: Stored, file: ContactsFile) -> ListRead:
@@ -132,6 +180,27 @@ class Lists:
         data = content(self.stored(place))
         return _FORMATS[place.format].examine_list(data, file, wanted)
 
+    def _spooled(self, place: Place, file: ContactsFile) -> ListRead | None:
+        """Read a very long list in CSV below the root, if it is sound and what was pinned.
+
+        None for any other: it is read whole, and then told what it is. Raises `Unreadable`.
+        """
+        if place.format != ".csv" or place.remote or place.sealed:
+            return None
+        with opened_file(self.root / place.path, limit=MAX_LIST, hint=_SPLIT) as stored:
+            if stored.size < LONG:
+                return None
+            blob, sha256 = blob_hash(stored.size), hashlib.sha256()
+            stored.hashes = [blob, sha256] if file.sha256 is not None else [blob]
+            contacts = self.shelves.spooled(stored, file, memory=False)
+            if contacts is None or stored.taken != stored.size:
+                return None
+        if file.sha256 not in {None, sha256.hexdigest()}:
+            return None
+        if file.count not in {None, len(contacts)}:
+            return None
+        return ListRead(contacts, blob=blob.hexdigest())
+
     def _checked(self, data: bytes, place: Place, file: ContactsFile) -> ListRead:
         """Read and check what a list says. Raises `Unreadable` where an extra is missing."""
         form = _FORMATS[place.format]
@@ -139,6 +208,12 @@ class Lists:
             told = quoted(shown(place.path))
             problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
             raise Unreadable(problem)
+        if place.format == ".csv" and len(data) >= LONG:
+            # What lies elsewhere or is encrypted is written nowhere.
+            memory = place.remote or place.sealed
+            spooled = self.shelves.spooled(io.BytesIO(data), file, memory=memory)
+            if spooled is not None:
+                return ListRead(spooled)
         try:
             contacts = form.read_list(data, file)
         except Odd:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import unicodedata
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from reconciler.spec.problems import Problem
 from reconciler.spec.yaml import LINE_SEPARATORS
 
 if TYPE_CHECKING:
+    import hashlib
+    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_YAML = 64 * 1024 * 1024
@@ -49,6 +52,40 @@ def without_bom(data: bytes) -> bytes:
 
 def stored_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
     """Read a regular file of at most `limit` bytes as it lies there. Raises `Unreadable`."""
+    with opened_file(path, limit=limit, hint=hint) as file:
+        data = file.read(file.size + 1)
+        while len(data) < file.size and (chunk := file.read(file.size)):
+            data += chunk
+    return data
+
+
+class Opened:
+    """A file that is being read, `size` bytes long when it was opened.
+
+    All that is read goes into `hashes` too.
+    """
+
+    def __init__(self, handle: int, size: int) -> None:
+        self._handle = handle
+        self.size = size
+        self.taken = 0
+        self.hashes: list[hashlib._Hash] = []
+
+    def read(self, size: int) -> bytes:
+        """Give some more bytes, at most so many; none at the end. Raises `Unreadable`."""
+        try:
+            data = os.read(self._handle, size)
+        except OSError as error:
+            raise Unreadable(_cannot_read(error)) from error
+        self.taken += len(data)
+        for each in self.hashes:
+            each.update(data)
+        return data
+
+
+@contextmanager
+def opened_file(path: str | Path, *, limit: int, hint: str) -> Iterator[Opened]:
+    """Open a regular file of at most `limit` bytes. Raises `Unreadable`."""
     # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
     try:
@@ -61,14 +98,9 @@ def stored_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
             raise Unreadable(not_a_file(status.st_mode))
         if status.st_size > limit:
             raise Unreadable(too_large(status.st_size, limit, hint))
-        data = os.read(handle, status.st_size + 1)
-        while len(data) < status.st_size and (chunk := os.read(handle, status.st_size)):
-            data += chunk
-    except OSError as error:
-        raise Unreadable(_cannot_read(error)) from error
+        yield Opened(handle, status.st_size)
     finally:
         os.close(handle)
-    return data
 
 
 def too_large(size: int, limit: int, hint: str) -> Problem:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reconciler.digest import request_digest
-from reconciler.model import Request
+from reconciler.model import LongContacts, Request
 
 if TYPE_CHECKING:
     from reconciler.model import Spec
@@ -23,7 +23,9 @@ def split(whole: Request, max_contacts: int | None) -> tuple[Request, ...]:
     total = len(whole.contacts)
     if max_contacts is None or total <= max_contacts:
         return (whole,)
-    ordered = sorted(whole.contacts, key=lambda contact: contact["phone_number"])
+    ordered = whole.contacts
+    if not isinstance(ordered, LongContacts):
+        ordered = sorted(ordered, key=lambda contact: contact["phone_number"])
     parts = -(-total // max_contacts)
     bounds = [total * part // parts for part in range(parts + 1)]
     return tuple(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from errno import EIO
 from itertools import islice
 from operator import eq, itemgetter
 from tempfile import TemporaryFile
@@ -20,10 +20,11 @@ from weakref import finalize
 
 import orjson
 
+from reconciler.model import LongContacts
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from reconciler.model import Contact
 
@@ -50,63 +51,138 @@ _BLOCK = 2_048
 """Contacts that are read at a time from the sorted file."""
 
 
-class Spooled(Sequence["Contact"]):
+class Spooled(LongContacts):
     """Contacts in the order of their numbers, read from a file as often as they are asked for.
 
-    A slice is a view of the same file. Safe to read in several threads.
+    A slice is a view of the same file, and so is what `without` leaves. Safe to read in several
+    threads. The file holds blocks: the numbers of some contacts, filled up, and a line for each;
+    `starts` says which contact is the first of each block, `offsets` where the block begins.
+    `chosen` are those of the file's contacts that are meant, ascending.
     """
 
-    def __init__(self, file: _File, starts: array[int], offsets: array[int], part: range) -> None:
+    def __init__(
+        self, file: File, starts: array[int], offsets: array[int], chosen: range | array[int]
+    ) -> None:
         self._file = file
         self._starts = starts
         self._offsets = offsets
-        self._part = part
+        self._chosen = chosen
 
     def __len__(self) -> int:
-        return len(self._part)
+        return len(self._chosen)
 
     def __iter__(self) -> Iterator[Contact]:
-        for contacts in self._blocks():
-            yield from orjson.loads(b"[" + contacts + b"]")
+        for block, wanted in self._blocks():
+            yield from orjson.loads(b"[" + self._lines(block, wanted).replace(b"\n", b",") + b"]")
 
     @overload
     def __getitem__(self, index: int) -> Contact: ...
     @overload
     def __getitem__(self, index: slice) -> Spooled: ...
     def __getitem__(self, index: int | slice) -> Contact | Spooled:
-        part = self._part[index]
-        if isinstance(part, range):
-            if part.step != 1:
+        if isinstance(index, slice):
+            if index.step not in {None, 1}:
                 raise ValueError("a part of a spooled list has no gaps")
-            return Spooled(self._file, self._starts, self._offsets, part)
-        (contact,) = Spooled(self._file, self._starts, self._offsets, range(part, part + 1))
+            return self._of(self._chosen[index])
+        at = self._chosen[index]
+        (contact,) = self._of(range(at, at + 1))
         return contact
 
     def canonical(self) -> Iterator[bytes]:
         """Give the canonical JSON of the contacts in pieces, with `,` between but no brackets."""
         separator = b""
-        for contacts in self._blocks():
-            yield separator + contacts
+        for block, wanted in self._blocks():
+            yield separator + self._lines(block, wanted).replace(b"\n", b",")
             separator = b","
 
-    def _blocks(self) -> Iterator[bytes]:
-        """Give the canonical JSON of some contacts at a time."""
-        at, end = self._part.start, self._part.stop
+    def size(self) -> int:
+        """Give how many bytes `canonical` has."""
+        size = pieces = 0
+        for block, wanted in self._blocks():
+            pieces += 1
+            if wanted is None:
+                start, stop = self._place_of_lines(block)
+                size += stop - start
+            else:
+                size += len(self._lines(block, wanted))
+        return size + max(0, pieces - 1)
+
+    def numbers(self) -> Iterator[list[str]]:
+        """Give all numbers in their order, some thousand at a time."""
+        for block, wanted in self._blocks():
+            numbers = self._numbers(block)
+            yield numbers if wanted is None else [numbers[index] for index in wanted]
+
+    def place(self, number: str) -> int | None:
+        """Give the index of the contact with a number; None when there is none."""
+        blocks = range(len(self._starts) - 1)
+        block = bisect_right(blocks, number, key=self._first_number) - 1
+        if block < 0:
+            return None
+        numbers = self._numbers(block)
+        at = bisect_left(numbers, number)
+        if at == len(numbers) or numbers[at] != number:
+            return None
+        index = self._starts[block] + at
+        place = bisect_left(self._chosen, index)
+        return place if place < len(self) and self._chosen[place] == index else None
+
+    def without(self, numbers: Container[str]) -> Spooled:
+        """Give the contacts that have none of these numbers."""
+        kept = array("Q")
+        chosen = iter(self._chosen)
+        for some in self.numbers():
+            kept.extend(
+                index for number, index in zip(some, chosen, strict=False) if number not in numbers
+            )
+        return self if len(kept) == len(self) else self._of(kept)
+
+    def _of(self, chosen: range | array[int]) -> Spooled:
+        return Spooled(self._file, self._starts, self._offsets, chosen)
+
+    def _blocks(self) -> Iterator[tuple[int, list[int] | None]]:
+        """Give the blocks that have any of the contacts, and which of them; None for all."""
+        at, end = 0, len(self._chosen)
         while at < end:
-            block = bisect_right(self._starts, at) - 1
+            block = bisect_right(self._starts, self._chosen[at]) - 1
             first, after = self._starts[block], self._starts[block + 1]
-            data = self._file.read(self._offsets[block], self._offsets[block + 1] - 1)
-            if first < at or end < after:
-                data = b"\n".join(data.split(b"\n")[at - first : end - first])
-            yield data.replace(b"\n", b",")
-            at = after
+            to = bisect_left(self._chosen, after, at)
+            whole = to - at == after - first
+            yield block, None if whole else [index - first for index in self._chosen[at:to]]
+            at = to
+
+    def _place_of_lines(self, block: int) -> tuple[int, int]:
+        contacts = self._starts[block + 1] - self._starts[block]
+        return self._offsets[block] + contacts * NUMBER_WIDTH, self._offsets[block + 1] - 1
+
+    def _lines(self, block: int, wanted: list[int] | None) -> bytes:
+        """Read the canonical JSON of some contacts, a line each."""
+        data = self._file.read(*self._place_of_lines(block))
+        if wanted is None:
+            return data
+        lines = data.split(b"\n")
+        return b"\n".join([lines[index] for index in wanted])
+
+    def _numbers(self, block: int) -> list[str]:
+        return (
+            self._file.read(self._offsets[block], self._place_of_lines(block)[0]).decode().split()
+        )
+
+    def _first_number(self, block: int) -> str:
+        start = self._offsets[block]
+        return self._file.read(start, start + NUMBER_WIDTH).decode().rstrip()
 
 
-class _File:
-    """A file without a name, or memory alone where nothing may be written to disk."""
+class File:
+    """A file without a name, or memory alone where nothing may be written to disk.
+
+    Raises `Odd` where memory is wanted and this system has no such file.
+    """
 
     def __init__(self, *, memory: bool) -> None:
         if memory:
+            if not hasattr(os, "memfd_create"):
+                raise Odd
             self._handle = os.memfd_create("contacts")
         else:
             with TemporaryFile() as file:
@@ -116,15 +192,27 @@ class _File:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Add to the end."""
+        """Add to the end. Raises `OSError`."""
         left = memoryview(data)
         while left:
-            left = left[os.write(self._handle, left) :]
-        self.size += len(data)
+            written = os.pwrite(self._handle, left, self.size)
+            self.size += written
+            left = left[written:]
+
+    def cut(self, size: int) -> None:
+        """Take back what was added last."""
+        os.ftruncate(self._handle, size)
+        self.size = size
 
     def read(self, start: int, stop: int) -> bytes:
-        """Read from one place up to another."""
-        return os.pread(self._handle, stop - start, start)
+        """Read from one place up to another. Raises `OSError`, also where there is less."""
+        data = os.pread(self._handle, stop - start, start)
+        while len(data) < stop - start:
+            more = os.pread(self._handle, stop - start - len(data), start + len(data))
+            if not more:
+                raise OSError(EIO, "the spooled list ends too early")
+            data += more
+        return data
 
 
 class _Run:
@@ -140,11 +228,14 @@ class _Run:
 
 
 class Spooling:
-    """Takes lines in and sorts them. With `memory`, nothing is written to disk."""
+    """Takes lines in and sorts them. With `memory`, nothing is written to disk.
 
-    def __init__(self, *, memory: bool = False) -> None:
-        self._memory = memory
-        self._file = _File(memory=memory)
+    What is sorted is added to `shelf`, which has `memory` alike; else to a file of its own.
+    """
+
+    def __init__(self, *, memory: bool = False, shelf: File | None = None) -> None:
+        self._shelf = File(memory=memory) if shelf is None else shelf
+        self._file = File(memory=memory)
         self._runs: list[_Run] = []
         self._pending: list[bytes] = []
         self.count = 0
@@ -179,11 +270,19 @@ class Spooling:
         self._runs.append(_Run(list(map(_NUMBER, lines[::_STEP])), places))
 
     def sorted(self) -> Spooled:
-        """Give all contacts. Raises `Odd` when a number is there twice."""
+        """Give all contacts. Raises `Odd` when a number is there twice, and `OSError`."""
         if self._pending:
             self._write()
-        out = _File(memory=self._memory)
-        starts, offsets = array("Q", [0]), array("Q", [0])
+        begin = self._shelf.size
+        try:
+            return self._laid_out(self._shelf)
+        except BaseException:
+            self._shelf.cut(begin)
+            raise
+
+    def _laid_out(self, out: File) -> Spooled:
+        """Write all contacts to a file, in the order of their numbers."""
+        starts, offsets = array("Q", [0]), array("Q", [out.size])
         count = 0
         for bound in [*self._bounds(), None]:
             lines = self._below(bound)
@@ -193,10 +292,12 @@ class Spooling:
             if True in map(eq, numbers, islice(numbers, 1, None)):
                 raise Odd
             for start in range(0, len(lines), _BLOCK):
-                block = list(map(_CONTACT, lines[start : start + _BLOCK]))
+                block = numbers[start : start + _BLOCK]
                 count += len(block)
-                block.append(b"")
-                out.write(b"\n".join(block))
+                contacts = list(map(_CONTACT, lines[start : start + _BLOCK]))
+                contacts[0] = b"".join([*block, contacts[0]])
+                contacts.append(b"")
+                out.write(b"\n".join(contacts))
                 starts.append(count)
                 offsets.append(out.size)
         return Spooled(out, starts, offsets, range(count))
