@@ -18,6 +18,7 @@ from reconciler.digest import request_digest
 from reconciler.errors import Usage
 from reconciler.model import Diagnostic, Origin, Request, Severity, Spec, SpecSet
 from reconciler.spec.blobs import git_blob
+from reconciler.spec.clearance import clearance_of
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.discover import Found, discover
 from reconciler.spec.documents import Reading, diagnose, read_document
@@ -217,6 +218,7 @@ def _check(lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector
         scheduled_start_at=document.scheduled_start_at,
         max_contacts=batch.reconcile.split.max_contacts if batch.reconcile.split else None,
         origin=Origin(loaded.blob, loaded.list_blob),
+        clearance=clearance_of(batch.reconcile),
     )
 
 

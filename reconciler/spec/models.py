@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from reconciler.model import Lifecycle, OnChange
 from reconciler.spec import rules
+from reconciler.spec.clearance import ClearanceFields
 from reconciler.spec.fields import BARE, PHRASE, Model, Text
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.names import MAX_NAME
@@ -90,7 +91,7 @@ class Split(Model):
     """Most contacts of one batch. Who is in which follows from the numbers alone."""
 
 
-class Reconcile(Model):
+class Reconcile(ClearanceFields):
     """What is for this tool alone; nothing of it is sent."""
 
     name: _Name | None = None

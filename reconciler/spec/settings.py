@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.spec.models import Split
+    from reconciler.spec.policy import Policy
 
 _MAX_SETTINGS = 1024 * 1024
 
@@ -48,6 +49,7 @@ class Settings:
     drain: float = 300.0
     split: Split | None = None
     chunk: int = 8
+    policy: Policy | None = None
 
 
 def load_settings(root: Path, *, shown: str | None = None) -> Settings:

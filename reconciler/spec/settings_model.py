@@ -5,41 +5,21 @@ Needed only where there is such a file: the defaults are those of `reconciler.sp
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from reconciler.spec.durations import DURATION_SCHEMA, Duration, Flag, seconds
 from reconciler.spec.fields import Model, Text
 from reconciler.spec.models import Split
+from reconciler.spec.policy import Policy
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.scalars import fail, text, whole_number
 from reconciler.spec.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?) ?(?P<unit>s|m|h|d)?", re.ASCII)
-_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION_SCHEMA = {
-    "anyOf": [
-        {"type": "number", "minimum": 0},
-        {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,6})? ?[smhd]?$"},
-    ],
-    "examples": [90, "90s", "2m", "1h", "1d"],
-}
-
-
-def seconds(value: Any) -> float:
-    """Take a duration: a number of seconds, or `90s`, `2m`, `1h`, `1d`. Gives seconds."""
-    if isinstance(value, (int, float)):
-        return float(value)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        what = quoted(value) if isinstance(value, str) else kind_of(value)
-        fail(f"is {what} where a duration is needed", "write seconds, or `90s`, `2m`, `1h`, `1d`")
-    return float(match["number"]) * _SECONDS[match["unit"]]
 
 
 def _lease(value: Any) -> float:
@@ -54,13 +34,6 @@ def _average(value: Any) -> float:
     if duration <= 0:
         fail("is 0; a call takes time", "write the default, `2m`")
     return duration
-
-
-def _flag(value: Any) -> bool:
-    if value not in (True, False, "true", "false"):
-        what = quoted(value) if isinstance(value, str) else kind_of(value)
-        fail(f"is {what} where yes or no is needed", "write `true` or `false`")
-    return value in (True, "true")
 
 
 def _remote(value: Any) -> str:
@@ -84,9 +57,8 @@ def _one_of(*allowed: str) -> Callable[[Any], str]:
     return lambda value: choice(value, list(allowed))
 
 
-_Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema(_DURATION_SCHEMA)]
-_Average = Annotated[float, BeforeValidator(_average), WithJsonSchema(_DURATION_SCHEMA)]
-_Lease = Annotated[float, BeforeValidator(_lease), WithJsonSchema(_DURATION_SCHEMA)]
+_Average = Annotated[float, BeforeValidator(_average), WithJsonSchema(DURATION_SCHEMA)]
+_Lease = Annotated[float, BeforeValidator(_lease), WithJsonSchema(DURATION_SCHEMA)]
 
 
 class SettingsFile(Model):
@@ -100,7 +72,7 @@ class SettingsFile(Model):
     """The git remote that state is pushed to."""
     state_branch: Text | None = Settings.state_branch
     """The branch that holds state; default: the current one."""
-    require_reviewed_plan: Annotated[bool, BeforeValidator(_flag)] = Settings.require_reviewed_plan
+    require_reviewed_plan: Flag = Settings.require_reviewed_plan
     """Whether apply begins only what stands in the plan's comment on a merged pull request."""
     reviewed_plan_author: Text = Settings.reviewed_plan_author
     """Who the workflow writes that comment as; comments of anybody else do not count."""
@@ -118,21 +90,23 @@ class SettingsFile(Model):
         Settings.parallelism
     )
     """How many requests are under way at the same time."""
-    verify_for: _Duration = Settings.verify_for
+    verify_for: Duration = Settings.verify_for
     """How long to look for a batch whose outcome is unknown before leaving it in doubt."""
-    settle: _Duration = Settings.settle
+    settle: Duration = Settings.settle
     """How old an attempt must be before a batch that was not found is created again."""
     lease: _Lease = Settings.lease
     """How long an intent belongs to its run alone."""
-    arm_delay: _Duration = Settings.arm_delay
+    arm_delay: Duration = Settings.arm_delay
     """How far ahead a batch without scheduled_start is created, so that a duplicate or a mistake
     can be cancelled before any phone rings; 0 calls at once."""
     average_call: _Average = Settings.average_call
     """How long a call takes on average, for the estimate of when everybody has been called."""
-    drain: _Duration = Settings.drain
+    drain: Duration = Settings.drain
     """How long the calls in flight of a batch that is replaced are waited for; what is still in
     flight then counts as called."""
     split: Split | None = Settings.split
     """Cut lists that are too long for one batch into several, where a spec says nothing itself."""
     chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = Settings.chunk
     """How many creates are recorded together."""
+    policy: Policy | None = Settings.policy
+    """Who may be called, when, how often and how many: what no launch may go against."""

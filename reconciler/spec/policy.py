@@ -1,0 +1,160 @@
+"""The shape of `policy` in `reconciler.yaml`: who may be called, when, how often and how many.
+
+Every rule is off unless it is written down. What a rule does is said in `reconciler.policy`, here
+is what can be written; a policy that cannot be read as a whole is an error, so that no rule is
+ever lost by a slip of the pen.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from reconciler.spec.clearance import NAMES_SCHEMA, Names, names
+from reconciler.spec.durations import Duration, Flag
+from reconciler.spec.fields import Model
+from reconciler.spec.problems import did_you_mean, quoted
+from reconciler.spec.scalars import fail, whole_number
+
+RULES = (
+    "max_contacts.batch",
+    "max_contacts.apply",
+    "max_contacts.day",
+    "max_batches",
+    "approval",
+    "campaigns",
+    "organizations",
+    "countries",
+    "call_variables",
+    "scheduled_start",
+    "lead_time",
+    "not_after",
+    "consent",
+)
+"""Every rule by its name, which is what exceptions and `warn` say."""
+
+_REGION = re.compile(r"[A-Z]{2}|\+[1-9][0-9]{0,3}")
+
+
+def _count(value: Any) -> int:
+    number = whole_number(value)
+    if number < 0:
+        fail(f"is {number}; it cannot be negative", "write 0 to allow none")
+    return number
+
+
+def _at_least_one(value: Any) -> int:
+    number = whole_number(value)
+    if number < 1:
+        fail(f"is {number}; at least 1 is needed", "delete it if nobody has to approve")
+    return number
+
+
+def _countries(value: Any) -> tuple[str, ...]:
+    for country in (taken := names(value)):
+        if _REGION.fullmatch(country) is None:
+            fail(
+                f"has {quoted(country)}, which is no country",
+                'write ISO codes (`IN`) or calling codes (`"+91"`)',
+            )
+    return taken
+
+
+def _rules(value: Any) -> tuple[str, ...]:
+    for rule in (taken := names(value)):
+        if rule not in RULES:
+            meant = did_you_mean(rule, list(RULES))
+            fail(
+                f"has {quoted(rule)}, which is no rule",
+                f"did you mean `{meant}`?" if meant else "rules are: " + ", ".join(RULES),
+            )
+    return taken
+
+
+Count = Annotated[int, Field(ge=0), BeforeValidator(_count)]
+_AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(_at_least_one)]
+
+
+class MaxContacts(Model):
+    """Most people who are called."""
+
+    batch: Count | None = None
+    """In one batch."""
+    apply: Count | None = None
+    """By one run of apply."""
+    day: Count | None = None
+    """By this root within any 24 hours."""
+
+
+class Approval(Model):
+    """When a batch needs names in its spec's `reconcile.approved_by`."""
+
+    above: Count
+    """Batches of more people than this need them."""
+    approvers: Names = ()
+    """Whose names count; without it, anybody's."""
+    needed: _AtLeastOne = 1
+    """How many are needed."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Approval:
+        if self.approvers and self.needed > len(self.approvers):
+            fail(
+                f"needs {self.needed} names, and only {len(self.approvers)} count",
+                "add approvers, or lower `needed`",
+            )
+        return self
+
+
+class CallVariables(Model):
+    """Which call variables every contact must have, and which none may have."""
+
+    required: Names = ()
+    """Every contact has a value for each of these."""
+    forbidden: Names = ()
+    """No contact has a value for any of these."""
+
+
+class ScheduledStart(Model):
+    """When a batch may start."""
+
+    required: Flag = False
+    """Whether each batch says when it starts; one that does not calls at once."""
+    lead_time: Duration | None = None
+    """How long before its start a batch must be created, at least."""
+
+
+class ConsentRule(Model):
+    """That each spec says on what ground its people may be called (`reconcile.consent`)."""
+
+    bases: Names = ()
+    """The grounds that count; without it, any."""
+
+
+class Policy(Model):
+    """Who may be called, when, how often and how many. A rule that is not written is off."""
+
+    max_contacts: MaxContacts | None = None
+    """Most people who are called, in a batch, by a run and in a day."""
+    max_batches: Count | None = None
+    """Most batches that one run of apply creates."""
+    approval: Approval | None = None
+    """From how many people on somebody has to approve besides the reviewer."""
+    campaigns: Names | None = None
+    """The campaigns that may call. Absent: all."""
+    organizations: Names | None = None
+    """The organisations that a spec may name. Absent: all."""
+    countries: Annotated[
+        tuple[str, ...] | None, BeforeValidator(_countries), WithJsonSchema(NAMES_SCHEMA)
+    ] = None
+    """The countries that may be called: ISO codes (`IN`) or calling codes (`"+91"`)."""
+    call_variables: CallVariables | None = None
+    """Which call variables contacts must and must not have."""
+    scheduled_start: ScheduledStart | None = None
+    """Whether a batch must say when it starts, and how long before."""
+    consent: ConsentRule | None = None
+    """That each spec says on what ground its people may be called."""
+    warn: Annotated[tuple[str, ...], BeforeValidator(_rules), WithJsonSchema(NAMES_SCHEMA)] = ()
+    """Rules that only warn. Those of packs always refuse."""
