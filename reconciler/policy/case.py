@@ -30,12 +30,25 @@ class Crowd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What one run is about to launch in all: `people` in `batches`; `recent` people before it.
+
+    `recent` are those whom this root set out to call within the 24 hours before the decision.
+    """
+
+    people: int = 0
+    batches: int = 0
+    recent: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One batch, or the several of one spec, about to be launched.
 
-    `fields` are the request's but its contacts. `starts_at` is when its batch begins: None where
-    the campaign's timezone is not known. `now` is the moment of the decision; both are aware, in
-    UTC. `campaign` is None where the API was not asked or knows no such campaign.
+    `fields` are the request's but its contacts. `parts` are the people of each batch. `starts_at`
+    is when its batch begins: None where the campaign's timezone is not known. `now` is the moment
+    of the decision; both are aware, in UTC. `campaign` is None where the API was not asked
+    (`offline`) or knows no such campaign.
     """
 
     name: str
@@ -45,6 +58,9 @@ class Case:
     campaign: Campaign | None
     starts_at: datetime | None
     now: datetime
+    parts: tuple[int, ...] = ()
+    totals: Totals = Totals()
+    offline: bool = False
 
     @property
     def campaign_id(self) -> str:
@@ -56,3 +72,13 @@ class Case:
         """The organisation the spec names, if it does."""
         value = self.fields.get("organization_id")
         return None if value is None else str(value)
+
+    @property
+    def people(self) -> int:
+        """How many people are called because of this launch."""
+        return sum(self.parts)
+
+    @property
+    def timezone(self) -> str | None:
+        """The campaign's IANA timezone, None when it is not known."""
+        return self.campaign.timezone if self.campaign else None

@@ -1,0 +1,109 @@
+"""All rules over one launch: what refuses it, what warns, and what an exception set aside. Pure.
+
+A policy has layers: the root's own, and one for each pack. Every layer is judged by itself, so a
+pack can only add refusals: nothing that the root's own policy says takes any away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from reconciler.policy import limits, scope
+from reconciler.policy.finding import Finding, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from reconciler.model import Waiver
+    from reconciler.policy.case import Case
+    from reconciler.spec.policy import Policy
+
+    Rule = Callable[[Case, Policy], Iterable[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    limits.batch_contacts,
+    limits.apply_contacts,
+    limits.day_contacts,
+    limits.batches,
+    limits.approval,
+    scope.campaigns,
+    scope.organizations,
+    scope.countries,
+    scope.call_variables,
+    scope.scheduled_start,
+    scope.lead_time,
+    scope.consent,
+)
+"""Every rule that a policy can switch on, in the order in which findings are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One set of rules: the root's own, or a `pack` with the legal `sources` of its rules."""
+
+    policy: Policy
+    pack: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A refusal that an exception in the spec set aside."""
+
+    finding: Finding
+    waiver: Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What all rules say of one launch."""
+
+    refusals: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    set_aside: tuple[SetAside, ...] = ()
+
+
+def judge(case: Case, layers: Iterable[Layer], more: Iterable[Finding] = ()) -> Judgement:
+    """Judge one launch. `more` are findings of rules that need more than a case to look at."""
+    findings = [*scope.not_after(case, None), *more]
+    for layer in layers:
+        findings += (_as_of(layer, each) for rule in RULES for each in rule(case, layer.policy))
+    return settle(case, findings)
+
+
+def settle(case: Case, findings: Iterable[Finding]) -> Judgement:
+    """Sort findings: by how bad they are, and by the exceptions that the spec has."""
+    today = case.now.astimezone(UTC).date()
+    refusals: list[Finding] = []
+    warnings: list[Finding] = []
+    set_aside: list[SetAside] = []
+    for finding in dict.fromkeys(findings):
+        waiver = _waiver(case, finding.rule)
+        if finding.level is Level.WARN:
+            warnings.append(finding)
+        elif waiver is None:
+            refusals.append(finding)
+        elif waiver.until < today:
+            over = f"{finding.message}; its exception was until {waiver.until} and is over"
+            refusals.append(replace(finding, message=over))
+        else:
+            set_aside.append(SetAside(finding=finding, waiver=waiver))
+    return Judgement(refusals=tuple(refusals), warnings=tuple(warnings), set_aside=tuple(set_aside))
+
+
+def _waiver(case: Case, rule: str) -> Waiver | None:
+    """Give the exception from a rule; of several the one that holds longest."""
+    mine = [each for each in case.clearance.exceptions if each.rule == rule]
+    return max(mine, key=lambda each: each.until, default=None)
+
+
+def _as_of(layer: Layer, finding: Finding) -> Finding:
+    """Say whose rule it is. The root's own may be set to warn only, a pack's may not."""
+    if layer.pack:
+        source = layer.sources.get(finding.rule, "")
+        message = f"{finding.message} ({layer.pack})"
+        return replace(finding, source=source, message=message)
+    warns = finding.rule in layer.policy.warn
+    return replace(finding, level=Level.WARN) if warns else finding
