@@ -24,7 +24,7 @@ from reconciler.spec.columns import NAME, Unusable
 from reconciler.spec.contacts import all_sound
 from reconciler.spec.csv_list import CONTROLS, Rows, read_layout, sound_contacts
 from reconciler.spec.source import without_bom
-from reconciler.spec.spool import Spooling, as_lines
+from reconciler.spec.spool import NUMBER_WIDTH, Spooling, as_lines
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
@@ -110,41 +110,51 @@ def _read_exactly(piece: bytes, layout: Layout, everybody: dict[str, str]) -> li
 class _Pattern:
     """What a plain piece's cells are filled into, to be lines for `Spooling`.
 
-    `cells` are the indexes of the cells that are filled in, `name` that of the name. `absent` is
-    what an empty cell leaves behind, to be taken out again; None when that cannot be told from
+    `cells` are the indexes of the cells that are filled in, the number's before and after the
+    others; what stands behind each of them is `between`. `name` is the index of the name. `absent`
+    is what an empty cell leaves behind, to be taken out again; None when that cannot be told from
     something else.
     """
 
     layout: Layout
-    text: bytes
+    between: tuple[bytes, ...]
     cells: tuple[int, ...]
     name: int | None
     absent: tuple[bytes, ...] | None
 
     @classmethod
     def of(cls, layout: Layout, everybody: dict[str, str]) -> _Pattern:
-        """Make the pattern: canonical JSON, with `%b` for each cell."""
+        """Make the pattern: canonical JSON, cut where the cells go."""
         indexes = dict(layout.variables)
         said = dict.fromkeys(indexes, "") | everybody
         # In the order in which canonical JSON has them.
         names = list(orjson.loads(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)))
         middle = names.index(NAME)
-        parts, absent = [], []
+        between = [b'{"call_variables":{']
+        absent = []
         for place, name in enumerate(names):
             key = orjson.dumps(name)
             # `callee_name` is never absent, so commas stand on the side that is towards it.
             before, after = (b"," * (place > middle), b"," * (place < middle))
-            value = b'"%b"'
             if name in everybody:
-                value = orjson.dumps(everybody[name]).replace(b"%", b"%%")
-            elif place != middle:
+                between[-1] += before + key + b":" + orjson.dumps(everybody[name]) + after
+                continue
+            between[-1] += before + key + b':"'
+            between.append(b'"' + after)
+            if place != middle:
                 absent.append(before + key + b':""' + after)
-            parts.append(before + key.replace(b"%", b"%%") + b":" + value + after)
+        between[-1] += b'},"phone_number":"'
+        between.append(b'"}\n')
         # In `"b\"a":""` there is `"a":""` too: a quote in a name would be taken for its beginning.
         quoted = any(b"\\" in orjson.dumps(name) for name in names)
-        cells = tuple(indexes[name] for name in names if name not in everybody)
-        text = b'%-16b{"call_variables":{' + b"".join(parts) + b'},"phone_number":"%b"}'
-        return cls(layout, text, cells, indexes.get(NAME), None if quoted else tuple(absent))
+        cells = [indexes[name] for name in names if name not in everybody]
+        return cls(
+            layout,
+            tuple(between),
+            (layout.number, *cells, layout.number),
+            indexes.get(NAME),
+            None if quoted else tuple(absent),
+        )
 
     def lines(self, piece: bytes) -> list[bytes] | None:
         """Give a line for each row of a plain piece; None when the piece is not plain."""
@@ -158,17 +168,35 @@ class _Pattern:
             return None
         if not self._named(cells, step, ascii_only=piece.isascii()):
             return None
-        columns = [cells[index::step] for index in self.cells]
-        lines = list(map(self.text.__mod__, zip(numbers, *columns, numbers, strict=True)))
+        if b"" in cells and self.absent is None:
+            return None
+        joined = self._filled(cells, step, numbers)
         if b"" in cells:
-            if self.absent is None:
-                return None
-            joined = b"\n".join(lines)
-            for nothing in self.absent:
+            for nothing in self.absent or ():
                 joined = joined.replace(nothing, b"")
-            lines = joined.split(b"\n")
+        lines = joined.split(b"\n")
+        lines.pop()
         # The csv module takes no cell that is longer.
         return lines if max(map(len, lines)) < csv.field_size_limit() else None
+
+    def _filled(self, cells: list[bytes], step: int, numbers: list[bytes]) -> bytes:
+        """Write the lines of all rows, each with a line feed at its end."""
+        rows = len(numbers)
+        widths = set(map(len, numbers))
+        first, *others = self.between
+        # The number that a line begins with is filled up.
+        if len(widths) == 1:
+            heads = numbers
+            first = b" " * (NUMBER_WIDTH - widths.pop()) + first
+        else:
+            heads = [number.ljust(NUMBER_WIDTH) for number in numbers]
+        parts = 2 * len(self.cells)
+        laid = [first] * (parts * rows)
+        laid[::parts] = heads
+        for place, (index, behind) in enumerate(zip(self.cells[1:], others, strict=True), start=1):
+            laid[2 * place :: parts] = cells[index::step]
+            laid[2 * place + 1 :: parts] = [behind] * rows
+        return b"".join(laid)
 
     def _cells(self, piece: bytes, delimiter: bytes, step: int) -> list[bytes]:
         """Cut a piece at every delimiter and line end. No cells when it is not plain.
