@@ -16,7 +16,7 @@ from reconciler.model import OnChange, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from reconciler.model import Diagnostic, Request, Spec
     from reconciler.observed import Batch, Campaign
@@ -70,6 +70,7 @@ class Reason(StrEnum):
     REMOVED = "removed"
     PAUSED_BY_HAND = "paused_by_hand"
     CALLED_UNKNOWN = "called_unknown"
+    POLICY = "policy"
 
 
 class Role(StrEnum):
@@ -184,6 +185,26 @@ class Callees:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """People of a spec who are not called because a list of the policy has their numbers."""
+
+    of: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excepted:
+    """A refusal of the policy that an exception in the spec sets aside, with all it says."""
+
+    name: str
+    rule: str
+    finding: str
+    reason: str
+    until: date
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What is done about one name, and all that a person needs to agree to it.
 
@@ -192,7 +213,7 @@ class Action:
     which request a duplicate is of. `targets` are the batches that are paused, resumed or
     cancelled. `replacement`, `callees` and `contact_changes` belong to a changed spec. `arm_delay`
     is how long after its creation a batch without a scheduled start begins to call; zero is at
-    once.
+    once. `rules` are the policy's that refuse it, `left_out` those whom its lists leave out.
     """
 
     kind: ActionKind
@@ -217,6 +238,8 @@ class Action:
     scheduled_start: str | None = None
     starts_at: datetime | None = None
     arm_delay: timedelta = AT_ONCE
+    rules: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     message: str = ""
     hint: str = ""
 
@@ -238,6 +261,7 @@ class Plan:
     """Ordered actions over one version of the state.
 
     `actions` holds those of kind none too. `offline` tells that nothing was asked of the API.
+    `excepted` are the exceptions from the policy that it makes use of.
     """
 
     actions: tuple[Action, ...]
@@ -246,6 +270,7 @@ class Plan:
     serial: int
     offline: bool = False
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+    excepted: tuple[Excepted, ...] = ()
 
     @property
     def pending(self) -> tuple[Action, ...]:

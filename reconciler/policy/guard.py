@@ -1,0 +1,273 @@
+"""The policy over a whole plan, and again over each request just before it is sent.
+
+The plan is judged with what is known when it is made; right before a POST everything is judged
+once more, because minutes or hours may have gone by. Both ask the same rules. What nobody can tell
+is refused when it is about to be sent, and only told where nothing was asked of the API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.model import Clearance, Diagnostic, Severity
+from reconciler.plan.actions import (
+    Action,
+    ActionKind,
+    Excepted,
+    LeftOut,
+    Plan,
+    Reason,
+    Refusal,
+)
+from reconciler.policy.case import Case, Crowd, Totals
+from reconciler.policy.judge import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from reconciler.model import Contact, Request, Spec
+    from reconciler.policy.finding import Finding
+    from reconciler.policy.judge import Judgement, Layer, SetAside
+    from reconciler.state.document import State
+
+    Locate = Callable[[Spec, tuple[str | int, ...]], tuple[str, int, int]]
+    """Finds the file, line and column of a part of a spec; see `reconciler.spec.load.locate`."""
+
+DAY = timedelta(hours=24)
+_NO_CLEARANCE = Clearance()
+
+
+class Lists(Protocol):
+    """What the rules know of single people. Counted in passes over them, never kept."""
+
+    def crowd(self, requests: Sequence[Request]) -> Crowd:
+        """Count the people of some requests, as far as any rule asks."""
+
+    def findings(self, case: Case, requests: Sequence[Request]) -> Iterable[Finding]:
+        """Say which of these people may not be called, and why; or why nobody can tell."""
+
+    def without(
+        self, campaign_id: str, contacts: Sequence[Contact]
+    ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
+        """Give the contacts without those whom a list leaves out, and how many each has."""
+
+
+@dataclass
+class Guard:
+    """The policy of one root. Judging is pure but for what `lists` read, which is remembered."""
+
+    layers: tuple[Layer, ...]
+    lists: Lists
+    locate: Locate
+    organization_id: str | None = None
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+
+    def review(self, plan: Plan, state: State, now: datetime) -> Plan:
+        """Give the plan with what the policy refuses blocked, and what it warns of told."""
+        launches = {id(a): self._without_listed(a) for a in plan.actions if a.creations}
+        if not launches:
+            return plan
+        totals = _totals(launches.values(), state, now)
+        actions: list[Action] = []
+        warnings: list[Diagnostic] = []
+        excepted: list[Excepted] = []
+        for action in plan.actions:
+            if id(action) not in launches:
+                actions.append(action)
+                continue
+            launch = launches[id(action)]
+            crowd = self.lists.crowd([creation.request for creation in action.creations])
+            self._seen[action.name] = _Seen(launch, plan, crowd, totals)
+            judgement = self._judge(self._seen[action.name], now)
+            warnings += (self._told(launch, finding) for finding in judgement.warnings)
+            excepted += (_excepted(launch, each) for each in judgement.set_aside)
+            actions.append(self._blocked(launch, judgement) if judgement.refusals else launch)
+        return replace(
+            plan,
+            actions=tuple(actions),
+            diagnostics=(*plan.diagnostics, *warnings),
+            excepted=tuple(excepted),
+        )
+
+    def refusals(self, action: Action, now: datetime) -> tuple[Finding, ...]:
+        """Judge a launch of the plan once more, as of now: what refuses it, or nothing.
+
+        Safe to call in several threads at once, after `review`.
+        """
+        seen = self._seen.get(action.name)
+        return self._judge(seen, now).refusals if seen is not None else ()
+
+    def check(self, specs: Iterable[Spec], now: datetime) -> tuple[Diagnostic, ...]:
+        """Say what would be refused of specs, as far as that can be told without the API.
+
+        A warning each, because a batch that was created already is not launched again.
+        """
+        found: list[Diagnostic] = []
+        for spec in specs:
+            case = self._case_of(spec, now)
+            judgement = judge(case, self.layers, self.lists.findings(case, spec.requests))
+            found += (self._diagnostic(spec, each) for each in judgement.refusals)
+            found += (self._diagnostic(spec, each) for each in judgement.warnings)
+        return tuple(found)
+
+    def message(self, action: Action, findings: Iterable[Finding]) -> tuple[str, str]:
+        """Give what a refused launch is told with: every finding where it stands, and the hints."""
+        told = list(findings)
+        lines = [f"{self._where(action.spec, each)}{each.rule}: {_cited(each)}" for each in told]
+        hints = dict.fromkeys(each.hint for each in told if each.hint)
+        return "the policy refuses it: " + "; ".join(lines), "; ".join(hints)
+
+    def _judge(self, seen: _Seen, now: datetime) -> Judgement:
+        action = seen.action
+        campaign = seen.plan.campaigns.get(action.campaign_id)
+        people = action.people
+        case = Case(
+            name=action.name,
+            fields=self._fields(action.creations[0].request),
+            crowd=seen.crowd,
+            clearance=action.spec.clearance if action.spec else _NO_CLEARANCE,
+            campaign=campaign,
+            starts_at=_starts_at(action, now),
+            now=now,
+            parts=tuple(min(len(c.request.contacts), people) for c in action.creations)
+            if action.kind is not ActionKind.REPLACE
+            else (people,),
+            totals=seen.totals,
+            offline=seen.plan.offline,
+        )
+        requests = [creation.request for creation in action.creations]
+        return judge(case, self.layers, self.lists.findings(case, requests))
+
+    def _case_of(self, spec: Spec, now: datetime) -> Case:
+        return Case(
+            name=spec.name,
+            fields=self._fields(spec.requests[0]),
+            crowd=self.lists.crowd(spec.requests),
+            clearance=spec.clearance,
+            campaign=None,
+            starts_at=None,
+            now=now,
+            parts=tuple(len(request.contacts) for request in spec.requests),
+            offline=True,
+        )
+
+    def _fields(self, request: Request) -> Mapping[str, object]:
+        if request.fields.get("organization_id") is not None or self.organization_id is None:
+            return request.fields
+        return {**request.fields, "organization_id": self.organization_id}
+
+    def _without_listed(self, action: Action) -> Action:
+        """Leave out whom a list of the policy has; a changed spec's people are counted later."""
+        if action.kind is not ActionKind.CREATE:
+            return action
+        left_out: dict[str, int] = {}
+        creations = []
+        for creation in action.creations:
+            request = creation.request
+            contacts, out = self.lists.without(action.campaign_id, request.contacts)
+            for each in out:
+                left_out[each.of] = left_out.get(each.of, 0) + each.people
+            if out:
+                of = creation.spec_contacts or len(request.contacts)
+                fewer = replace(request, contacts=contacts)
+                creations.append(replace(creation, request=fewer, spec_contacts=of))
+            else:
+                creations.append(creation)
+        if not left_out:
+            return action
+        return replace(
+            action,
+            creations=tuple(creations),
+            contacts=sum(len(creation.request.contacts) for creation in creations),
+            left_out=tuple(LeftOut(of=of, people=n) for of, n in left_out.items()),
+        )
+
+    def _blocked(self, action: Action, judgement: Judgement) -> Action:
+        message, hint = self.message(action, judgement.refusals)
+        if action.replacement is not None and action.replacement.paused:
+            message += "; the batch before it stays paused"
+        return replace(
+            action,
+            kind=ActionKind.BLOCKED,
+            reason=Reason.POLICY,
+            refusal=Refusal.GUARD,
+            creations=(),
+            rules=tuple(dict.fromkeys(each.rule for each in judgement.refusals)),
+            message=message,
+            hint=hint,
+        )
+
+    def _told(self, action: Action, finding: Finding) -> Diagnostic:
+        if action.spec is not None:
+            return self._diagnostic(action.spec, finding)
+        message = f"{finding.rule}: {_cited(finding)}"
+        return Diagnostic(Severity.WARNING, "", 0, 0, action.name, message, finding.hint)
+
+    def _diagnostic(self, spec: Spec, finding: Finding) -> Diagnostic:
+        file, line, column = self.locate(spec, finding.path) if finding.path else (spec.file, 0, 0)
+        field_name = ".".join(str(step) for step in finding.path)
+        message = f"{finding.rule}: {_cited(finding)}"
+        return Diagnostic(Severity.WARNING, file, line, column, field_name, message, finding.hint)
+
+    def _where(self, spec: Spec | None, finding: Finding) -> str:
+        if spec is None or not finding.path:
+            return ""
+        file, line, column = self.locate(spec, finding.path)
+        return f"{file}:{line}:{column}: " if line else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A launch as the plan has it."""
+
+    action: Action
+    plan: Plan
+    crowd: Crowd
+    totals: Totals
+
+
+def _totals(launches: Iterable[Action], state: State, now: datetime) -> Totals:
+    """Count what a plan launches, and whom this root set out to call in the day before.
+
+    A request in doubt counts as launched; one that is now begun again counts once.
+    """
+    chosen = list(launches)
+    keys = {creation.key for action in chosen for creation in action.creations}
+    recent = sum(
+        request.contacts
+        for _, _, request in state.requests()
+        if request.attempted_at > now - DAY
+        and request.key not in keys
+        and request.released_at is None
+        and (request.batch_id is not None or request.in_doubt)
+    )
+    return Totals(
+        people=sum(action.people for action in chosen),
+        batches=sum(len(action.creations) for action in chosen),
+        recent=recent,
+    )
+
+
+def _starts_at(action: Action, now: datetime) -> datetime | None:
+    if action.scheduled_start is None:
+        return now + action.arm_delay
+    return None if action.starts_at is None else max(action.starts_at, now)
+
+
+def _cited(finding: Finding) -> str:
+    return f"{finding.message} [{finding.source}]" if finding.source else finding.message
+
+
+def _excepted(action: Action, set_aside: SetAside) -> Excepted:
+    finding, waiver = set_aside.finding, set_aside.waiver
+    return Excepted(
+        name=action.name,
+        rule=finding.rule,
+        finding=finding.message,
+        reason=waiver.reason,
+        until=waiver.until,
+        source=finding.source,
+    )
