@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import gc
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
 
 from reconciler.digest import request_digest
 from reconciler.errors import Usage
 from reconciler.model import Diagnostic, Origin, Request, Severity, Spec, SpecSet
 from reconciler.spec.blobs import git_blob
-from reconciler.spec.clearance import clearance_of
+from reconciler.spec.check import check, contacts_file
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.discover import Found, discover
 from reconciler.spec.documents import Reading, diagnose, read_document
-from reconciler.spec.list_model import ContactsFile
-from reconciler.spec.lists import Lists
-from reconciler.spec.model_errors import model_problems
-from reconciler.spec.models import BatchSpec
 from reconciler.spec.names import name_problem, normalised
-from reconciler.spec.places import NoPlace
+from reconciler.spec.packed import Packed
+from reconciler.spec.parallel import processors, shared_out
 from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import Collector, Problem, printable, quoted
 from reconciler.spec.scalars import core
@@ -46,10 +42,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.model import Contact
+    from reconciler.spec.check import Checked
+    from reconciler.spec.lists import Lists
 
 _NAME = ("reconcile", "name")
 _FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
+_MANY_FILES = 100
+_MANY_BYTES = 400_000
+"""From so many files or bytes on, reading is shared out among processors: measured, it pays."""
+
+
+class _ListApart(Exception):  # noqa: N818 - not an error: a signal to read the spec elsewhere
+    """This spec's contacts are in a file of their own."""
+
+
+@dataclass(frozen=True)
+class _Root:
+    """What reading one file needs to know of the root that it is in."""
+
+    path: Path
+    shown: str
+    max_contacts: int | None
+    secrets: bool
+
+    @cached_property
+    def lists(self) -> Lists:
+        """The lists that specs point at; few roots have any."""
+        from reconciler.spec.lists import Lists  # noqa: PLC0415 - imports pydantic
+
+        return Lists(self.path, self.shown, self.secrets)
 
 
 @dataclass(slots=True)
@@ -93,8 +115,7 @@ def load_specs(
         hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
     with _without_gc():
-        lists = Lists(root, shown, secrets)
-        loaded = [_load(lists, one, max_contacts) for one in found]
+        loaded = _load_all(_Root(root, shown, max_contacts, secrets), found)
     clashes = list(_name_clashes(root, loaded))
     doubled = {id(one) for one, diagnostic in clashes if diagnostic.severity is Severity.ERROR}
     diagnostics = [diagnostic for one in loaded for diagnostic in one.diagnostics]
@@ -120,15 +141,29 @@ def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, in
         document = read_document(data).document
         contacts = document.value.get("contacts") if document is not None else None
         if path[:1] == ("contacts",) and len(path) > 1 and isinstance(contacts, dict):
-            file = ContactsFile.model_validate(contacts)
-            if "://" in file.file:  # not fetched again for the sake of a line
-                return (spec.file, *nearest(positions(data, {_FILE}), _FILE, key=False))
-            shown = spec.file.removesuffix(spec.path)
-            examined = Lists(root, shown).examine(file, {path})
-            return (shown + file.file, *examined.place(path))
-    except (NoPlace, Unreadable, ValidationError):
+            return _locate_in_list(root, spec, contacts, data, path)
+    except Unreadable:
         return (spec.file, 0, 0)
     return (spec.file, *nearest(positions(data, {path}), path, key=False))
+
+
+def _locate_in_list(
+    root: Path, spec: Spec, contacts: dict[str, Any], data: bytes, path: tuple[str | int, ...]
+) -> tuple[str, int, int]:
+    """Find where a contact stands in a list of its own. Raises `Unreadable`."""
+    from reconciler.spec.places import NoPlace  # noqa: PLC0415 - with the lists
+
+    file = contacts_file(contacts)
+    if file is None:
+        return (spec.file, 0, 0)
+    if "://" in file.file:  # not fetched again for the sake of a line
+        return (spec.file, *nearest(positions(data, {_FILE}), _FILE, key=False))
+    shown = spec.file.removesuffix(spec.path)
+    try:
+        examined = _Root(root, shown, None, secrets=True).lists.examine(file, {path})
+    except NoPlace:
+        return (spec.file, 0, 0)
+    return (shown + file.file, *examined.place(path))
 
 
 @contextmanager
@@ -143,14 +178,46 @@ def _without_gc() -> Iterator[None]:
             gc.enable()
 
 
-def _load(lists: Lists, found: Found, max_contacts: int | None) -> _Loaded:
-    """Read and check one file."""
-    loaded = _Loaded(found.path, printable(os.path.join(lists.shown, found.path)))  # noqa: PTH118 - hot
+def _load_all(root: _Root, found: Sequence[Found]) -> list[_Loaded]:
+    """Read and check all files, in several processes where there are many.
+
+    What those leave over is read here: lists of their own, which may be too long to be handed over,
+    and what a process had that died.
+    """
+    processes = processors() if _are_many(root, found) else 1
+    if processes > 1:
+        loaded = shared_out(partial(_load_without_list, root), found, processes)
+    else:
+        loaded = [None] * len(found)
+    return [have or _load(root, one) for have, one in zip(loaded, found, strict=True)]
+
+
+def _are_many(root: _Root, found: Sequence[Found]) -> bool:
+    """Tell whether it takes so long to read these files that it pays to share them out."""
+    if len(found) >= _MANY_FILES:
+        return True
+    size = 0
+    for one in found:
+        with suppress(OSError):
+            size += os.stat(f"{root.path}/{one.path}").st_size  # noqa: PTH116 - hot
+    return len(found) > 1 and size >= _MANY_BYTES
+
+
+def _load_without_list(root: _Root, found: Found) -> _Loaded | None:
+    try:
+        return _load(root, found, list_apart=False)
+    except _ListApart:
+        return None
+
+
+def _load(root: _Root, found: Found, *, list_apart: bool = True) -> _Loaded:
+    """Read and check one file. Unless a `list_apart` is taken too, raises `_ListApart` for it."""
+    loaded = _Loaded(found.path, printable(os.path.join(root.shown, found.path)))  # noqa: PTH118 - hot
     if found.problem is not None:
         loaded.diagnostics = diagnose([found.problem], b"", loaded.file)
         return loaded
     try:
-        data = stored_bytes(f"{lists.root}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
+        data = stored_bytes(f"{root.path}/{found.path}", limit=MAX_YAML, hint=_LIST_HINT)
     except Unreadable as error:
         loaded.diagnostics = diagnose([error.problem], b"", loaded.file)
         return loaded
@@ -159,9 +226,11 @@ def _load(lists: Lists, found: Found, max_contacts: int | None) -> _Loaded:
     reading = read_document(data)
     collector = Collector(reading.problems)
     if reading.document is not None:
-        _check(lists, loaded, reading, collector)
+        if not list_apart and isinstance(reading.document.value.get("contacts"), dict):
+            raise _ListApart
+        _check(root, loaded, reading, collector)
     if loaded.spec is not None:
-        loaded.spec = _cut(loaded.spec, max_contacts)
+        loaded.spec = _cut(loaded.spec, root.max_contacts)
     if collector:
         loaded.diagnostics += diagnose(collector, data, loaded.file)
     if any(one.severity is Severity.ERROR for one in loaded.diagnostics):
@@ -182,43 +251,32 @@ def _start_of(reading: Reading) -> tuple[tuple[int, int], str] | None:
         return None
 
 
-def _check(lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector) -> None:
+def _check(root: _Root, loaded: _Loaded, reading: Reading, collector: Collector) -> None:
     """Check a document and compile it, unless something is wrong."""
     document = reading.document
     if document is None:
         return
-    try:
-        batch = BatchSpec.model_validate(document.value)
-    except ValidationError as error:
-        collector.extend(model_problems(error, BatchSpec))
-        batch = None
+    checked = check(document.value, collector)
     fields = _free_fields(document.value, collector)
-    loaded.name, loaded.named = _name_of(loaded.path, document.value, batch, collector)
-    contacts = _contacts(lists, loaded, reading, collector)
-    if batch is None or collector or loaded.diagnostics:
+    loaded.name, loaded.named = _name_of(loaded.path, document.value, checked, collector)
+    contacts = _contacts(root, loaded, reading, collector)
+    if checked is None or collector or loaded.diagnostics:
         return
-    for name in (
-        "campaign_id",
-        "organization_id",
-        "scheduled_start",
-        "concurrency_limit",
-        "max_retries_override",
-    ):
-        value = getattr(batch, name)
-        if value is not None:
-            fields[name] = value
-    request = Request(1, fields, contacts, request_digest(fields, contacts))
+    fields.update(checked.fields)
+    digest = request_digest(fields, contacts)
+    kept = Packed(contacts) if isinstance(contacts, list) else contacts
+    request = Request(1, fields, kept, digest)
     loaded.spec = Spec(
         name=loaded.name,
         file=loaded.file,
         path=loaded.path,
         requests=(request,),
-        lifecycle=batch.reconcile.lifecycle,
-        on_change=batch.reconcile.on_change,
+        lifecycle=checked.lifecycle,
+        on_change=checked.on_change,
         scheduled_start_at=document.scheduled_start_at,
-        max_contacts=batch.reconcile.split.max_contacts if batch.reconcile.split else None,
+        max_contacts=checked.max_contacts,
         origin=Origin(loaded.blob, loaded.list_blob),
-        clearance=clearance_of(batch.reconcile),
+        clearance=checked.clearance,
     )
 
 
@@ -241,14 +299,14 @@ def _free_fields(document: dict[str, Any], collector: Collector) -> dict[str, An
 
 
 def _name_of(
-    path: str, document: dict[str, Any], batch: BatchSpec | None, collector: Collector
+    path: str, document: dict[str, Any], checked: Checked | None, collector: Collector
 ) -> tuple[str, bool]:
     """Give a spec's name ("" when it has none that is allowed), and whether it is set in the file.
 
     Also for a spec with errors elsewhere: its name still must not be another's.
     """
-    own = batch.reconcile.name if batch is not None else None
-    if batch is None:
+    own = checked.name if checked is not None else None
+    if checked is None:
         section = document.get("reconcile")
         written = section.get("name") if isinstance(section, dict) else None
         if isinstance(written, str) and written.strip():
@@ -267,7 +325,7 @@ def _name_of(
 
 
 def _contacts(
-    lists: Lists, loaded: _Loaded, reading: Reading, collector: Collector
+    root: _Root, loaded: _Loaded, reading: Reading, collector: Collector
 ) -> Sequence[Contact]:
     """Give the contacts of a document, or add to the problems why there are none."""
     written = reading.document.value.get("contacts") if reading.document is not None else None
@@ -276,11 +334,10 @@ def _contacts(
             collector.extend(contact_problems(written))
         return written
     if isinstance(written, dict):
-        try:
-            file = ContactsFile.model_validate(written)
-        except ValidationError:
+        file = contacts_file(written)
+        if file is None:
             return []
-        read = lists.read(loaded.path, file)
+        read = root.lists.read(loaded.path, file)
         collector.extend(read.problems)
         loaded.diagnostics += read.diagnostics
         if read.blob is not None:

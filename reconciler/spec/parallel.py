@@ -1,0 +1,165 @@
+"""Work on many items shared out among processes, where that is safe and pays.
+
+Every process takes the next few items from one queue when it is done with its last ones, this one
+too, so nobody waits for the slowest. Promises: an item is either done or said not to be; what a
+process did that did not end well counts as not done. Nothing is written to any disk: results come
+back through memory that the kernel keeps.
+
+The processes are forks of this one, which is the only way to begin in a millisecond. A fork copies
+one thread only, and whatever lock another thread held stays locked in it for ever. So there are
+none unless this process has a single thread.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Piece = tuple[int, list[Result | None]]
+"""A piece's number, and the results of its items."""
+
+_MOST_PIECES = 512
+"""How many pieces items are cut into at most: their numbers fit into any pipe."""
+
+_NUMBER = 4
+"""Bytes of a piece's number in the queue. So few are read at once or not at all."""
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def processors() -> int:
+    """Say how many processes would have a processor each; 1 where forking is out of question."""
+    if sys.platform != "linux":
+        return 1
+    try:
+        alone = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - numbers, no paths
+    except OSError:
+        return 1
+    return len(os.sched_getaffinity(0)) if alone else 1
+
+
+def shared_out(
+    work: Callable[[Item], Result | None], items: Sequence[Item], processes: int
+) -> list[Result | None]:
+    """Do `work` for each item, in `processes` processes of which this is one.
+
+    Gives the results in the order of the items: None where `work` gives that, and where a process
+    died or could not be begun, for the caller to do again. Results are pickled. What `work` raises
+    in this process is raised; in another it counts as not done.
+    """
+    size = -(-len(items) // _MOST_PIECES)
+    pieces = [items[start : start + size] for start in range(0, len(items), size)]
+    done: dict[int, list[Result | None]] = {}
+    queue = _queue(len(pieces))
+    others: list[_Other] = []
+    try:
+        for _ in range(processes - 1):
+            others.extend(_begun(lambda: _worked_off(work, pieces, queue)))
+        done.update(_worked_off(work, pieces, queue))
+        for other in others:
+            done.update(other.ended())
+    finally:
+        os.close(queue)
+        for other in others:
+            other.stop()
+    none: list[Result | None] = [None] * size
+    return [
+        result
+        for number, piece in enumerate(pieces)
+        for result in done.get(number, none[: len(piece)])
+    ]
+
+
+def _queue(pieces: int) -> int:
+    """Give a descriptor from which each number below `pieces` can be read once, by whomever."""
+    reading, writing = os.pipe()
+    os.write(writing, b"".join(number.to_bytes(_NUMBER) for number in range(pieces)))
+    os.close(writing)
+    return reading
+
+
+def _worked_off(
+    work: Callable[[Item], Result | None], pieces: Sequence[Sequence[Item]], queue: int
+) -> Iterator[Piece[Result]]:
+    """Take pieces from the queue until it is empty, and give the results of each."""
+    while number := os.read(queue, _NUMBER):
+        piece = int.from_bytes(number)
+        yield piece, [work(item) for item in pieces[piece]]
+
+
+class _Other:
+    """Another process, and the memory that it writes its results into."""
+
+    def __init__(self, process: int, memory: int) -> None:
+        self._process = process
+        self._running = True
+        self._memory = memory
+
+    def ended(self) -> Iterator[Piece[Any]]:
+        """Wait until it has ended, and give what it did: nothing, unless it ended well."""
+        if self._wait():
+            return
+        with open(self._memory, "rb", closefd=False) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            while file.tell() < size:
+                yield pickle.load(file)  # noqa: S301 - written by a fork of this process
+
+    def stop(self) -> None:
+        """End it if it has not ended, and give its memory back."""
+        if self._running:
+            os.kill(self._process, signal.SIGKILL)
+            self._wait()
+        os.close(self._memory)
+
+    def _wait(self) -> int:
+        """Wait until it has ended, once; give its status, 0 when it ended well."""
+        _, status = os.waitpid(self._process, 0)
+        self._running = False  # its number may be another's from now on
+        return status
+
+
+def _begun(results: Callable[[], Iterator[Piece[Any]]]) -> Iterator[_Other]:
+    """Begin another process that works for these results; give none where that is impossible."""
+    try:
+        memory = os.memfd_create("results", os.MFD_CLOEXEC)
+    except OSError:
+        return
+    # Until it is on its own, no signal may make it go on as if it were this process.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        process = os.fork()
+        if process == 0:
+            _be_the_other(memory, results)
+    except OSError:
+        os.close(memory)
+        return
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    yield _Other(process, memory)
+
+
+def _be_the_other(memory: int, results: Callable[[], Iterator[Piece[Any]]]) -> NoReturn:
+    """Write results and end, whatever happens, without a word and without what others do at exit.
+
+    What goes wrong here goes wrong again where it is done again, and is told there.
+    """
+    status = 1
+    try:
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        with open(memory, "wb") as file:
+            for piece in results():
+                pickle.dump(piece, file, pickle.HIGHEST_PROTOCOL)
+        status = 0
+    finally:
+        os._exit(status)
