@@ -3,14 +3,19 @@
 Reading is strict, because a state that is believed wrongly calls people twice: a newer format,
 conflict markers, truncation, unknown fields and records that contradict each other are all
 refused, with the reason. Writing then reading gives back the same value, byte for byte.
+
+What is read is written again at once: a file that holds the very bytes we would write hides
+nothing that reading it would lose. Only any other file is looked at slowly, step by step.
 """
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import re
 from collections import Counter
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +24,24 @@ import orjson
 
 from reconciler import __version__
 from reconciler.errors import StateUnusable
-from reconciler.state.document import NameRecord, Recorded, RequestRecord, State, Status
-from reconciler.state.shape import shape_problems
+from reconciler.state.document import NameRecord, Ordinal, Recorded, State, Text
+from reconciler.state.sound import contradictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 FORMAT_VERSION = 1
 _SHOWN = 10
 """Problems that one message names."""
-_DIGEST = re.compile(r"v[0-9]+:[0-9a-f]{64}")
 _CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(\s|$)", re.MULTILINE)
-_STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
+_STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+_BEFORE, _BETWEEN, _AFTER = b'{\n  "batches": {\n', b"\n    },\n", b"\n    }\n  }"
+"""What stands around the batches and between two of them.
+
+Nothing else holds these: deeper lines are indented further, and no text has a line's end in it.
+"""
+_AT_ONCE = 500
+"""Batches that are turned into text together: more need memory, and are no faster."""
 _RESTORE = (
     "restore the last good version (git log -p -- FILE shows them all); the file was left as it was"
 )
@@ -41,54 +52,93 @@ class StateFile(Recorded, frozen=True, kw_only=True):
 
     version: int
     tool_version: str
-    lineage: str
-    serial: int
+    lineage: Text
+    serial: Ordinal
     batches: dict[str, NameRecord]
 
 
-def _restore(where: str) -> str:
-    """Say how to bring a state back; `where` may also be `remote/branch:path`."""
-    return _RESTORE.replace("FILE", where.rpartition(":")[2])
+_PARSER = msgspec.json.Decoder(StateFile)
 
 
 class Encoder:
-    """Gives states as bytes, remembering what it encoded.
+    """Gives states as bytes, remembering what it read and what it encoded.
 
     A run stores the same state many times with one record changed; records are immutable, so the
     text of all others is kept.
     """
 
     def __init__(self) -> None:
-        self._texts: dict[str, tuple[NameRecord, bytes]] = {}
+        self._read: tuple[bytes, Mapping[str, NameRecord]] | None = None
+        self._records: dict[str, NameRecord] = {}
+        self._texts: dict[str, bytes] = {}
 
     def encode(self, state: State) -> bytes:
         """Give the file's bytes. Ends in a newline; absent values are left out."""
-        head = {
-            "batches": {},
-            "lineage": state.lineage,
-            "serial": state.serial,
-            "tool_version": __version__,
-            "version": FORMAT_VERSION,
-        }
-        around = orjson.dumps(head, option=_STABLE | orjson.OPT_APPEND_NEWLINE)
+        before, after = _around(state.lineage, state.serial, __version__, state.batches)
         if not state.batches:
-            return around
-        texts = b",\n".join(self._text(name, state.batches[name]) for name in sorted(state.batches))
-        return around.replace(b'"batches": {}', b'"batches": {\n' + texts + b"\n  }", 1)
+            return before + after
+        self._take_apart()
+        known = self._records
+        fresh = {name: each for name, each in state.batches.items() if known.get(name) is not each}
+        for names, text in _texts(fresh):
+            self._texts.update(zip(names, text.split(_BETWEEN), strict=True))
+        known.update(fresh)
+        texts = [self._texts[name] for name in sorted(state.batches)]
+        texts[0] = before + texts[0]
+        texts[-1] += after
+        return _BETWEEN.join(texts)
 
-    def _text(self, name: str, record: NameRecord) -> bytes:
-        known = self._texts.get(name)
-        if known and known[0] is record:
-            return known[1]
-        nested = orjson.dumps({"batches": {name: plain(record)}}, option=_STABLE)
-        text = nested[len(b'{\n  "batches": {\n') : -len(b"\n  }\n}")]
-        self._texts[name] = (record, text)
-        return text
+    def decode(self, data: bytes, *, where: str) -> State:
+        """Read a file's bytes like `decode`, and keep the text of each batch."""
+        state, as_written = _decode(data, where)
+        if as_written and state.batches:
+            self._read = (data, state.batches)
+        return state
+
+    def _take_apart(self) -> None:
+        """Cut what was read into the texts of its batches. Only now: who only reads needs none."""
+        if self._read is None:
+            return
+        data, batches = self._read
+        texts = data.split(_BETWEEN)
+        texts[0] = texts[0][len(_BEFORE) :]
+        texts[-1] = texts[-1][: texts[-1].rindex(_AFTER)]
+        self._texts = dict(zip(sorted(batches), texts, strict=True))
+        self._records = dict(batches)
+        self._read = None
 
 
 def encode(state: State) -> bytes:
     """Give the file's bytes, once. See `Encoder`."""
-    return Encoder().encode(state)
+    before, after = _around(state.lineage, state.serial, __version__, state.batches)
+    return before + _BETWEEN.join([text for _, text in _texts(state.batches)]) + after
+
+
+def _around(
+    lineage: str, serial: int, tool_version: str, batches: Mapping[str, NameRecord]
+) -> tuple[bytes, bytes]:
+    """Give what stands before and after the batches' texts."""
+    head = {
+        "batches": {},
+        "lineage": lineage,
+        "serial": serial,
+        "tool_version": tool_version,
+        "version": FORMAT_VERSION,
+    }
+    empty = orjson.dumps(head, option=_STABLE | orjson.OPT_APPEND_NEWLINE)
+    if not batches:
+        return empty, b""
+    return _BEFORE, _AFTER + empty[len(b'{\n  "batches": {}') :]
+
+
+def _texts(batches: Mapping[str, NameRecord]) -> Iterator[tuple[Sequence[str], bytes]]:
+    """Give batches in order, some at once: their names, and their texts with `_BETWEEN` between."""
+    names = sorted(batches)
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        values = msgspec.to_builtins({name: batches[name] for name in some})
+        text = orjson.dumps({"batches": values}, option=_STABLE)
+        yield some, text[len(_BEFORE) : -len(_AFTER + b"\n}")]
 
 
 def decode(data: bytes, *, where: str) -> State:
@@ -96,6 +146,68 @@ def decode(data: bytes, *, where: str) -> State:
 
     Raises `StateUnusable` for anything that is not a sound state of a format we know.
     """
+    return _decode(data, where)[0]
+
+
+def _decode(data: bytes, where: str) -> tuple[State, bool]:
+    """Give the state, and whether the file is as a version of ours writes it."""
+    with _without_gc():
+        document = _as_written(data)
+        as_written = document is not None
+        if document is None:
+            document = _carefully(data, where)
+        state = State(lineage=document.lineage, serial=document.serial, batches=document.batches)
+        problems = list(islice(contradictions(state), _SHOWN))
+    if problems:
+        shown = "\n  ".join(problems)
+        raise StateUnusable(
+            f"{where}: the state contradicts itself; was it edited by hand?\n  {shown}",
+            hint=_restore(where),
+        )
+    return state, as_written
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Keep the garbage collector from walking all that was just read, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _as_written(data: bytes) -> StateFile | None:
+    """Give what a file says that some version of ours wrote; None for any other file.
+
+    The bytes that it would be written as are the very bytes it has. So nothing was said twice,
+    nothing lost and nothing bent by reading it, and no conflict marker is in it.
+    """
+    try:
+        document = _PARSER.decode(data)
+        same = document.version == FORMAT_VERSION and _is_text_of(document, data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
+        return None
+    return document if same else None
+
+
+def _is_text_of(document: StateFile, data: bytes) -> bool:
+    """Whether a file would be written like this, but for the tool's version."""
+    batches = document.batches
+    before, after = _around(document.lineage, document.serial, document.tool_version, batches)
+    place = 0
+    for _, text in _texts(batches):
+        before = _BETWEEN if place else before
+        if not data.startswith(before, place) or not data.startswith(text, place + len(before)):
+            return False
+        place += len(before) + len(text)
+    return data[place:] == (after if batches else before)
+
+
+def _carefully(data: bytes, where: str) -> StateFile:
+    """Give what an edited file says. Raises `StateUnusable` with the reason if nobody can tell."""
     marker = _CONFLICT.search(data)
     if marker:
         line = data.count(b"\n", 0, marker.start()) + 1
@@ -106,24 +218,23 @@ def decode(data: bytes, *, where: str) -> State:
         )
     raw = _parse(data, where)
     _require_known_version(raw, where)
-    document = _validate(data, raw, where)
-    state = State(lineage=document.lineage, serial=document.serial, batches=document.batches)
     try:
-        as_we_write = encode(state)
-    except TypeError as error:
-        raise StateUnusable(
-            f"{where}: no state of ours holds this: {error}", hint=_restore(where)
-        ) from error
-    if as_we_write != data:  # slow, and only then
+        document = _validate(data, raw, where)
+        for _ in _texts(document.batches):
+            """Each can be written."""
         _refuse_duplicate_names(data, where)
-    problems = list(_contradictions(state))
-    if problems:
-        shown = "\n  ".join(problems[:_SHOWN])
-        raise StateUnusable(
-            f"{where}: the state contradicts itself; was it edited by hand?\n  {shown}",
-            hint=_restore(where),
-        )
-    return state
+    except RecursionError:
+        what = "something is nested too deeply"
+    except TypeError as error:
+        what = str(error)
+    else:
+        return document
+    raise StateUnusable(f"{where}: no state of ours holds this: {what}", hint=_restore(where))
+
+
+def _restore(where: str) -> str:
+    """Say how to bring a state back; `where` may also be `remote/branch:path`."""
+    return _RESTORE.replace("FILE", where.rpartition(":")[2])
 
 
 def _parse(data: bytes, where: str) -> dict[str, Any]:
@@ -150,20 +261,12 @@ def _require_known_version(raw: dict[str, Any], where: str) -> None:
         )
 
 
-def schema() -> dict[str, Any]:
-    """Give the file's JSON Schema."""
-    _, components = msgspec.json.schema_components([StateFile], ref_template="#/$defs/{name}")
-    for each in components.values():
-        if "description" in each:
-            each["description"] = inspect.cleandoc(each["description"])
-    root = components.pop(StateFile.__name__)
-    return {"$defs": components, **root}
-
-
 def _validate(data: bytes, raw: dict[str, Any], where: str) -> StateFile:
     try:
-        return msgspec.json.decode(data, type=StateFile)
-    except (msgspec.DecodeError, RecursionError):
+        return _PARSER.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        from reconciler.state.shape import shape_problems  # noqa: PLC0415 - for what is refused
+
         problems = list(islice(shape_problems(raw, StateFile), _SHOWN))
         raise StateUnusable(
             f"{where}: the state does not have its own shape; was it edited by hand?\n  "
@@ -190,67 +293,14 @@ def _refuse_duplicate_names(data: bytes, where: str) -> None:
     json.loads(data, object_pairs_hook=unique)
 
 
-def _contradictions(state: State) -> Iterator[str]:
-    """Name what cannot be true of any state we wrote."""
-    if state.serial < 1 or not state.lineage:
-        yield "serial and lineage are missing or impossible"
-    for name, record in state.batches.items():
-        yield from _name_contradictions(name, record)
-    keys = Counter(request.key for _, _, request in state.requests())
-    yield from (f"the key {key} stands {n} times" for key, n in keys.items() if n > 1)
-    ids = Counter(
-        batch_id
-        for _, _, request in state.requests()
-        for batch_id in (request.batch_id, *request.duplicates)
-        if batch_id is not None
-    )
-    yield from (f"the batch {batch} stands {n} times" for batch, n in ids.items() if n > 1)
-
-
-def _name_contradictions(name: str, record: NameRecord) -> Iterator[str]:
-    numbers = [generation.generation for generation in record.generations]
-    if not name or not numbers:
-        yield f"{name!r} has no generation"
-        return
-    if numbers[0] < 1 or numbers != sorted(set(numbers)):
-        yield f"{name}: generations are {numbers}"
-    if any(generation.in_doubt for generation in record.generations[:-1]):
-        yield f"{name}: an earlier generation is still being created"
-    if record.replacing is not None and record.replacing.begun_at.tzinfo is None:
-        yield f"{name}: a time has no offset"
-    for generation in record.generations:
-        at = f"{name}, generation {generation.generation}"
-        parts = [request.part for request in generation.requests]
-        if not parts or parts[0] < 1 or parts != sorted(set(parts)):
-            yield f"{at}: parts are {parts}"
-        for request in generation.requests:
-            yield from (f"{at}: {problem}" for problem in _request_contradictions(request))
-
-
-def _request_contradictions(request: RequestRecord) -> Iterator[str]:
-    if not request.key:
-        yield "the key is empty"
-    if not _DIGEST.fullmatch(request.digest):
-        yield "the digest is malformed"
-    if request.contacts < 0 or request.attempt < 0:
-        yield "a count is negative"
-    if request.status is Status.CREATED and not (request.batch_id and request.recorded_at):
-        yield "created, but without a batch id and the time it was recorded"
-    if request.status is not Status.CREATED and request.batch_id is not None:
-        yield f"{'still being created' if request.in_doubt else 'complete'}, but with a batch id"
-    times = (
-        request.first_attempted_at,
-        request.attempted_at,
-        request.expires_at,
-        request.gives_up_at,
-        request.recorded_at,
-        request.watch_until,
-        request.released_at,
-        request.cancelled_at,
-        *(each.at for each in request.audit),
-    )
-    if any(time is not None and time.tzinfo is None for time in times):
-        yield "a time has no offset"
+def schema() -> dict[str, Any]:
+    """Give the file's JSON Schema."""
+    _, components = msgspec.json.schema_components([StateFile], ref_template="#/$defs/{name}")
+    for each in components.values():
+        if "description" in each:
+            each["description"] = inspect.cleandoc(each["description"])
+    root = components.pop(StateFile.__name__)
+    return {"$defs": components, **root}
 
 
 def plain(record: Recorded) -> dict[str, Any]:

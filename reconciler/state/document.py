@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
 from reconciler.model import Lifecycle, OnChange
+from reconciler.state.overlay import laid_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,14 @@ if TYPE_CHECKING:
 WATCH = timedelta(days=1)
 """How long later runs look for a second batch of a key: a given-up request can still arrive."""
 
+# What the parser checks beyond the kind of a value.
 Moment = Annotated[datetime, Meta(tz=True)]
-"""A time that says its offset. Ours are in UTC."""
+"""A time with its offset. Ours are in UTC."""
+Text = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0)]
+Ordinal = Annotated[int, Meta(ge=1)]
+Digest = Annotated[str, Meta(pattern=r"^v[0-9]+:[0-9a-f]{64}$(?!\n)")]
+"""See `reconciler.digest`."""
 
 
 class Status(StrEnum):
@@ -95,12 +102,12 @@ class RequestRecord(Recorded, frozen=True, kw_only=True):
     `cancelling`, the API has not said yet that it is cancelled, and it may still call.
     """
 
-    part: int
-    key: str
+    part: Ordinal
+    key: Text
     status: Status
-    digest: str
-    contacts: int
-    attempt: int
+    digest: Digest
+    contacts: Count
+    attempt: Count
     first_attempted_at: Moment
     attempted_at: Moment
     run: str
@@ -140,7 +147,7 @@ class Generation(Recorded, frozen=True, kw_only=True):
     there are to be, and `max_contacts` how many contacts each may have.
     """
 
-    generation: int
+    generation: Ordinal
     campaign_id: str
     fields: Mapping[str, Any]
     source: Source
@@ -228,12 +235,7 @@ class State:
 
     def with_record(self, name: str, record: NameRecord | None) -> State:
         """Give this state with a name's record replaced, or dropped for None."""
-        batches = dict(self.batches)
-        if record is None:
-            batches.pop(name, None)
-        else:
-            batches[name] = record
-        return dataclasses.replace(self, batches=batches)
+        return dataclasses.replace(self, batches=laid_over(self.batches, name, record))
 
     def with_request(self, name: str, generation: Generation, request: RequestRecord) -> State:
         """Give this state with one request's record put in place.

@@ -54,7 +54,7 @@ class FileStore:
         self._known = (
             State(lineage=self._ids.unique())
             if self._on_disk is None
-            else codec.decode(self._on_disk, where=self.where)
+            else self._encoder.decode(self._on_disk, where=self.where)
         )
         return self._known
 
@@ -130,10 +130,11 @@ class FileStore:
         self, current: bytes, state: State, known: State, touched: frozenset[str]
     ) -> State:
         """Lay ours over theirs. Raises `StateUnusable` where the two cannot be one sound state."""
-        theirs = codec.decode(current, where=self.where)
+        theirs = self._encoder.decode(current, where=self.where)
         merged = lay_over(theirs, state, known, touched, self._run)
         # What the two say together may contradict itself, and would be refused from then on.
-        codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
+        data = self._encoder.encode(replace(merged, serial=merged.serial + 1))
+        codec.decode(data, where=self.where)
         if displaced(state, merged, self._run):
             raise StateUnusable("it has something else where this run is creating a batch")
         return merged

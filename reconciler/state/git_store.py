@@ -62,6 +62,7 @@ class GitStore:
         self._known: State | None = None
         self._overtaken = False
         self._pushes = 0
+        self._encoder = codec.Encoder()
 
     @property
     def where(self) -> str:
@@ -167,7 +168,8 @@ class GitStore:
         It is nothing to put on a branch: nobody could go on from there.
         """
         try:
-            codec.decode(codec.encode(replace(merged, serial=merged.serial + 1)), where=self.where)
+            data = self._encoder.encode(replace(merged, serial=merged.serial + 1))
+            codec.decode(data, where=self.where)
         except StateUnusable as error:
             raise StateUnusable(
                 f"what this run learned and what others recorded cannot both be true: "
@@ -256,7 +258,7 @@ class GitStore:
         )
         return self.git.commit_file(
             self.place.path,
-            codec.encode(stored),
+            self._encoder.encode(stored),
             message,
             parent=parent,
             seconds=int(self._clock.now().timestamp()),
@@ -265,7 +267,7 @@ class GitStore:
     def _decode(self, data: bytes | None) -> State:
         if data is None:
             return State(lineage=self._lineage)
-        return codec.decode(data, where=self.where)
+        return self._encoder.decode(data, where=self.where)
 
 
 def _pause(attempt: int) -> None:

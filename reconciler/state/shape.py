@@ -7,6 +7,7 @@ parser follows; it is asked only about files that are refused.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -68,12 +69,14 @@ def _of_a_value(value: Any, kind: inspect.Type) -> str | None:
         case inspect.VarTupleType():
             return "should be a list"
         case inspect.StrType():
-            return None if isinstance(value, str) else "should be a text"
+            return _of_a_text(value, kind)
         case inspect.BoolType():
             return None if isinstance(value, bool) else "should be true or false"
         case inspect.IntType():
+            least = "" if kind.ge is None else f", {kind.ge} or more"
             whole = isinstance(value, int) and not isinstance(value, bool)
-            return None if whole else "should be a whole number"
+            fits = whole and (kind.ge is None or value >= kind.ge)
+            return None if fits else f"should be a whole number{least}"
         case inspect.EnumType():
             words = [str(each.value) for each in kind.cls]
             return None if value in words else f"should be one of {', '.join(words)}"
@@ -81,6 +84,16 @@ def _of_a_value(value: Any, kind: inspect.Type) -> str | None:
             return None if _is_a_time(value) else "should be a time with its offset, as text"
         case _:
             return None
+
+
+def _of_a_text(value: Any, kind: inspect.StrType) -> str | None:
+    if not isinstance(value, str):
+        return "should be a text"
+    if len(value) < (kind.min_length or 0):
+        return "should not be empty"
+    if kind.pattern is not None and not re.search(kind.pattern, value):
+        return "does not have its form"
+    return None
 
 
 def _is_a_time(value: Any) -> bool:
