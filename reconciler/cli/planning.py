@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.apply.facts import gather, wanted_keys
+from reconciler.cli.guarding import open_guard
 from reconciler.cli.progress import heartbeat
 from reconciler.errors import Refused
 from reconciler.plan.facts import Facts
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
+    from reconciler.policy.guard import Guard
     from reconciler.state.document import State
 
 
@@ -42,9 +44,11 @@ def plan_with(
     *,
     api: HttpBatchApi | None,
     parallelism: int,
+    guard: Guard | None = None,
 ) -> Plan:
     """Plan against what the API says now; without an API, as if nobody could be asked.
 
+    What the root's policy refuses is blocked; `guard` is the policy, opened here if not given.
     Raises `Refused` for a root without specs that has recorded batches.
     """
     if state.batches and not specs.files:
@@ -56,7 +60,8 @@ def plan_with(
         )
     clock = session.clock
     if api is None:
-        return make_plan(specs, state, Facts(offline=True), rules, clock.now())
+        plan = make_plan(specs, state, Facts(offline=True), rules, clock.now())
+        return (guard or open_guard(session)).review(plan, state, clock.now())
     with heartbeat("asking the API what exists"):
         facts = gather(
             specs,
@@ -69,4 +74,7 @@ def plan_with(
         )
     # By the slower of the two clocks an attempt is younger: it is not given up too early. And
     # the questions took time, so a start may have passed meanwhile.
-    return make_plan(specs, state, facts, rules, clock.now() + min(api.least_skew, timedelta(0)))
+    now = clock.now() + min(api.least_skew, timedelta(0))
+    plan = make_plan(specs, state, facts, rules, now)
+    # The policy goes by the API's clock, because that is what calls go out by.
+    return (guard or open_guard(session)).review(plan, state, clock.now() + api.skew)

@@ -47,15 +47,17 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
     diagnostics = [
         *specs.diagnostics,
         *unsound_and_past(specs, session.clock.now()),
-        *_late(session, specs),
+        *_not_to_be_launched(session, specs),
     ]
+    diagnostics.sort(key=lambda one: (one.file, one.line, one.column))
     _show(root, diagnostics, specs, output)
     bad = any(d.severity is Severity.ERROR for d in diagnostics)
     return ExitCode.FAILED if bad else ExitCode.DONE
 
 
-def _late(session: Session, specs: SpecSet) -> list[Diagnostic]:
-    """Find start times that are over, among specs that are not created yet."""
+def _not_to_be_launched(session: Session, specs: SpecSet) -> list[Diagnostic]:
+    """Find start times that are over, and what the policy refuses, in what is not created yet."""
+    from reconciler.cli.guarding import open_guard  # noqa: PLC0415 - as below
     from reconciler.spec.schedule import past_diagnostic  # noqa: PLC0415 - as above
 
     try:
@@ -70,7 +72,9 @@ def _late(session: Session, specs: SpecSet) -> list[Diagnostic]:
         for request in spec.requests
         if request.digest not in created
     ]
-    return [diagnostic for diagnostic in late if diagnostic]
+    new = [spec for spec in specs.specs if any(r.digest not in created for r in spec.requests)]
+    refused = open_guard(session).check(new, now)
+    return [*(diagnostic for diagnostic in late if diagnostic), *refused]
 
 
 def _show(root: Path, diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:

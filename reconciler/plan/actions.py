@@ -193,6 +193,20 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """A rule of the policy that refuses an action: what it says, and `where` (file:line:column).
+
+    `where` is empty where no line is to blame. `source` cites the law that a pack has it from.
+    """
+
+    rule: str
+    message: str
+    where: str = ""
+    hint: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Excepted:
     """A refusal of the policy that an exception in the spec sets aside, with all it says."""
 
@@ -238,7 +252,7 @@ class Action:
     scheduled_start: str | None = None
     starts_at: datetime | None = None
     arm_delay: timedelta = AT_ONCE
-    rules: tuple[str, ...] = ()
+    rules: tuple[Ruled, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     message: str = ""
     hint: str = ""

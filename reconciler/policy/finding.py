@@ -11,6 +11,8 @@ class Level(StrEnum):
 
     REFUSE = "refuse"
     WARN = "warn"
+    LATER = "later"
+    """Nobody can tell yet, because the API was not asked; apply will."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

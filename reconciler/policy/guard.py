@@ -20,9 +20,12 @@ from reconciler.plan.actions import (
     Plan,
     Reason,
     Refusal,
+    Ruled,
 )
 from reconciler.policy.case import Case, Crowd, Totals
+from reconciler.policy.finding import Level
 from reconciler.policy.judge import judge
+from reconciler.spec.schedule import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -101,24 +104,34 @@ class Guard:
         return self._judge(seen, now).refusals if seen is not None else ()
 
     def check(self, specs: Iterable[Spec], now: datetime) -> tuple[Diagnostic, ...]:
-        """Say what would be refused of specs, as far as that can be told without the API.
+        """Say what would be refused of specs that are not launched yet: an error each.
 
-        A warning each, because a batch that was created already is not launched again.
+        As far as that can be told without the API, and of each spec by itself.
         """
         found: list[Diagnostic] = []
         for spec in specs:
             case = self._case_of(spec, now)
             judgement = judge(case, self.layers, self.lists.findings(case, spec.requests))
-            found += (self._diagnostic(spec, each) for each in judgement.refusals)
-            found += (self._diagnostic(spec, each) for each in judgement.warnings)
+            found += (self._diagnostic(spec, each, Severity.ERROR) for each in judgement.refusals)
+            found += (
+                self._diagnostic(spec, each)
+                for each in judgement.warnings
+                if each.level is Level.WARN
+            )
         return tuple(found)
 
-    def message(self, action: Action, findings: Iterable[Finding]) -> tuple[str, str]:
-        """Give what a refused launch is told with: every finding where it stands, and the hints."""
-        told = list(findings)
-        lines = [f"{self._where(action.spec, each)}{each.rule}: {_cited(each)}" for each in told]
-        hints = dict.fromkeys(each.hint for each in told if each.hint)
-        return "the policy refuses it: " + "; ".join(lines), "; ".join(hints)
+    def ruled(self, action: Action, findings: Iterable[Finding]) -> tuple[Ruled, ...]:
+        """Say what refuses a launch, each finding with the place where it can be mended."""
+        return tuple(
+            Ruled(
+                rule=each.rule,
+                message=each.message,
+                where=self._where(action.spec, each),
+                hint=each.hint,
+                source=each.source,
+            )
+            for each in findings
+        )
 
     def _judge(self, seen: _Seen, now: datetime) -> Judgement:
         action = seen.action
@@ -148,7 +161,7 @@ class Guard:
             crowd=self.lists.crowd(spec.requests),
             clearance=spec.clearance,
             campaign=None,
-            starts_at=None,
+            starts_at=_moment(spec, now),
             now=now,
             parts=tuple(len(request.contacts) for request in spec.requests),
             offline=True,
@@ -186,7 +199,8 @@ class Guard:
         )
 
     def _blocked(self, action: Action, judgement: Judgement) -> Action:
-        message, hint = self.message(action, judgement.refusals)
+        rules = self.ruled(action, judgement.refusals)
+        message, hint = in_words(rules)
         if action.replacement is not None and action.replacement.paused:
             message += "; the batch before it stays paused"
         return replace(
@@ -195,7 +209,7 @@ class Guard:
             reason=Reason.POLICY,
             refusal=Refusal.GUARD,
             creations=(),
-            rules=tuple(dict.fromkeys(each.rule for each in judgement.refusals)),
+            rules=rules,
             message=message,
             hint=hint,
         )
@@ -206,17 +220,30 @@ class Guard:
         message = f"{finding.rule}: {_cited(finding)}"
         return Diagnostic(Severity.WARNING, "", 0, 0, action.name, message, finding.hint)
 
-    def _diagnostic(self, spec: Spec, finding: Finding) -> Diagnostic:
+    def _diagnostic(
+        self, spec: Spec, finding: Finding, severity: Severity = Severity.WARNING
+    ) -> Diagnostic:
         file, line, column = self.locate(spec, finding.path) if finding.path else (spec.file, 0, 0)
         field_name = ".".join(str(step) for step in finding.path)
         message = f"{finding.rule}: {_cited(finding)}"
-        return Diagnostic(Severity.WARNING, file, line, column, field_name, message, finding.hint)
+        return Diagnostic(severity, file, line, column, field_name, message, finding.hint)
 
     def _where(self, spec: Spec | None, finding: Finding) -> str:
         if spec is None or not finding.path:
             return ""
         file, line, column = self.locate(spec, finding.path)
-        return f"{file}:{line}:{column}: " if line else ""
+        return f"{file}:{line}:{column}" if line else ""
+
+
+def in_words(rules: Iterable[Ruled]) -> tuple[str, str]:
+    """Give what refuses a launch as a message and a hint, all of it in one line each."""
+    told = [
+        f"{each.where + ': ' if each.where else ''}{each.rule}: {each.message}"
+        + (f" [{each.source}]" if each.source else "")
+        for each in rules
+    ]
+    hints = dict.fromkeys(each.hint for each in rules if each.hint)
+    return "the policy refuses it: " + "; ".join(told), "; ".join(hints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +282,11 @@ def _starts_at(action: Action, now: datetime) -> datetime | None:
     if action.scheduled_start is None:
         return now + action.arm_delay
     return None if action.starts_at is None else max(action.starts_at, now)
+
+
+def _moment(spec: Spec, now: datetime) -> datetime | None:
+    start = spec.requests[0].scheduled_start
+    return now if start is None else resolve(start, None)[0]
 
 
 def _cited(finding: Finding) -> str:

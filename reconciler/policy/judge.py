@@ -81,7 +81,7 @@ def settle(case: Case, findings: Iterable[Finding]) -> Judgement:
     set_aside: list[SetAside] = []
     for finding in dict.fromkeys(findings):
         waiver = _waiver(case, finding.rule)
-        if finding.level is Level.WARN:
+        if finding.level is not Level.REFUSE:
             warnings.append(finding)
         elif waiver is None:
             refusals.append(finding)
@@ -105,5 +105,5 @@ def _as_of(layer: Layer, finding: Finding) -> Finding:
         source = layer.sources.get(finding.rule, "")
         message = f"{finding.message} ({layer.pack})"
         return replace(finding, source=source, message=message)
-    warns = finding.rule in layer.policy.warn
+    warns = finding.rule in layer.policy.warn and finding.level is Level.REFUSE
     return replace(finding, level=Level.WARN) if warns else finding

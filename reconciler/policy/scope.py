@@ -170,10 +170,10 @@ def consent(case: Case, policy: Policy) -> Iterator[Finding]:
 
 
 def _unknowable(rule: str, what: str, case: Case) -> Finding:
-    """Say that a rule cannot be checked: a warning where apply will, else a refusal."""
+    """Say that a rule cannot be checked: told where apply will, else a refusal."""
     return Finding(
         rule=rule,
-        level=Level.WARN if case.offline else Level.REFUSE,
+        level=Level.LATER if case.offline else Level.REFUSE,
         message=f"nobody can tell {what}: the campaign's timezone is not known"
         + ("; apply will look" if case.offline else ""),
         hint="write the time with `Z`",

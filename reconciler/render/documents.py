@@ -59,6 +59,41 @@ class ReplacementDocument(TypedDict):
     reverts_to: int | None
 
 
+class RuledDocument(TypedDict):
+    """A rule of the policy that refuses an action; `where` is file:line:column.
+
+    `source` cites the law that a pack has the rule from.
+    """
+
+    rule: str
+    message: str
+    where: str | None
+    hint: str
+    source: str | None
+
+
+class LeftOutDocument(TypedDict):
+    """How many people of a spec are not called because a list of the policy, `of`, has them."""
+
+    of: str
+    people: int
+
+
+class ExceptionDocument(TypedDict):
+    """An exception from a rule of the policy that a plan makes use of.
+
+    `finding` is what the rule says, `until` the last day of the exception, `source` the law that a
+    pack has the rule from.
+    """
+
+    name: str
+    rule: str
+    finding: str
+    reason: str
+    until: str
+    source: str | None
+
+
 class ActionDocument(TypedDict):
     """What is, or was, done about one name.
 
@@ -69,8 +104,8 @@ class ActionDocument(TypedDict):
 
     `starts_at` is in UTC; `arm_delay` is in seconds after the creation. `first_call` and
     `last_call_about` are estimated within the campaign's working hours, in UTC, null where nobody
-    can tell. `targets` are existing batches that are paused, resumed or cancelled. The fields from
-    `outcome` on are there after an apply.
+    can tell. `targets` are existing batches that are paused, resumed or cancelled. `rules` are the
+    policy's that refuse it. The fields from `outcome` on are there after an apply.
     """
 
     name: str
@@ -97,6 +132,8 @@ class ActionDocument(TypedDict):
     replaces: NotRequired[ReplacementDocument]
     changes: NotRequired[list[ChangeDocument]]
     contact_changes: NotRequired[ContactChangesDocument]
+    rules: NotRequired[list[RuledDocument]]
+    left_out: NotRequired[list[LeftOutDocument]]
     message: NotRequired[str]
     hint: NotRequired[str]
     outcome: NotRequired[
@@ -132,6 +169,7 @@ class PlanDocument(TypedDict):
     at_most: NotRequired[bool]
     offline: NotRequired[bool]
     state: NotRequired[StateReference]
+    exceptions: NotRequired[list[ExceptionDocument]]
     essence: NotRequired[list[dict[str, Any]]]
     outcomes: NotRequired[dict[str, int]]
     interrupted: NotRequired[bool]

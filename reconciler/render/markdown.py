@@ -33,6 +33,7 @@ from reconciler.render.telling import (
     again_warning,
     calls,
     diagnostics,
+    exceptions,
     headline,
     people_called,
     resumed,
@@ -208,6 +209,7 @@ def _first_call(plan: Plan, estimates: Mapping[str, Estimate]) -> str:
 def _warnings(plan: Plan) -> Iterator[str]:
     """Give the lines of what must be read before anything else, the worst first."""
     yield from callout("CAUTION", _again(plan))
+    yield from callout("CAUTION", [f"- {markdown(each)}" for each in exceptions(plan)])
     told = diagnostics(plan)
     errors = [diagnostic(one) for one in told if one.severity is Severity.ERROR]
     blocked = [

@@ -56,6 +56,17 @@ def plan_document(
         "at_most": plan.at_most,
         "offline": plan.offline,
         "state": {"lineage": plan.lineage, "serial": plan.serial},
+        "exceptions": [
+            {
+                "name": each.name,
+                "rule": each.rule,
+                "finding": each.finding,
+                "reason": each.reason,
+                "until": each.until.isoformat(),
+                "source": each.source or None,
+            }
+            for each in plan.excepted
+        ],
         "diagnostics": as_json(plan.diagnostics),
     }
 
@@ -142,12 +153,23 @@ def _action(action: Action) -> dict[str, Any]:
             {"field": change.field, "before": change.before, "after": change.after}
             for change in action.changes
         ],
+        "rules": [
+            {
+                "rule": each.rule,
+                "message": each.message,
+                "where": each.where or None,
+                "hint": each.hint,
+                "source": each.source or None,
+            }
+            for each in action.rules
+        ],
+        "left_out": [{"of": each.of, "people": each.people} for each in action.left_out],
         "message": action.message,
         "hint": action.hint,
     }
     optional = (
         *("arm_delay", "batch_id", "targets", "moved_from", "replaces", "changes"),
-        *("contact_changes", "message", "hint", "file"),
+        *("contact_changes", "rules", "left_out", "message", "hint", "file"),
     )
     return {k: v for k, v in document.items() if k not in optional or v}
 

@@ -152,6 +152,17 @@ def again_warning(plan: Plan) -> str:
     return f"{who} WILL BE CALLED AGAIN, by {_list(names)}"
 
 
+def exceptions(plan: Plan) -> list[str]:
+    """Say which exceptions from the policy a plan makes use of: what they set aside, and why."""
+    return [
+        printable(
+            f"EXCEPTION for {each.name} from {each.rule}, through {each.until}: {each.reason}. "
+            f"Without it: {each.finding}" + (f" [{each.source}]" if each.source else "")
+        )
+        for each in plan.excepted
+    ]
+
+
 def _is_guess(action: Action) -> bool:
     return bool(again_of(action) and action.callees and action.callees.at_most)
 
@@ -198,6 +209,15 @@ def _reasons(action: Action, plan: Plan) -> Iterator[Fact]:
     late = start_is_over(action, plan)
     if late is not None:
         yield Fact("where", f"{late.file}:{late.line}:{late.column}")
+    for each in action.rules:
+        at = f" ({each.where})" if each.where else ""
+        source = f" [{each.source}]" if each.source else ""
+        told = f"{each.rule}: {each.message}{source}{at}"
+        yield Fact("refused", printable(told), Tone.WARNING)
+        if each.hint:
+            yield Fact("hint", printable(each.hint), Tone.QUIET)
+    if action.rules:
+        return
     if action.message:
         yield Fact("why", printable(action.message), Tone.QUIET)
     if action.hint:
@@ -232,6 +252,11 @@ def people_words(action: Action) -> str:
 def _people(action: Action) -> Iterator[Fact]:
     if action.creations:
         yield Fact("people", people_words(action))
+        if action.left_out:
+            lists = ", ".join(
+                f"{each.people:,} on {printable(each.of)}" for each in action.left_out
+            )
+            yield Fact("left out", lists, Tone.WARNING)
     elif action.kind is ActionKind.RESUME:
         yield Fact("people", f"up to {action.contacts:,}: those who still wait are called")
     elif action.contacts:

@@ -24,6 +24,7 @@ from reconciler.render.telling import (
     Tone,
     again_warning,
     diagnostics,
+    exceptions,
     facts,
     headline,
     unchanged,
@@ -86,6 +87,9 @@ class _PlanView:
         alarm = [Panel(Text(warning), style="bold white on red", box=box.HEAVY)]
         if warning:
             yield from alarm
+            yield ""
+        for each in exceptions(self.plan):
+            yield Panel(Text(each), style="bold yellow", box=box.HEAVY)
             yield ""
         yield Text(headline(self.plan), style="bold")
         if self.plan.pending and not wide:

@@ -14,7 +14,14 @@ from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import estimate as estimated
 from reconciler.render.diagnostics import as_text
 from reconciler.render.outcomes import verdict, word_of
-from reconciler.render.telling import again_warning, diagnostics, facts, headline, unchanged
+from reconciler.render.telling import (
+    again_warning,
+    diagnostics,
+    exceptions,
+    facts,
+    headline,
+    unchanged,
+)
 from reconciler.render.words import people
 
 if TYPE_CHECKING:
@@ -58,6 +65,8 @@ def plan_text(plan: Plan, now: datetime, average_call: timedelta | None = None) 
     """
     warning = again_warning(plan)
     blocks = [f"!!! {warning} !!!"] if warning else []
+    if excepted := exceptions(plan):
+        blocks.append("\n".join(f"!!! {each}" for each in excepted))
     blocks.append(headline(plan))
     estimates = estimated(plan, now, average_call) if average_call else {}
     for action in plan.pending:
