@@ -81,8 +81,8 @@ def approval(case: Case, policy: Policy) -> Iterator[Finding]:
     others = [name for name in named if name not in counting]
     yield Finding(
         rule="approval",
-        message=f"{people(case.people)} {verb(case.people)} more than {asked.above:,}, and {missing} more approval"
-        f"{'s' * (missing > 1)}{who} {verb(missing)} needed"
+        message=f"{people(case.people)} {verb(case.people)} more than {asked.above:,}, and "
+        f"{missing} more approval{'s' * (missing > 1)}{who} {verb(missing)} needed"
         + (f"; {', '.join(others)} cannot give it" if others else ""),
         hint="who approves adds the name: `reconcile: {approved_by: […]}`",
         path=("reconcile", "approved_by"),

@@ -56,18 +56,8 @@ def plan_document(
         "at_most": plan.at_most,
         "offline": plan.offline,
         "state": {"lineage": plan.lineage, "serial": plan.serial},
-        "exceptions": [
-            {
-                "name": each.name,
-                "rule": each.rule,
-                "finding": each.finding,
-                "reason": each.reason,
-                "until": each.until.isoformat(),
-                "source": each.source or None,
-            }
-            for each in plan.excepted
-        ],
         "diagnostics": as_json(plan.diagnostics),
+        **_exceptions(plan),
     }
 
 
@@ -128,6 +118,22 @@ def state_rows(state: State, name: str) -> list[dict[str, Any]]:
 def record_document(name: str, record: NameRecord) -> dict[str, Any]:
     """Give `state show`: everything recorded under a name, as state keeps it."""
     return {"format_version": FORMAT_VERSION, "name": name, **plain(record)}
+
+
+def _exceptions(plan: Plan) -> dict[str, Any]:
+    """Tell the exceptions from the policy; nothing where there are none."""
+    told = [
+        {
+            "name": each.name,
+            "rule": each.rule,
+            "finding": each.finding,
+            "reason": each.reason,
+            "until": each.until.isoformat(),
+            "source": each.source or None,
+        }
+        for each in plan.excepted
+    ]
+    return {"exceptions": told} if told else {}
 
 
 def _action(action: Action) -> dict[str, Any]:
