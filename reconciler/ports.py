@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from reconciler.model import LongBody
     from reconciler.observed import Batch, BatchContact, Campaign, Listing, Outcome
 
 
@@ -35,8 +36,11 @@ class BatchApi(Protocol):
     and then raise `reconciler.errors.ApiError`. All may be called from several threads at once.
     """
 
-    def create(self, body: bytes, key: str) -> Outcome:
-        """POST one batch; `body` is the JSON request, `key` goes into `Idempotency-Key`."""
+    def create(self, body: bytes | LongBody, key: str) -> Outcome:
+        """POST one batch; `body` is the JSON request, `key` goes into `Idempotency-Key`.
+
+        A long body that cannot be read to its end, once some of it may have left, is `Unknown`.
+        """
 
     def listing(self, campaign_id: str) -> Listing:
         """List every batch of a campaign, through all pages."""

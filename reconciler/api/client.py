@@ -20,10 +20,11 @@ import httpx
 
 from reconciler import __version__
 from reconciler.api.exchange import Exchange
-from reconciler.api.outcome import classify_response, is_rejection
-from reconciler.api.privacy import Scrubber
+from reconciler.api.outcome import classify_response, is_rejection, spoken
+from reconciler.api.privacy import Noting, Scrubber
 from reconciler.api.reads import Answer, Failure, Reads
 from reconciler.api.retry import Patience
+from reconciler.model import LongBody
 from reconciler.observed import Outcome, Rejected, Unknown
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class HttpBatchApi(Reads):
         if client is not None:
             client.close()
 
-    def create(self, body: bytes, key: str) -> Outcome:
+    def create(self, body: bytes | LongBody, key: str) -> Outcome:
         """POST one batch, once; see `BatchApi.create`. What cannot be told is `Unknown`."""
         if self._stop.is_set():
             return Rejected("stopped before it was sent", retry=True)
@@ -125,23 +126,48 @@ class HttpBatchApi(Reads):
         except Exception as error:  # noqa: BLE001 - the port promises an outcome, whatever happens
             return Unknown(f"the client failed: {type(error).__name__}")
 
-    def _create(self, body: bytes, key: str) -> Outcome:
-        scrub = Scrubber(self._config.token, body)
+    def _create(self, body: bytes | LongBody, key: str) -> Outcome:
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        made = self._request("POST", self._config.create_path, headers=headers, content=body)
+        content: bytes | _Pieces = _Pieces(body) if isinstance(body, LongBody) else body
+        if isinstance(content, _Pieces):
+            # Without it the body would go out in chunks, which not every server takes.
+            try:
+                headers["Content-Length"] = str(len(body))
+            except OSError as error:
+                return Rejected(f"the contacts cannot be read: {_why(error)}")
+        made = self._request("POST", self._config.create_path, headers=headers, content=content)
         if isinstance(made, Failure):
             return Rejected(made.reason, hint=made.hint)
-        exchange = self._exchange(made, _LONGEST_OUTCOME)
+        exchange = self._exchange(made, _LONGEST_OUTCOME, pieces=content)
+        scrub = self._scrubber(body, exchange)
         status = exchange.status
         if status is not None and (exchange.complete or is_rejection(status)):
             # A rejection counts even when its explanation broke off: the status line says it all.
             return classify_response(
                 status, exchange.headers, exchange.body, now=self._clock.now(), scrub=scrub
             )
+        if isinstance(content, _Pieces) and content.problem is not None and status is None:
+            why = _why(content.problem)
+            return Unknown(f"the contacts could not be read while they were sent: {why}")
         failure = self._failure(exchange, scrub)
         if status is not None or failure.left:
             return Unknown(failure.reason, status)
         return Rejected(failure.reason, retry=failure.retry, hint=failure.hint)
+
+    def _scrubber(self, body: bytes | LongBody, exchange: Exchange) -> Scrubber:
+        """Give what keeps a request's people out of whatever was answered to it."""
+        token = self._config.token
+        if isinstance(body, bytes):
+            return Scrubber(token, body)
+
+        def spoken_of() -> frozenset[str]:
+            # Of so many people only those are looked for whom the answer may speak of.
+            noting = Noting()
+            spoken(exchange.body, noting)
+            noting.clean(str(exchange.error))
+            return noting.spoken_of(body.contacts)
+
+        return Scrubber(token, more=spoken_of)
 
     def _send(
         self, method: str, path: str, query: Mapping[str, str], *, stoppable: bool
@@ -194,10 +220,16 @@ class HttpBatchApi(Reads):
         request: httpx.Request,
         limit: int,
         stop: threading.Event | None = None,
+        pieces: object = None,
     ) -> Exchange:
-        """Send a request once, and give what came of it by the deadline."""
+        """Send a request once, and give what came of it by the deadline.
+
+        `pieces`, where it is the request's body, is not read on once nobody waits any more.
+        """
         over_at = self._clock.elapsed() + self._config.timeout
         exchange = Exchange(limit, lambda: self._clock.elapsed() > over_at)
+        if isinstance(pieces, _Pieces):
+            pieces.exchange = exchange
         request.extensions["trace"] = exchange.trace
         client = self._http()
 
@@ -270,6 +302,33 @@ class HttpBatchApi(Reads):
         if exchange.connecting:
             return Failure(f"no connection within {seconds}", left=False)
         return Failure(f"no whole answer within {seconds}")
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or type(error).__name__).lower()
+
+
+class _Pieces:
+    """A long body as it goes out; `problem` is what kept it from being read to its end."""
+
+    def __init__(self, body: LongBody) -> None:
+        self._body = body
+        self.exchange: Exchange | None = None
+        self.problem: OSError | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = iter(self._body)
+        while True:
+            try:
+                piece = next(pieces, None)
+            except OSError as error:
+                self.problem = error
+                raise
+            if piece is None:
+                return
+            if self.exchange is not None:
+                self.exchange.require_wanted()
+            yield piece
 
 
 def _certificate_error(error: BaseException) -> str | None:

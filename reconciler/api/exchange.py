@@ -114,6 +114,12 @@ class Exchange:
         with self._lock:
             self.status, self.headers = status, headers
 
+    def require_wanted(self) -> None:
+        """Raise if nobody waits any more: what is left of a long request is not sent then."""
+        with self._lock:
+            if self._given_up:
+                raise GivenUpError
+
     def take(self, chunk: bytes) -> bool:
         """Keep a piece of the body; False when nobody wants more of it."""
         with self._lock:

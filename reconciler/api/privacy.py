@@ -17,7 +17,9 @@ import orjson
 from reconciler.model import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from reconciler.model import Contact
 
 LONGEST = 300
 """How many characters of a foreign text a message may hold."""
@@ -37,17 +39,24 @@ class Scrubber:
     """Makes foreign text fit to be shown.
 
     `token` is the API token, `sent` the JSON body of the request that is being answered: neither
-    the token nor any call variable of the body survives `clean`.
+    the token nor any call variable of the body survives `clean`, nor anything that `more` gives
+    when it is first needed.
     """
 
-    def __init__(self, token: str = "", sent: bytes = b"") -> None:
+    def __init__(
+        self,
+        token: str = "",
+        sent: bytes = b"",
+        more: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._token = token
         self._sent = sent
+        self._more = more
 
     def clean(self, text: str, limit: int = LONGEST) -> str:
         """Give one line of at most `limit` characters, without what nobody may see."""
         # The cut to `limit` comes last: half a number or half a name would not be recognised.
-        line = " ".join("".join(map(_printable, text[:_READ])).split())
+        line = _line(text)
         for secret in self._secrets:
             if secret in line:
                 line = line.replace(secret, _BLOT)
@@ -58,10 +67,50 @@ class Scrubber:
     def _secrets(self) -> tuple[str, ...]:
         """Longest first, so that a short one never leaves the tail of a longer one standing."""
         found = {" ".join(value.split()) for value in _variables(self._sent)}
-        found = {value for value in found if len(value) >= _SHORTEST_SECRET}
+        found = {value for value in found if len(value) >= _SHORTEST_SECRET} | self._more()
         if self._token:
             found.add(self._token)
         return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+class Noting(Scrubber):
+    """Takes down what would be cleaned, so that of very many people only those count it names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: set[str] = set()
+
+    def clean(self, text: str, limit: int = LONGEST) -> str:
+        """Note one line."""
+        line = _line(text)
+        if line:
+            self._lines.add(line)
+        return line[:limit]
+
+    def spoken_of(self, contacts: Iterable[Contact]) -> frozenset[str]:
+        """Give the call variables that stand in anything that was noted.
+
+        Everything that was noted, where the contacts cannot be read.
+        """
+        said = "\n".join(self._lines)
+        beginnings = {
+            said[at : at + _SHORTEST_SECRET] for at in range(len(said) - _SHORTEST_SECRET + 1)
+        }
+        found = set()
+        try:
+            for contact in contacts if beginnings else ():
+                for value in _texts(contact["call_variables"]):
+                    plain = " ".join(value.split())
+                    if plain[:_SHORTEST_SECRET] in beginnings and plain in said:
+                        found.add(plain)
+        except OSError:
+            return frozenset(self._lines)
+        return frozenset(found)
+
+
+def _line(text: str) -> str:
+    """Bring a text into one line, cut to what is looked at."""
+    return " ".join("".join(map(_printable, text[:_READ])).split())
 
 
 def _printable(character: str) -> str:

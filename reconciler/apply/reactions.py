@@ -18,12 +18,13 @@ from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepa
 from reconciler.apply.report import Ending
 from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
 from reconciler.apply.verifier import Search, Verifier
+from reconciler.model import LongContacts
 from reconciler.observed import Batch, Created, FieldProblem, Rejected, Unknown
 from reconciler.plan.settling import sort_out
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from reconciler.apply.engine import Progress
     from reconciler.apply.ledger import Ledger, Place
@@ -267,13 +268,18 @@ def _as_in_the_spec(job: Job, problems: tuple[FieldProblem, ...]) -> tuple[Field
     spec, sent = job.action.spec, job.creation.request.contacts
     if spec is None or not problems or len(sent) == len(spec.whole.contacts):
         return problems
-    places = {person["phone_number"]: i for i, person in enumerate(spec.whole.contacts)}
+    whole = spec.whole.contacts
+    if isinstance(whole, LongContacts):
+        place_of: Callable[[str], int | None] = whole.place
+    else:
+        place_of = {person["phone_number"]: i for i, person in enumerate(whole)}.get
 
     def moved(problem: FieldProblem) -> FieldProblem:
         match problem.path:
             case ("contacts", int(index), *rest) if 0 <= index < len(sent):
-                place = places[sent[index]["phone_number"]]
-                return replace(problem, path=("contacts", place, *rest))
+                place = place_of(sent[index]["phone_number"])
+                if place is not None:
+                    return replace(problem, path=("contacts", place, *rest))
         return problem
 
     return tuple(moved(problem) for problem in problems)

@@ -18,6 +18,7 @@ from reconciler.apply import errands
 from reconciler.apply.errands import Controlled, Errand
 from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
 from reconciler.errors import ApiError
+from reconciler.model import LongBody, LongContacts
 from reconciler.observed import Unknown
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Job:
     tries: int = 0
     refused: int = 0
 
-    def body(self, now: datetime) -> bytes:
+    def body(self, now: datetime) -> bytes | LongBody:
         """Build the request's JSON, with the marker by which the batch is found again.
 
         An armed batch gets a start so far after `now`; it is not part of what the digest covers.
@@ -67,7 +68,10 @@ class Job:
         if self.action.arm_delay and request.scheduled_start is None:
             armed = (now + self.action.arm_delay).astimezone(UTC)
             body["scheduled_start"] = f"{armed:%Y-%m-%dT%H:%M:%S}Z"
-        body["contacts"] = list(request.contacts)
+        contacts = request.contacts
+        if isinstance(contacts, LongContacts):
+            return LongBody(orjson.dumps(body)[:-1] + b',"contacts":[', contacts)
+        body["contacts"] = list(contacts)
         return orjson.dumps(body)
 
 

@@ -6,18 +6,19 @@ in a recorded batch stands in its spec; one whose spec is gone or has changed si
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.model import Diagnostic, Severity
+from reconciler.model import Diagnostic, LongContacts, Severity
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import ActionKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from reconciler.model import Spec
+    from reconciler.model import Contact, Spec
     from reconciler.plan.actions import Action
     from reconciler.plan.facts import Facts
     from reconciler.state.document import Generation, NameRecord, State
@@ -38,7 +39,7 @@ def overlaps(
     if not new:
         return
     numbers = {
-        action.name: {c["phone_number"] for each in action.creations for c in each.request.contacts}
+        action.name: [_numbers(each.request.contacts) for each in action.creations]
         for action in new
     }
     digests = {action.name: action.spec.digest for action in new if action.spec is not None}
@@ -49,19 +50,57 @@ def overlaps(
         told = [
             (spec.name, count, age)
             for spec, age in others
-            if spec.digest != digests[action.name] and (count := _count(spec, mine))
+            if spec.digest != digests[action.name]
+            and (count := _shared([_numbers(spec.whole.contacts)], mine))
         ]
         told += [
-            (name, len(mine & theirs), "also to be created")
+            (name, count, "also to be created")
             for name, theirs in numbers.items()
-            if name < action.name and digests[name] != digests[action.name] and mine & theirs
+            if name < action.name
+            and digests[name] != digests[action.name]
+            and (count := _shared(theirs, mine))
         ]
         for name, count, age in told:
             yield _told(action, name, count, age)
 
 
-def _count(spec: Spec, numbers: set[str]) -> int:
-    return sum(contact["phone_number"] in numbers for contact in spec.whole.contacts)
+_Numbers = frozenset[str] | LongContacts
+"""Who is in one request: held, but for a list that is too long for it."""
+
+
+def _numbers(contacts: Sequence[Contact]) -> _Numbers:
+    if isinstance(contacts, LongContacts):
+        return contacts
+    return frozenset(contact["phone_number"] for contact in contacts)
+
+
+def _shared(ones: Iterable[_Numbers], others: Iterable[_Numbers]) -> int:
+    """Count who is in both. Nobody is in two requests of one spec."""
+    return sum(_common(one, other) for one in ones for other in others)
+
+
+def _common(one: _Numbers, other: _Numbers) -> int:
+    if isinstance(one, LongContacts):
+        if isinstance(other, LongContacts):
+            return _merged(one.numbers(), other.numbers())
+        return sum(len(other.intersection(some)) for some in one.numbers())
+    if isinstance(other, LongContacts):
+        return _common(other, one)
+    return len(one & other)
+
+
+def _merged(ones: Iterator[list[str]], others: Iterator[list[str]]) -> int:
+    """Count the numbers that both have, each being in order: no more is held than some of each."""
+    count = 0
+    mine, theirs = next(ones, []), next(others, [])
+    while mine and theirs:
+        # Up to here both are known; what is behind it may meet what comes next.
+        bound = min(mine[-1], theirs[-1])
+        cut, cut_theirs = bisect_right(mine, bound), bisect_right(theirs, bound)
+        count += len(set(mine[:cut]).intersection(theirs[:cut_theirs]))
+        mine = mine[cut:] or next(ones, [])
+        theirs = theirs[cut_theirs:] or next(others, [])
+    return count
 
 
 def _age(spec: Spec, state: State, facts: Facts, now: datetime) -> str | None:

@@ -51,7 +51,7 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
     if len(data.translate(None, CONTROLS)) != len(data):
         raise Odd
     try:
-        rows = Rows(data.decode("utf-8"))
+        rows = Rows(data)
         layout = read_layout(rows, file)
         return sound_contacts(rows.lines, layout, file.call_variables)
     except (UnicodeDecodeError, csv.Error, Unusable) as error:
@@ -89,7 +89,7 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     problem = text_problem(data)
     if problem is not None:
         return Examined(problems=[problem])
-    rows = Rows(data.decode("utf-8"))
+    rows = Rows(data)
     try:
         layout = read_layout(rows, file)
     except Unusable as error:
@@ -105,6 +105,35 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     except Unusable as error:
         examined.problems.append(error.problem)
     return examined
+
+
+def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+    """Find where the contact with a number stands, in a list that is sound; `index` is its own."""
+    examined = Examined()
+    rows = Rows(data)
+    try:
+        layout = read_layout(rows, file)
+        records = rows.records(layout.delimiter)
+        if b'"' not in data and b"\r" not in data:
+            records = _records_with(data, number, layout.delimiter)
+        for line, raw, row in records:
+            if len(row) == layout.width and row[layout.number].strip(_BLANKS) == number:
+                _note_cells(examined, layout, index, (line, raw))
+                break
+    except (UnicodeDecodeError, Unusable):
+        pass  # it is another list by now
+    return examined
+
+
+def _records_with(data: bytes, text: str, delimiter: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Give the records in which a text stands, of a list without quotes: a line each."""
+    end = -1
+    while (found := data.find(text.encode(), end + 1)) >= 0:
+        begin = data.rfind(b"\n", 0, found) + 1
+        end = data.find(b"\n", found)
+        end = len(data) if end < 0 else end
+        raw = data[begin:end].decode("utf-8")
+        yield data.count(b"\n", 0, begin) + 1, raw, raw.split(delimiter)
 
 
 def _examine_row(
@@ -166,10 +195,14 @@ def _cell_starts(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
 
 
 class Rows:
-    """The lines of a list, and the record that is being read, for its place."""
+    """The lines of a list, and the record that is being read, for its place.
 
-    def __init__(self, text: str) -> None:
-        self.lines = io.StringIO(text, newline=None)
+    Reading raises `UnicodeDecodeError` where the list is not UTF-8.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        # Decoded as it is read: whole, text takes up to four times the room.
+        self.lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline=None)
         self.line = 0
         """How many lines were read before the records (the header, `sep=`, blank lines)."""
 

@@ -63,7 +63,7 @@ def read_stream(
         first = without_bom(next(pieces, b""))
         if len(first.translate(None, CONTROLS)) != len(first):
             raise Odd
-        rows = Rows(first.decode("utf-8"))
+        rows = Rows(first)
         layout = read_layout(rows, file)
         pattern = _Pattern.of(layout, file.call_variables)
         for piece in chain([rows.lines.read().encode()], pieces):

@@ -172,13 +172,19 @@ class Lists:
         """Read and check a list whatever its pins say. Raises `Unreadable`."""
         return self._checked(content(stored), stored.place, file)
 
-    def examine(self, file: ContactsFile, wanted: set[Path]) -> Examined:
-        """Find where paths stand in a list below the root. Raises `Unreadable`, `NoPlace`."""
+    def position(self, file: ContactsFile, path: Path, number: str | None) -> tuple[int, int]:
+        """Find where a path stands in a list below the root: line and column.
+
+        With `number`, the contact is the one that has it: the path does not count as the list does.
+        Raises `Unreadable`, `NoPlace`.
+        """
         place = place_of(self.root, "", file.file)
         if place.remote:
             raise NoPlace(f"{quoted(shown(file.file))} is not fetched again")
         data = content(self.stored(place))
-        return _FORMATS[place.format].examine_list(data, file, wanted)
+        if number is not None:
+            return csv_list.find_contact(data, file, number, int(path[1])).place(path)
+        return _FORMATS[place.format].examine_list(data, file, {path}).place(path)
 
     def _spooled(self, place: Place, file: ContactsFile) -> ListRead | None:
         """Read a very long list in CSV below the root, if it is sound and what was pinned.

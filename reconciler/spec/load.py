@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.digest import request_digest
 from reconciler.errors import Usage
-from reconciler.model import Diagnostic, Origin, Request, Severity, Spec, SpecSet
+from reconciler.model import Diagnostic, LongContacts, Origin, Request, Severity, Spec, SpecSet
 from reconciler.spec.blobs import git_blob
 from reconciler.spec.check import check, contacts_file
 from reconciler.spec.contacts import all_sound, contact_problems
@@ -160,10 +160,18 @@ def _locate_in_list(
         return (spec.file, *nearest(positions(data, {_FILE}), _FILE, key=False))
     shown = spec.file.removesuffix(spec.path)
     try:
-        examined = _Root(root, shown, None, secrets=True).lists.examine(file, {path})
+        lists = _Root(root, shown, None, secrets=True).lists
+        return (shown + file.file, *lists.position(file, path, _number_at(spec, path)))
     except NoPlace:
         return (spec.file, 0, 0)
-    return (shown + file.file, *examined.place(path))
+
+
+def _number_at(spec: Spec, path: tuple[str | int, ...]) -> str | None:
+    """Give whom a path means where contacts are not in the order of their file; else None."""
+    contacts, index = spec.whole.contacts, path[1]
+    if isinstance(contacts, LongContacts) and isinstance(index, int) and index < len(contacts):
+        return contacts[index]["phone_number"]
+    return None
 
 
 @contextmanager

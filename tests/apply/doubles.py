@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from reconciler.apply.report import Report
     from reconciler.apply.sending import Event
     from reconciler.errors import ReconcilerError
-    from reconciler.model import Spec
+    from reconciler.model import LongBody, Spec
     from reconciler.plan.actions import Plan
     from reconciler.state.document import RequestRecord
 
@@ -174,9 +174,9 @@ class FakeApi:
     timezone: str | None = "UTC"
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def create(self, body: bytes, key: str) -> Outcome:
+    def create(self, body: bytes | LongBody, key: str) -> Outcome:
         """Do what the script says."""
-        parsed = orjson.loads(body)
+        parsed = orjson.loads(body if isinstance(body, bytes) else b"".join(body))
         self.before_create(key, parsed)
         with self._lock:
             self.creates.append(key)

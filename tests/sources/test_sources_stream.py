@@ -182,7 +182,7 @@ def test_every_damaged_list_too(
 def test_only_plain_pieces_go_the_fast_way(row: str, *, plain: bool) -> None:
     """What is not plain is left to the csv module, and what is plain is not."""
     file = ContactsFile(file="a.csv")
-    rows = Rows("phone_number,callee_name,plan\n")
+    rows = Rows(b"phone_number,callee_name,plan\n")
     pattern = csv_stream._Pattern.of(read_layout(rows, file), {})
     assert (pattern.lines(f"{row}\n".encode()) is not None) is plain
     same(f"phone_number,callee_name,plan\n{row}\n".encode(), file)
@@ -214,7 +214,7 @@ def test_a_quote_that_is_never_closed_does_not_take_all_memory(
             return b"phone_number,callee_name\n" if asked == 1 else b'"' + b"a" * (size - 1)
 
     with pytest.raises(Odd):
-        read_stream(Endless(), ContactsFile(file="a.csv"))  # type: ignore[arg-type]  # reads bytes
+        read_stream(Endless(), ContactsFile(file="a.csv"))
     assert asked < 20
 
 
