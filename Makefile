@@ -9,6 +9,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+BENCH ?= build/bench
 WORKERS ?= auto
 ARGS ?=
 BIN := $(VENV)/bin
@@ -76,8 +77,15 @@ coverage: $(VENV)/.dev ## Run the tests and report the lines and branches they m
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: $(VENV)/.dev ## Measure against limits taken in the same run (ARGS=--quick for a short look)
-	$(BIN)/python -m bench $(ARGS)
+bench: $(VENV)/.dev $(BENCH)/.built ## Measure against limits taken in the same run (ARGS=--quick for a short look)
+	$(BIN)/python -m bench --beside $(BENCH)/bin/python $(ARGS)
+
+# What we are compared with has an environment of its own: none of it is a dependency of ours.
+$(BENCH)/.built: $(BIN)/python requirements/bench.txt
+	$(BIN)/python -m venv $(if $(wildcard $(BENCH)/pyvenv.cfg),--clear) $(BENCH)
+	$(BENCH)/bin/python -m pip --disable-pip-version-check -qq \
+		install --require-hashes -r requirements/bench.txt
+	@touch $@
 
 # Pins stay as they are unless pyproject.toml asks for something else; ARGS=--upgrade moves them.
 # The resolver itself comes from a pinned list too, into an environment that is thrown away.

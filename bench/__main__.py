@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import creates, lists, start_up, validation
+from bench import creates, lists, sending, side_by_side, start_up, validation
 from bench.measure import Report, Scale, Unmeasurable
 from bench.tables import as_json, as_markdown, read, table
 
@@ -21,6 +21,8 @@ BENCHMARKS = {
     "validation": validation.run,
     "lists": lists.run,
     "creates": creates.run,
+    "octodns": side_by_side.run,
+    "script": sending.run,
 }
 WHOLE = Scale(turns=5, specs=10_000, creates=1_000, contacts=1_000_000)
 QUICK = Scale(turns=3, specs=500, creates=100, contacts=100_000, zones=500, quick=True)

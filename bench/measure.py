@@ -105,16 +105,19 @@ class Report:
     notes: Sequence[str] = field(default=())
 
 
-def in_turns(turns: int, subjects: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
+def in_turns(
+    turns: int, subjects: Mapping[str, Callable[[], float]], *, warm: bool = True
+) -> dict[str, list[float]]:
     """Run every subject once in each turn and give their measurements, in order of the turns.
 
-    The first turn is thrown away: it fills caches of the disk and writes bytecode.
+    With `warm`, one more turn goes before and is thrown away: it fills caches of the disk and
+    writes bytecode.
     """
     measured: dict[str, list[float]] = {name: [] for name in subjects}
-    for turn in range(turns + 1):
+    for turn in range(turns + warm):
         for name, subject in subjects.items():
             value = subject()
-            if turn:
+            if turn >= warm:
                 measured[name].append(value)
     return measured
 
@@ -130,15 +133,39 @@ def ratio(
     return Ratio(subject, against, tuple(mine / theirs for mine, theirs in pairs), limit)
 
 
-def seconds(command: Sequence[str], env: Mapping[str, str]) -> float:
-    """Time a command from start to exit; raise Unmeasurable if it fails."""
+def timed(
+    command: Sequence[str], env: Mapping[str, str], *, status: int = 0
+) -> tuple[float, str, str]:
+    """Time a command from start to exit; give seconds, stdout and stderr.
+
+    Raises Unmeasurable if it ends with another exit status.
+    """
     start = time.perf_counter()
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     took = time.perf_counter() - start
-    if done.returncode:
+    if done.returncode != status:
         said = (done.stderr or done.stdout).strip()[-500:]
         raise Unmeasurable(f"{' '.join(command)}\nended with {done.returncode}:\n{said}")
-    return took
+    return took, done.stdout, done.stderr
+
+
+def seconds(command: Sequence[str], env: Mapping[str, str]) -> float:
+    """Time a command from start to exit; raise Unmeasurable if it fails."""
+    return timed(command, env)[0]
+
+
+def beside(scale: Scale, program: str) -> str:
+    """Give the path of a program we are compared with; raise Unmeasurable where there is none."""
+    if scale.beside is None:
+        raise Unmeasurable(
+            "no environment to compare with: `make bench` builds one from requirements/bench.txt;"
+            " --beside names its interpreter"
+        )
+    # Not resolved: an environment's interpreter is a link to one that lies elsewhere.
+    path = scale.beside.absolute().with_name(program)
+    if not path.exists():
+        raise Unmeasurable(f"no {program} beside {scale.beside}: see requirements/bench.txt")
+    return str(path)
 
 
 def environment(url: str = "http://127.0.0.1:9/api/v1") -> dict[str, str]:

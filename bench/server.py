@@ -3,12 +3,15 @@
 Made for measuring, not for truth (that is the sandbox): the routes a plan and an apply use, on bare
 asyncio, because a framework would use up the processor that the client is measured on. It notes
 when the first POST came in and when the last was answered: `GET /bench` says so, and begins anew.
+On request it also keeps a digest of what arrived, for comparing what two programs sent; that costs
+time, so no server that is measured with does it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import subprocess
 import sys
@@ -28,9 +31,13 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Api:
-    """What the server knows. `latency` is in seconds and holds for every answer but its own."""
+    """What the server knows. `latency` is in seconds and holds for every answer but its own.
+
+    `digests`, unless None, collects one for each batch that arrived.
+    """
 
     latency: float
+    digests: list[str] | None = None
     batches: dict[str, Row] = field(default_factory=dict)
     first_post: float = 0
     last_answer: float = 0
@@ -68,6 +75,8 @@ class Api:
             "total_contacts": len(request["contacts"]),
             "created_at": datetime.now(UTC).isoformat(),
         }
+        if self.digests is not None:
+            self.digests.append(_digest(request))
         self.batches[row["batch_id"]] = {**row, "metadata": request.get("metadata"), "counters": {}}
         self.under_way -= 1
         self.last_answer = time.perf_counter()
@@ -88,18 +97,31 @@ class Api:
     def _summary(self) -> Row:
         summary = {
             "created": len(self.batches),
+            "contacts": sum(row["total_contacts"] for row in self.batches.values()),
+            "digests": None if self.digests is None else sorted(self.digests),
             "seconds": self.last_answer - self.first_post,
             "most_at_once": self.most_at_once,
         }
         self.batches.clear()
+        self.digests = None if self.digests is None else []
         self.first_post = self.last_answer = 0
         self.most_at_once = 0
         return summary
 
 
-async def serve(latency: float) -> None:
+def _digest(request: Row) -> str:
+    """Stand for whom a request calls and with what, in whichever order it says so.
+
+    Its metadata is not part of that.
+    """
+    rest = {name: value for name, value in request.items() if name not in {"contacts", "metadata"}}
+    contacts = sorted(json.dumps(contact, sort_keys=True) for contact in request["contacts"])
+    return hashlib.sha256(json.dumps([rest, contacts], sort_keys=True).encode()).hexdigest()
+
+
+async def serve(latency: float, *, digests: bool = False) -> None:
     """Serve on an ephemeral port of loopback, print the port, and go on until killed."""
-    api = Api(latency)
+    api = Api(latency, [] if digests else None)
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with (
@@ -140,10 +162,10 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(latency: float) -> Iterator[str]:
+def serving(latency: float, *, digests: bool = False) -> Iterator[str]:
     """Run the server in a process of its own, and give the API's address."""
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.server", str(latency)],
+        [sys.executable, "-m", "bench.server", str(latency), *["digests"] * digests],
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
         text=True,
@@ -164,4 +186,4 @@ def summary(url: str) -> Row:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1])))
+    asyncio.run(serve(float(sys.argv[1]), digests="digests" in sys.argv))
