@@ -24,7 +24,8 @@ class Campaign:
     """A campaign as `GET /campaigns/{id}` gives it. `timezone` is an IANA name.
 
     `working_hours` are as sent, `reconciler.plan.hours` reads them. `concurrency_limit` is how many
-    calls may go out at once (`metadata.concurrency_limit`).
+    calls may go out at once (`metadata.concurrency_limit`), `max_retries` how often somebody who
+    was not reached is tried again (`retry_policy.max_retries`).
     """
 
     campaign_id: str
@@ -34,6 +35,7 @@ class Campaign:
     working_hours_enforced: bool | None = None
     working_hours: Mapping[str, Any] | None = None
     concurrency_limit: int | None = None
+    max_retries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

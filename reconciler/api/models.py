@@ -127,6 +127,7 @@ def as_campaign(row: object, asked: str) -> Campaign | None:
         concurrency_limit=as_count(
             (_as_mapping(row.get("metadata")) or {}).get("concurrency_limit")
         ),
+        max_retries=as_count((_as_mapping(row.get("retry_policy")) or {}).get("max_retries")),
     )
 
 

@@ -3,19 +3,20 @@
 A batch of 500 people, 2 minutes each and 10 calls at once, needs 500 x 2 / 10 = 100 minutes in
 which its campaign may call. They are laid into the campaign's working hours, from the batch's start
 on. Calls to people who do not answer and are tried again come on top, and so does whatever else the
-campaign calls at the same time: the end is about the earliest.
+campaign calls at the same time: the end is about the earliest. Counted with all retries, as if
+everybody needed every one of them, it is about the latest.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler.plan.hours import hours_of, windows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from reconciler.observed import Campaign
@@ -38,7 +39,9 @@ class Estimate:
     which its campaign may call: None where nobody can tell, or there is none within a year.
     `last_call` is about when everybody has been called once. `at_once` is how many calls go out at
     the same time, `needed` the time of calling that takes. `windows` are the working hours that are
-    used for it. `outside_hours` tells that calling is not allowed at `starts_at`.
+    used for it. `outside_hours` tells that calling is not allowed at `starts_at`. `retries` is how
+    often each person is tried again, None where nobody says, and `last_retry` about when the last
+    call goes out if everybody needs all of them.
     """
 
     people: int
@@ -51,6 +54,8 @@ class Estimate:
     outside_hours: bool = False
     never: bool = False
     """The campaign may not call at any time within a year."""
+    retries: int | None = None
+    last_retry: datetime | None = None
 
 
 def estimate(plan: Plan, now: datetime, average_call: timedelta) -> Mapping[str, Estimate]:
@@ -68,16 +73,76 @@ def estimate_action(
     action: Action, campaign: Campaign | None, now: datetime, average_call: timedelta
 ) -> Estimate:
     """Estimate one action. Of a campaign that is not active nothing is known but the capacity."""
-    at_once = _at_once(action, campaign)
-    needed = None if at_once is None else average_call * -(-action.people // at_once)
+    requests = [creation.request.fields for creation in action.creations]
+    at_once = calls_at_once(requests, campaign)
+    needed = None if at_once is None else calling_time(action.people, at_once, average_call)
     starts_at = _starts_at(action, now)
+    retries = retries_of(requests[0] if requests else {}, campaign)
     plain = Estimate(people=action.people, starts_at=starts_at, at_once=at_once, needed=needed)
     if starts_at is None or not_calling(campaign):
         return plain
     hours = hours_of(campaign)
     if hours is None:
         return plain
-    return _within(hours, plain, starts_at)
+    laid = _within(hours, plain, starts_at)
+    if at_once is None or retries is None:
+        return replace(laid, retries=retries)
+    longest = calling_time(action.people, at_once, average_call, retries)
+    return replace(laid, retries=retries, last_retry=laid_out(hours, starts_at, longest)[1])
+
+
+def calling_time(people: int, at_once: int, average_call: timedelta, retries: int = 0) -> timedelta:
+    """Give how long it takes to call people, each of them once and `retries` times again.
+
+    `timedelta.max` for what takes longer than that.
+    """
+    try:
+        return average_call * -(-people * (1 + retries) // at_once)
+    except OverflowError:
+        return timedelta.max
+
+
+def calls_at_once(requests: Iterable[Mapping[str, Any]], campaign: Campaign | None) -> int | None:
+    """Give how many calls go out at once: as each batch has it, or the campaign that they share.
+
+    `requests` are the fields of each batch's request. None when nobody says.
+    """
+    own = [fields.get("concurrency_limit") for fields in requests]
+    limits = [limit for limit in own if isinstance(limit, int) and limit > 0]
+    if limits:
+        return sum(limits)
+    limit = campaign.concurrency_limit if campaign else None
+    return limit if limit is not None and limit > 0 else None
+
+
+def retries_of(fields: Mapping[str, Any], campaign: Campaign | None) -> int | None:
+    """Give how often somebody is tried again: as the request says, or its campaign.
+
+    None when nobody says.
+    """
+    own = fields.get("max_retries_override")
+    if isinstance(own, int) and own >= 0:
+        return own
+    return campaign.max_retries if campaign else None
+
+
+def laid_out(
+    hours: Hours, starts_at: datetime, needed: timedelta | None
+) -> tuple[tuple[Window, ...], datetime | None]:
+    """Lay a time of calling into working hours: the windows that are used, and when it is over.
+
+    The end is None where `needed` is, or where that is further away than windows are walked.
+    """
+    used: list[Window] = []
+    left = needed
+    for opens, closes in windows(hours, starts_at):
+        if left is None:
+            return ((opens, closes),), None
+        if left <= closes - opens:
+            return (*used, (opens, opens + left)), opens + left
+        used.append((opens, closes))
+        left -= closes - opens
+    return tuple(used), None
 
 
 def not_calling(campaign: Campaign | None) -> str | None:
@@ -88,16 +153,7 @@ def not_calling(campaign: Campaign | None) -> str | None:
 
 def _within(hours: Hours, plain: Estimate, starts_at: datetime) -> Estimate:
     """Lay the needed time of calling into the working hours."""
-    used: list[Window] = []
-    left = plain.needed
-    last_call = None
-    for opens, closes in windows(hours, starts_at):
-        if left is None or left <= closes - opens:
-            last_call = None if left is None else opens + left
-            used.append((opens, closes if last_call is None else last_call))
-            break
-        used.append((opens, closes))
-        left -= closes - opens
+    used, last_call = laid_out(hours, starts_at, plain.needed)
     return Estimate(
         people=plain.people,
         starts_at=starts_at,
@@ -105,20 +161,10 @@ def _within(hours: Hours, plain: Estimate, starts_at: datetime) -> Estimate:
         last_call=last_call,
         at_once=plain.at_once,
         needed=plain.needed,
-        windows=tuple(used),
+        windows=used,
         outside_hours=not used or used[0][0] > starts_at,
         never=not used,
     )
-
-
-def _at_once(action: Action, campaign: Campaign | None) -> int | None:
-    """Give how many calls go out at once: as each batch has it, or the campaign that they share."""
-    own = [creation.request.fields.get("concurrency_limit") for creation in action.creations]
-    limits = [limit for limit in own if isinstance(limit, int) and limit > 0]
-    if limits:
-        return sum(limits)
-    limit = campaign.concurrency_limit if campaign else None
-    return limit if limit is not None and limit > 0 else None
 
 
 def _starts_at(action: Action, now: datetime) -> datetime | None:
