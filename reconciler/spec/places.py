@@ -56,10 +56,13 @@ class NoPlace(Exception):  # noqa: N818 - says what it is
         self.problem = Problem(FIELD, message, hint)
 
 
-def place_of(root: FilePath, spec_path: str, path: str) -> Place:
+def place_of(
+    root: FilePath, spec_path: str, path: str, formats: tuple[str, ...] = LIST_FORMATS
+) -> Place:
     """Find the list that a spec names, `spec_path` being the spec's own path below the root.
 
-    A list below the root is looked for, one that lies elsewhere is not. Raises `NoPlace`.
+    A list below the root is looked for, one that lies elsewhere is not. `formats` are the suffixes
+    that it can have. Raises `NoPlace`.
     """
     address = _ADDRESS.match(path)
     if address:
@@ -70,7 +73,7 @@ def place_of(root: FilePath, spec_path: str, path: str) -> Place:
     place = Place(
         path,
         address["scheme"].lower() if address else "",
-        _format(path, name),
+        _format(path, name, formats),
         sealed,
     )
     if not address:
@@ -94,11 +97,14 @@ def _unsealed(path: str) -> tuple[str, bool]:
     return (path[: -len(SEALED)] if sealed else path), sealed
 
 
-def _format(path: str, name: str) -> str:
+def _format(path: str, name: str, formats: tuple[str, ...]) -> str:
     """Give the suffix that says how a list is written. Raises `NoPlace`."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a text, not a file yet
-    if suffix in LIST_FORMATS:
+    if suffix in formats:
         return suffix
+    if formats != LIST_FORMATS:
+        listed = " or ".join(f"`{each}`" for each in formats)
+        raise NoPlace(f"{quoted(shown(path))} is no list of numbers", f"it can be a {listed} file")
     told = quoted(shown(path))
     if suffix in _WORKBOOKS:
         raise NoPlace(f"{told} is a workbook; contact lists are CSV", CSV_HINT)
