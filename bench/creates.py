@@ -2,8 +2,9 @@
 
 With a latency of 50 ms and ten requests under way, a thousand creates cannot end before five
 seconds. The create phase is timed by the server (first POST in, last answer out); the whole command
-from its start to its exit. A client of bare sockets in ten threads takes turns with the command: it
-shows how near to the ideal this server and this machine let anybody come.
+from its start to its exit. Two clients that post the same few bytes over and over, in ten threads,
+take turns with the command: one of bare sockets, which shows how near to the ideal this server and
+this machine let anybody come, and one of httpx, the library that the reconciler sends with.
 """
 
 from __future__ import annotations
@@ -15,11 +16,26 @@ import tempfile
 import threading
 from collections import deque
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
+
 from bench.corpus import write_specs
-from bench.measure import RECONCILER, Ratio, Report, Scale, Unmeasurable, environment, seconds
+from bench.measure import (
+    RECONCILER,
+    Ratio,
+    Report,
+    Scale,
+    Unmeasurable,
+    at_least,
+    environment,
+    seconds,
+)
 from bench.server import serving, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LATENCY = 0.05
 PARALLELISM = 10
@@ -30,6 +46,7 @@ def run(scale: Scale) -> Report:
     """Measure."""
     ideal = scale.creates / PARALLELISM * LATENCY
     bare: list[float] = []
+    bare_httpx: list[float] = []
     phase: list[float] = []
     whole: list[float] = []
     with tempfile.TemporaryDirectory() as directory, serving(LATENCY) as url:
@@ -38,6 +55,8 @@ def run(scale: Scale) -> Report:
         for turn in range(scale.turns):
             post_bare(url, scale.creates)
             bare.append(_phase(url, scale.creates))
+            post_httpx(url, scale.creates)
+            bare_httpx.append(_phase(url, scale.creates))
             batches = Path(directory, f"batches-{turn}")
             shutil.copytree(specs, batches)
             command = [RECONCILER, "--batches", str(batches), "apply", "--yes"]
@@ -49,8 +68,15 @@ def run(scale: Scale) -> Report:
         "Creates",
         [
             Ratio(f"{what}: bare sockets", limit, tuple(value / ideal for value in bare)),
+            Ratio(f"{what}: bare httpx", limit, tuple(value / ideal for value in bare_httpx)),
             Ratio(f"{what}: create phase", limit, tuple(value / ideal for value in phase)),
             Ratio(f"{what}: whole command", limit, tuple(value / ideal for value in whole)),
+            Ratio(
+                f"{what}: rate of the create phase",
+                "rate of bare httpx",
+                tuple(theirs / ours for theirs, ours in zip(bare_httpx, phase, strict=True)),
+                at_least(0.9),
+            ),
         ],
         [
             f"ideal: {ideal:.2f} s",
@@ -63,20 +89,41 @@ def run(scale: Scale) -> Report:
 def post_bare(url: str, count: int) -> None:
     """Send the same body `count` times over as many connections as may be under way."""
     address = urlsplit(url)
-    left = deque(range(count))
 
-    def work() -> None:
+    def work(more: Callable[[], bool]) -> None:
         connection = http.client.HTTPConnection(address.hostname or "", address.port)
-        while left:
-            try:
-                left.pop()
-            except IndexError:  # another thread took the last one
-                break
+        while more():
             connection.request("POST", f"{address.path}/batches/", BODY)
             connection.getresponse().read()
         connection.close()
 
-    threads = [threading.Thread(target=work) for _ in range(PARALLELISM)]
+    _in_threads(count, work)
+
+
+def post_httpx(url: str, count: int) -> None:
+    """Send the same with httpx: one client for all threads, as its documentation advises."""
+    limits = httpx.Limits(max_connections=PARALLELISM, max_keepalive_connections=PARALLELISM)
+    with httpx.Client(limits=limits, trust_env=False) as client:
+
+        def work(more: Callable[[], bool]) -> None:
+            while more():
+                client.post(f"{url}/batches/", content=BODY).raise_for_status()
+
+        _in_threads(count, work)
+
+
+def _in_threads(count: int, work: Callable[[Callable[[], bool]], None]) -> None:
+    """Run `work` in as many threads as requests may be under way; it asks before each one."""
+    left = deque(range(count))
+
+    def more() -> bool:
+        try:
+            left.pop()
+        except IndexError:  # another thread took the last one
+            return False
+        return True
+
+    threads = [threading.Thread(target=work, args=(more,)) for _ in range(PARALLELISM)]
     for thread in threads:
         thread.start()
     for thread in threads:
