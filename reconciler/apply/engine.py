@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import threading
 
     from reconciler.apply.lookup import Lookup
+    from reconciler.apply.preparing import Exclusion
     from reconciler.ports import BatchApi, Clock
 
 _TURN = 1.0
@@ -89,7 +90,9 @@ class Engine:
         stop: threading.Event,
         events: queue.SimpleQueue[Event],
         progress: Progress,
+        exclusion: Exclusion | None = None,
     ) -> None:
+        """`exclusion` leaves out of changed specs who is on a do-not-call list."""
         self._plan = plan
         self._ledger = ledger
         self._clock = clock
@@ -109,6 +112,7 @@ class Engine:
             workers=self._workers,
             drain=limits.drain,
             timezones={each: plan.campaigns[each].timezone for each in plan.campaigns},
+            exclusion=exclusion,
         )
         self._reactions = Reactions(
             desk=self._desk,
@@ -157,7 +161,10 @@ class Engine:
             case ActionKind.CREATE:
                 for creation in action.creations:
                     place = self._ledger.place(action, creation.request.part)
-                    self._desk.ready.append(Job(action, creation, place))
+                    if creation.request.contacts:
+                        self._desk.ready.append(Job(action, creation, place))
+                    else:
+                        immediate.complete(action, creation, place, self._ledger, self._outcomes)
             case ActionKind.ADOPT:
                 immediate.adopt(action, self._ledger, self._lookup, self._outcomes)
             case ActionKind.MOVE:

@@ -9,10 +9,10 @@ from reconciler.plan.actions import Role
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
-    from reconciler.apply.ledger import Ledger
+    from reconciler.apply.ledger import Ledger, Place
     from reconciler.apply.lookup import Lookup
     from reconciler.apply.outcomes import Outcomes
-    from reconciler.plan.actions import Action
+    from reconciler.plan.actions import Action, Creation
 
 
 def adopt(action: Action, ledger: Ledger, lookup: Lookup, outcomes: Outcomes) -> None:
@@ -29,6 +29,19 @@ def adopt(action: Action, ledger: Ledger, lookup: Lookup, outcomes: Outcomes) ->
             batch_id=adoption.batch.batch_id,
             message=action.message,
         )
+
+
+def complete(
+    action: Action, creation: Creation, place: Place, ledger: Ledger, outcomes: Outcomes
+) -> None:
+    """Record a request all of whose people do-not-call lists leave out: it needs no batch."""
+    ledger.complete(place, creation)
+    outcomes.end(
+        action,
+        place.part,
+        Ending.DONE,
+        message="everybody is on a do-not-call list; no batch was created",
+    )
 
 
 def move(action: Action, ledger: Ledger, outcomes: Outcomes) -> None:

@@ -10,22 +10,24 @@ two do not call side by side; that is the engine's to record before it is done (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.apply.report import Ending
-from reconciler.errors import ApiError
+from reconciler.errors import ApiError, Refused
 from reconciler.model import OnChange
 from reconciler.observed import TERMINAL
+from reconciler.plan.actions import LeftOut
 from reconciler.plan.callees import Roll, share
 from reconciler.plan.history import made
 from reconciler.spec.schedule import resolve
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from reconciler.model import Contact
     from reconciler.observed import Batch
     from reconciler.plan.actions import Action, Target
     from reconciler.plan.callees import Share
@@ -41,13 +43,29 @@ _IN_FLIGHT = ("dispatched", "in_progress")
 _AGAIN = "run again: reconciler apply (the old batch may be paused until then)"
 
 
+class Exclusion(Protocol):
+    """Knows who is on a do-not-call list."""
+
+    def without(
+        self, campaign_id: str, contacts: Sequence[Contact]
+    ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
+        """Give the contacts whom no list leaves out, and how many each list does.
+
+        Raises `Refused` where nobody can tell. Safe to call in several threads at once.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The old batches are quiet. `not_owed` maps their ids to contacts to be remembered."""
+    """The old batches are quiet. `not_owed` maps their ids to contacts to be remembered.
+
+    `share` is without those whom do-not-call lists leave out; `left_out` counts them.
+    """
 
     action: Action
     share: Share
     not_owed: Mapping[str, tuple[str, ...]]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,7 @@ class Preparation:
     tell: Callable[[Draining], None]
     stopped: frozenset[str] = frozenset()
     cancel_first: frozenset[str] = frozenset()
+    exclusion: Exclusion | None = None
 
     def run(self) -> PreparationEnd:
         """Do it. Never raises."""
@@ -117,6 +136,8 @@ class Preparation:
             return self._run()
         except _Halt as halt:
             return NotPrepared(self.action, halt.ending, halt.message, halt.hint, halt.not_ours)
+        except Refused as error:
+            return NotPrepared(self.action, Ending.BLOCKED, error.message, error.hint)
         except ApiError as error:
             if self.stop.is_set():
                 return NotPrepared(self.action, Ending.SKIPPED, "", "")
@@ -129,6 +150,8 @@ class Preparation:
         replacement = self.action.replacement
         if replacement is None:
             raise AssertionError(f"{self.action.name} replaces nothing")
+        # Asked for nobody first: where a list cannot be asked, no batch is paused for nothing.
+        self._without_listed(((),))
         for target in replacement.olds:
             self._require_running(self.api.batch(target.batch_id))
         pending = [t.batch_id for t in replacement.olds if not self._halted(t)]
@@ -142,7 +165,24 @@ class Preparation:
         if soon:
             return CancelFirst(self.action, soon, not_owed)
         requests = [creation.request for creation in self.action.creations]
-        return Prepared(self.action, share(requests, rolls, replacement.on_change), not_owed)
+        chosen = share(requests, rolls, replacement.on_change)
+        contacts, left_out = self._without_listed(chosen.contacts)
+        return Prepared(self.action, replace(chosen, contacts=contacts), not_owed, left_out)
+
+    def _without_listed(
+        self, parts: tuple[Sequence[Contact], ...]
+    ) -> tuple[tuple[Sequence[Contact], ...], tuple[LeftOut, ...]]:
+        """Leave out who is on a do-not-call list; see `Exclusion`. Raises `Refused`."""
+        if self.exclusion is None:
+            return parts, ()
+        kept: list[Sequence[Contact]] = []
+        counts: dict[str, int] = {}
+        for part in parts:
+            contacts, left_out = self.exclusion.without(self.action.campaign_id, part)
+            kept.append(contacts)
+            for each in left_out:
+                counts[each.of] = counts.get(each.of, 0) + each.people
+        return tuple(kept), tuple(LeftOut(of=of, people=n) for of, n in counts.items())
 
     def _require_running(self, batch: Batch | None) -> None:
         """Make sure that nobody stopped these calls since the plan was made."""

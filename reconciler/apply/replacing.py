@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.ledger import Ledger
     from reconciler.apply.outcomes import Outcomes
+    from reconciler.apply.preparing import Exclusion
     from reconciler.apply.reactions import Desk
     from reconciler.apply.sending import Workers
     from reconciler.plan.actions import Replacement
@@ -65,6 +66,7 @@ class Replacer:
     workers: Workers
     drain: float
     timezones: Mapping[str, str | None]
+    exclusion: Exclusion | None = None
     _waiting: deque[_Begun] = field(default_factory=deque)
     _preparing: dict[int, _Begun] = field(default_factory=dict)
     _begun: dict[int, _Begun] = field(default_factory=dict)
@@ -223,6 +225,7 @@ class Replacer:
             tell=self.workers.events.put,
             stopped=frozenset(olds if by_lifecycle else journal.paused if journal else ()),
             cancel_first=each.cancel_first,
+            exclusion=self.exclusion,
         )
 
     # --- what comes back ----------------------------------------------------------------------
@@ -252,6 +255,9 @@ class Replacer:
         self._begun[id(action)] = begun
         self.ledger.was_cancelled(action.name, begun.cancel_first)
         self.ledger.remember_not_owed(action.name, prepared.not_owed)
+        for each in prepared.left_out:
+            said = f"{each.people:,} {'person is' if each.people == 1 else 'people are'}"
+            self.outcomes.add_warning(action, f"{said} left out: on the do-not-call list {each.of}")
         for creation, contacts in zip(action.creations, prepared.share.contacts, strict=True):
             request = replace(creation.request, contacts=contacts)
             of = len(creation.request.contacts)
