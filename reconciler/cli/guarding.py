@@ -2,59 +2,87 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reconciler.policy.case import Crowd
+from reconciler.policy.crowd import crowd_of
 from reconciler.policy.guard import Guard
 from reconciler.policy.judge import Layer
+from reconciler.policy.numbers import locator
 from reconciler.spec.load import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import date
 
     from reconciler.cli.session import Session
     from reconciler.model import Contact, Request
     from reconciler.plan.actions import LeftOut
-    from reconciler.policy.case import Case
+    from reconciler.policy.case import Case, Crowd
     from reconciler.policy.finding import Finding
     from reconciler.spec.policy import Policy
 
 
 def open_guard(session: Session) -> Guard:
     """Give the guard of a root. Without a policy it only minds what the specs say themselves."""
-    policy = session.settings.policy
-    layers = (Layer(policy=policy),) if policy is not None else ()
+    layers = layers_of(session.settings.policy)
     return Guard(
         layers=layers,
-        lists=_People(tuple(layer.policy for layer in layers)),
+        lists=_People(layers),
         locate=partial(locate, session.root),
         organization_id=session.rules().organization_id,
     )
 
 
+def layers_of(policy: Policy | None) -> tuple[Layer, ...]:
+    """Give the layers of a policy: its own, and one for each pack it names."""
+    if policy is None:
+        return ()
+    from reconciler.spec.packs import pack  # noqa: PLC0415 - only where there is a policy
+
+    layers = [Layer(policy=policy)]
+    for name in policy.packs:
+        rules = pack(name)
+        layers.append(
+            Layer(
+                policy=rules.policy,
+                pack=f"{name} {rules.version}",
+                regions=frozenset(rules.scope.regions),
+                prefixes=rules.scope.prefixes,
+                sources=rules.sources,
+            )
+        )
+    return tuple(layers)
+
+
 class _People:
     """What the rules know of single people; see `reconciler.policy.guard.Lists`."""
 
-    def __init__(self, policies: Sequence[Policy]) -> None:
-        self._variables = any(policy.call_variables for policy in policies)
+    def __init__(self, layers: tuple[Layer, ...]) -> None:
+        self._layers = layers
 
-    def crowd(self, requests: Sequence[Request]) -> Crowd:
-        """Count people, as far as any rule asks."""
-        variables: Counter[str] = Counter()
-        if self._variables:
-            for request in requests:
-                for contact in request.contacts:
-                    variables.update(
-                        name
-                        for name, value in contact["call_variables"].items()
-                        if value not in {None, ""}
-                    )
-        people = sum(len(request.contacts) for request in requests)
-        return Crowd(people=people, variables=variables)
+    def crowds(self, requests: Sequence[Request]) -> tuple[Crowd, ...]:
+        """Count people, as far as each layer asks."""
+        lists = [request.contacts for request in requests]
+        return tuple(
+            crowd_of(
+                lists,
+                regions=layer.policy.countries is not None,
+                variables=layer.policy.call_variables is not None,
+                within=_within(layer),
+            )
+            for layer in self._layers
+        )
 
-    def findings(self, case: Case, requests: Sequence[Request]) -> Iterable[Finding]:  # noqa: ARG002 - the port's
+    def scrubs(self, campaign_id: str) -> tuple[date, ...]:  # noqa: ARG002 - the port's
+        """Give the days of the do-not-call lists that are for a campaign."""
+        return ()
+
+    def findings(
+        self,
+        case: Case,  # noqa: ARG002 - the port's
+        requests: Sequence[Request],  # noqa: ARG002 - the port's
+    ) -> Iterable[tuple[Layer | None, Finding]]:
         """Say which of these people may not be called."""
         return ()
 
@@ -65,3 +93,16 @@ class _People:
     ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
         """Give the contacts without those whom a list leaves out."""
         return contacts, ()
+
+
+def _within(layer: Layer) -> Callable[[str], bool] | None:
+    """Tell whom a layer is about; None for everybody.
+
+    Where countries cannot be told, a pack of some country is about everybody: it fails closed.
+    """
+    if layer.prefixes:
+        return lambda number: number.startswith(layer.prefixes)
+    find = locator() if layer.regions else None
+    if find is None:
+        return None
+    return lambda number: find(number).region in layer.regions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from reconciler.model import Clearance
     from reconciler.observed import Campaign
@@ -48,7 +48,8 @@ class Case:
     `fields` are the request's but its contacts. `parts` are the people of each batch. `starts_at`
     is when its batch begins: None where the campaign's timezone is not known. `now` is the moment
     of the decision; both are aware, in UTC. `campaign` is None where the API was not asked
-    (`offline`) or knows no such campaign.
+    (`offline`) or knows no such campaign. `scrubs` are the days of the do-not-call lists that its
+    people are compared with.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Case:
     now: datetime
     parts: tuple[int, ...] = ()
     totals: Totals = Totals()
+    scrubs: tuple[date, ...] = ()
     offline: bool = False
 
     @property

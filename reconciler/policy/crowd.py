@@ -10,7 +10,7 @@ from reconciler.policy.case import Crowd
 from reconciler.policy.numbers import NOWHERE, locator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from reconciler.model import Contact
 
@@ -21,8 +21,11 @@ def crowd_of(
     regions: bool = False,
     zones: bool = False,
     variables: bool = False,
+    within: Callable[[str], bool] | None = None,
 ) -> Crowd:
     """Count the people of one launch, all its lists together; only what is asked for.
+
+    Given `within`, only those whose numbers it accepts are counted.
 
     No contact is kept, and streamed lists are read once. Where `phonenumbers` is not installed
     everybody counts as of no country and no known timezone, so that rules on either refuse. A
@@ -34,6 +37,13 @@ def crowd_of(
     valued: Counter[str] = Counter()
     locate = locator() if regions or zones else None
     for contacts in lists:
+        if within is not None:
+            numbers = _within(contacts, within, valued if variables else None)
+            located = ((locate(n) if locate else NOWHERE) for n in numbers)
+            before = places.total()
+            places.update(located)
+            people += places.total() - before
+            continue
         people += len(contacts)
         if regions or zones:
             numbers = _numbers(contacts, valued if variables else None)
@@ -60,6 +70,19 @@ def _numbers(contacts: Sequence[Contact], valued: Counter[str] | None) -> Iterat
         if valued is not None:
             _count((contact,), valued)
         yield contact["phone_number"]
+
+
+def _within(
+    contacts: Sequence[Contact], within: Callable[[str], bool], valued: Counter[str] | None
+) -> Iterator[str]:
+    """Give the numbers that are accepted, and count their variables where they are asked for."""
+    if valued is None:
+        yield from filter(within, _numbers(contacts, None))
+        return
+    for contact in contacts:
+        if within(contact["phone_number"]):
+            _count((contact,), valued)
+            yield contact["phone_number"]
 
 
 def _count(contacts: Iterable[Contact], valued: Counter[str]) -> None:

@@ -29,7 +29,7 @@ from reconciler.spec.schedule import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from reconciler.model import Contact, Request, Spec
     from reconciler.policy.finding import Finding
@@ -41,15 +41,22 @@ if TYPE_CHECKING:
 
 DAY = timedelta(hours=24)
 _NO_CLEARANCE = Clearance()
+_NOBODY = Crowd()
+"""In place of the people whom a single layer is about, each of which has its own."""
 
 
 class Lists(Protocol):
     """What the rules know of single people. Counted in passes over them, never kept."""
 
-    def crowd(self, requests: Sequence[Request]) -> Crowd:
-        """Count the people of some requests, as far as any rule asks."""
+    def crowds(self, requests: Sequence[Request]) -> tuple[Crowd, ...]:
+        """Count the people of some requests whom each layer is about, as far as it asks."""
 
-    def findings(self, case: Case, requests: Sequence[Request]) -> Iterable[Finding]:
+    def scrubs(self, campaign_id: str) -> tuple[date, ...]:
+        """Give the days of the do-not-call lists that are for a campaign and can be read."""
+
+    def findings(
+        self, case: Case, requests: Sequence[Request]
+    ) -> Iterable[tuple[Layer | None, Finding]]:
         """Say which of these people may not be called, and why; or why nobody can tell."""
 
     def without(
@@ -82,8 +89,8 @@ class Guard:
                 actions.append(action)
                 continue
             launch = launches[id(action)]
-            crowd = self.lists.crowd([creation.request for creation in action.creations])
-            self._seen[action.name] = _Seen(launch, plan, crowd, totals)
+            crowds = self.lists.crowds([creation.request for creation in launch.creations])
+            self._seen[action.name] = _Seen(launch, plan, crowds, totals)
             judgement = self._judge(self._seen[action.name], now)
             warnings += (self._told(launch, finding) for finding in judgement.warnings)
             excepted += (_excepted(launch, each) for each in judgement.set_aside)
@@ -111,7 +118,9 @@ class Guard:
         found: list[Diagnostic] = []
         for spec in specs:
             case = self._case_of(spec, now)
-            judgement = judge(case, self.layers, self.lists.findings(case, spec.requests))
+            crowds = self.lists.crowds(spec.requests)
+            more = self.lists.findings(case, spec.requests)
+            judgement = judge(case, self.layers, crowds, more)
             found += (self._diagnostic(spec, each, Severity.ERROR) for each in judgement.refusals)
             found += (
                 self._diagnostic(spec, each)
@@ -140,7 +149,7 @@ class Guard:
         case = Case(
             name=action.name,
             fields=self._fields(action.creations[0].request),
-            crowd=seen.crowd,
+            crowd=_NOBODY,
             clearance=action.spec.clearance if action.spec else _NO_CLEARANCE,
             campaign=campaign,
             starts_at=_starts_at(action, now),
@@ -149,21 +158,23 @@ class Guard:
             if action.kind is not ActionKind.REPLACE
             else (people,),
             totals=seen.totals,
+            scrubs=self.lists.scrubs(action.campaign_id),
             offline=seen.plan.offline,
         )
         requests = [creation.request for creation in action.creations]
-        return judge(case, self.layers, self.lists.findings(case, requests))
+        return judge(case, self.layers, seen.crowds, self.lists.findings(case, requests))
 
     def _case_of(self, spec: Spec, now: datetime) -> Case:
         return Case(
             name=spec.name,
             fields=self._fields(spec.requests[0]),
-            crowd=self.lists.crowd(spec.requests),
+            crowd=_NOBODY,
             clearance=spec.clearance,
             campaign=None,
             starts_at=_moment(spec, now),
             now=now,
             parts=tuple(len(request.contacts) for request in spec.requests),
+            scrubs=self.lists.scrubs(spec.campaign_id),
             offline=True,
         )
 
@@ -252,7 +263,7 @@ class _Seen:
 
     action: Action
     plan: Plan
-    crowd: Crowd
+    crowds: tuple[Crowd, ...]
     totals: Totals
 
 

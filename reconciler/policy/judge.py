@@ -14,10 +14,10 @@ from reconciler.policy import limits, scope
 from reconciler.policy.finding import Finding, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.model import Waiver
-    from reconciler.policy.case import Case
+    from reconciler.policy.case import Case, Crowd
     from reconciler.spec.policy import Policy
 
     Rule = Callable[[Case, Policy], Iterable[Finding]]
@@ -35,16 +35,23 @@ RULES: tuple[Rule, ...] = (
     scope.scheduled_start,
     scope.lead_time,
     scope.consent,
+    scope.scrubbed,
 )
 """Every rule that a policy can switch on, in the order in which findings are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One set of rules: the root's own, or a `pack` with the legal `sources` of its rules."""
+    """One set of rules: the root's own, or a `pack` with the legal `sources` of its rules.
+
+    A pack is about people of some `regions` (ISO 3166) or whose numbers begin with some `prefixes`,
+    and about nobody else; where both are empty, about all.
+    """
 
     policy: Policy
     pack: str = ""
+    regions: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -65,15 +72,26 @@ class Judgement:
     set_aside: tuple[SetAside, ...] = ()
 
 
-def judge(case: Case, layers: Iterable[Layer], more: Iterable[Finding] = ()) -> Judgement:
-    """Judge one launch. `more` are findings of rules that need more than a case to look at."""
-    findings = [*scope.not_after(case, None), *more]
-    for layer in layers:
-        findings += (_as_of(layer, each) for rule in RULES for each in rule(case, layer.policy))
-    return settle(case, findings)
+def judge(
+    case: Case,
+    layers: Sequence[Layer],
+    crowds: Sequence[Crowd],
+    more: Iterable[tuple[Layer | None, Finding]] = (),
+) -> Judgement:
+    """Judge one launch. `crowds` are the people whom each layer is about.
+
+    `more` are findings of rules that need more than a case to look at, each with its layer.
+    """
+    findings = list(scope.not_after(case, None))
+    for layer, crowd in zip(layers, crowds, strict=True):
+        if crowd.people or not layer.pack:
+            theirs = replace(case, crowd=crowd)
+            findings += (_as_of(layer, f) for rule in RULES for f in rule(theirs, layer.policy))
+    findings += (_as_of(layer, finding) if layer else finding for layer, finding in more)
+    return _sorted(case, findings)
 
 
-def settle(case: Case, findings: Iterable[Finding]) -> Judgement:
+def _sorted(case: Case, findings: Iterable[Finding]) -> Judgement:
     """Sort findings: by how bad they are, and by the exceptions that the spec has."""
     today = case.now.astimezone(UTC).date()
     refusals: list[Finding] = []

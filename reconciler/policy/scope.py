@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.policy.finding import Finding, Level
@@ -167,6 +167,26 @@ def consent(case: Case, policy: Policy) -> Iterator[Finding]:
             hint="call only whom one of these covers",
             path=("reconcile", "consent", "basis"),
         )
+
+
+def scrubbed(case: Case, policy: Policy) -> Iterator[Finding]:
+    """Refuse a launch whose people are compared with no do-not-call list that is new enough."""
+    if policy.scrubbed is None:
+        return
+    within = timedelta(seconds=policy.scrubbed.within)
+    newest = max(case.scrubs, default=None)
+    if newest is None:
+        message = "nobody compared these numbers with a do-not-call list"
+    else:
+        age = case.now - datetime.combine(newest, time(0), UTC)
+        if age <= within:
+            return
+        message = f"the newest do-not-call list for the campaign is of {newest}, {span(age)} old"
+    yield Finding(
+        rule="scrubbed",
+        message=f"{message}; here one of the last {span(within)} is needed",
+        hint="draw a new one, and name it in `policy.suppression` of reconciler.yaml",
+    )
 
 
 def _unknowable(rule: str, what: str, case: Case) -> Finding:

@@ -32,8 +32,16 @@ RULES = (
     "lead_time",
     "not_after",
     "consent",
+    "scrubbed",
+    "suppression",
+    "calling_hours",
+    "holidays",
+    "frequency",
 )
 """Every rule by its name, which is what exceptions and `warn` say."""
+
+PACKS = ("in-rbi", "in-trai", "us-fl", "us-regf", "us-tcpa")
+"""The packs that come with the reconciler, see `reconciler.spec.packs`."""
 
 _REGION = re.compile(r"[A-Z]{2}|\+[1-9][0-9]{0,3}")
 
@@ -69,6 +77,17 @@ def _rules(value: Any) -> tuple[str, ...]:
             fail(
                 f"has {quoted(rule)}, which is no rule",
                 f"did you mean `{meant}`?" if meant else "rules are: " + ", ".join(RULES),
+            )
+    return taken
+
+
+def _packs(value: Any) -> tuple[str, ...]:
+    for name in (taken := names(value)):
+        if name not in PACKS:
+            meant = did_you_mean(name, list(PACKS))
+            fail(
+                f"has {quoted(name)}, which is no pack",
+                f"did you mean `{meant}`?" if meant else "packs are: " + ", ".join(PACKS),
             )
     return taken
 
@@ -133,8 +152,22 @@ class ConsentRule(Model):
     """The grounds that count; without it, any."""
 
 
+class Scrubbed(Model):
+    """That numbers are compared with a do-not-call list that is new enough."""
+
+    within: Duration
+    """How old the newest list for the campaign may be at most."""
+
+
 class Policy(Model):
     """Who may be called, when, how often and how many. A rule that is not written is off."""
+
+    packs: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_packs),
+        WithJsonSchema({"type": "array", "items": {"enum": list(PACKS)}, "uniqueItems": True}),
+    ] = ()
+    """Sets of rules that come with the reconciler; they are judged beside what is written here."""
 
     max_contacts: MaxContacts | None = None
     """Most people who are called, in a batch, by a run and in a day."""
@@ -156,5 +189,7 @@ class Policy(Model):
     """Whether a batch must say when it starts, and how long before."""
     consent: ConsentRule | None = None
     """That each spec says on what ground its people may be called."""
+    scrubbed: Scrubbed | None = None
+    """That a do-not-call list is there for each campaign, and new enough."""
     warn: Annotated[tuple[str, ...], BeforeValidator(_rules), WithJsonSchema(NAMES_SCHEMA)] = ()
     """Rules that only warn. Those of packs always refuse."""

@@ -52,7 +52,7 @@ def case(people: int = 10, **others: Any) -> Case:
 
 def verdict(launch: Case, policy: dict[str, Any], **pack: Any) -> Judgement:
     """Judge a launch by a policy as somebody writes it."""
-    return judge(launch, [Layer(policy=Policy.model_validate(policy), **pack)])
+    return judge(launch, [Layer(policy=Policy.model_validate(policy), **pack)], [launch.crowd])
 
 
 def refused(launch: Case, policy: dict[str, Any]) -> list[str]:
@@ -76,6 +76,7 @@ WRONG: dict[str, tuple[Case, dict[str, Any]]] = {
     "scheduled_start": (case(), {"scheduled_start": {"required": "true"}}),
     "lead_time": (case(), {"scheduled_start": {"lead_time": "1s"}}),
     "consent": (case(), {"consent": {}}),
+    "scrubbed": (case(scrubs=(date(2026, 5, 1),)), {"scrubbed": {"within": "10d"}}),
 }
 """For each rule a launch that it alone refuses."""
 
@@ -119,7 +120,7 @@ def test_a_pack_cannot_be_loosened(name: str) -> None:
     launch, policy = WRONG[name]
     own = Layer(policy=Policy.model_validate({"warn": [name]}))
     pack = Layer(policy=Policy.model_validate(policy), pack="some", sources={name: "§ 1 (2020)"})
-    (finding,) = judge(launch, [own, pack]).refusals
+    (finding,) = judge(launch, [own, pack], [launch.crowd] * 2).refusals
     assert (finding.rule, finding.source) == (name, "§ 1 (2020)")
     assert "some" in finding.message
 
@@ -293,7 +294,7 @@ def test_not_after_is_a_moment_of_the_campaigns_place(
 def test_not_after_needs_no_policy() -> None:
     """What a spec says of itself holds in a root without a policy."""
     late = case(clearance=Clearance(not_after="2026-05-12T08:59:59Z"))
-    assert [each.rule for each in judge(late, []).refusals] == ["not_after"]
+    assert [each.rule for each in judge(late, [], []).refusals] == ["not_after"]
 
 
 def test_of_two_exceptions_the_longer_counts() -> None:
@@ -304,3 +305,23 @@ def test_of_two_exceptions_the_longer_counts() -> None:
     for order in (waivers, waivers[::-1]):
         excepted = replace(launch, clearance=Clearance(exceptions=order))
         assert refused(excepted, policy) == []
+
+
+@pytest.mark.parametrize("pack", ["", "some"])
+def test_a_pack_is_about_its_own_people_only(pack: str) -> None:
+    """Where nobody of a launch is in a pack's scope, the pack says nothing of it."""
+    layer = Layer(policy=Policy.model_validate({"consent": {}}), pack=pack)
+    assert bool(judge(case(), [layer], [Crowd()]).refusals) is not bool(pack)
+    assert judge(case(), [layer], [Crowd(people=1)]).refusals
+
+
+@given(drawn=st.lists(st.integers(0, 40), max_size=3), within=st.integers(1, 30))
+def test_the_newest_list_counts(drawn: list[int], within: int) -> None:
+    """One list that is new enough will do; its day counts from its beginning."""
+    days = tuple(NOW.date() - timedelta(days=each) for each in drawn)
+    fresh = any(
+        NOW - datetime(day.year, day.month, day.day, tzinfo=UTC) <= timedelta(days=within)
+        for day in days
+    )
+    policy = {"scrubbed": {"within": f"{within}d"}}
+    assert (refused(case(scrubs=days), policy) == []) == fresh
