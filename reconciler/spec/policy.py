@@ -15,6 +15,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from reconciler.spec.clearance import NAMES_SCHEMA, Names, names
 from reconciler.spec.durations import Duration, Flag
 from reconciler.spec.fields import Model
+from reconciler.spec.policy_hours import CallingHours
+from reconciler.spec.policy_suppression import Suppressions
 from reconciler.spec.problems import did_you_mean, quoted
 from reconciler.spec.scalars import fail, whole_number
 
@@ -189,6 +191,10 @@ class Policy(Model):
     """Whether a batch must say when it starts, and how long before."""
     consent: ConsentRule | None = None
     """That each spec says on what ground its people may be called."""
+    calling_hours: CallingHours | None = None
+    """When people may be called: on whose clock, and not on which holidays."""
+    suppression: Suppressions = ()
+    """Do-not-call lists: who is on one is left out, or stops the launch."""
     scrubbed: Scrubbed | None = None
     """That a do-not-call list is there for each campaign, and new enough."""
     warn: Annotated[tuple[str, ...], BeforeValidator(_rules), WithJsonSchema(NAMES_SCHEMA)] = ()
