@@ -70,9 +70,14 @@ class Job:
             body["scheduled_start"] = f"{armed:%Y-%m-%dT%H:%M:%S}Z"
         contacts = request.contacts
         if isinstance(contacts, LongContacts):
-            return LongBody(orjson.dumps(body)[:-1] + b',"contacts":[', contacts)
+            return long_body(body, contacts)
         body["contacts"] = list(contacts)
         return orjson.dumps(body)
+
+
+def long_body(fields: dict[str, Any], contacts: LongContacts) -> LongBody:
+    """Give a request's JSON that holds none of its contacts. There is a field at least."""
+    return LongBody(orjson.dumps(fields)[:-1] + b',"contacts":[', contacts)
 
 
 @dataclass(frozen=True, slots=True)
