@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.state import overlay
@@ -10,6 +10,7 @@ names = st.sampled_from("abcdefgh")
 changes = st.lists(st.tuples(names, st.none() | st.integers(1, 9), st.booleans()), max_size=20)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, st.integers(1, 9)), changes, st.sampled_from([1, 3, 1_000]))
 def test_a_changed_mapping_is_like_a_changed_dict(
     start: dict[str, int], steps: list[tuple[str, int | None, bool]], most: int
