@@ -35,6 +35,10 @@ NUMBER_WIDTH = 16
 _NUMBER = itemgetter(slice(NUMBER_WIDTH))
 _CONTACT = itemgetter(slice(NUMBER_WIDTH, None))
 
+_BEFORE = b',{"call_variables":{'
+"""What stands before each contact's own, and nowhere else: within a text its quotes are escaped,
+and what a contact says of itself are texts."""
+
 _RUN = 32_000
 """Lines of a run, or some more."""
 
@@ -55,8 +59,8 @@ class Spooled(LongContacts):
     """Contacts in the order of their numbers, read from a file as often as they are asked for.
 
     A slice is a view of the same file, and so is what `without` leaves. Safe to read in several
-    threads. The file holds blocks: the numbers of some contacts, filled up, and a line for each;
-    `starts` says which contact is the first of each block, `offsets` where the block begins.
+    threads. The file holds blocks: the numbers of some contacts, filled up, and the JSON of each
+    behind a comma; `starts` says which contact is the first of each block, `offsets` where it lies.
     `chosen` are those of the file's contacts that are meant, ascending.
     """
 
@@ -73,7 +77,7 @@ class Spooled(LongContacts):
 
     def __iter__(self) -> Iterator[Contact]:
         for block, wanted in self._blocks():
-            yield from orjson.loads(b"[" + self._lines(block, wanted).replace(b"\n", b",") + b"]")
+            yield from orjson.loads(b"[" + self._json(block, wanted)[1:] + b"]")
 
     @overload
     def __getitem__(self, index: int) -> Contact: ...
@@ -90,22 +94,22 @@ class Spooled(LongContacts):
 
     def canonical(self) -> Iterator[bytes]:
         """Give the canonical JSON of the contacts in pieces, with `,` between but no brackets."""
-        separator = b""
+        first = True
         for block, wanted in self._blocks():
-            yield separator + self._lines(block, wanted).replace(b"\n", b",")
-            separator = b","
+            contacts = self._json(block, wanted)
+            yield contacts[1:] if first else contacts
+            first = False
 
     def size(self) -> int:
         """Give how many bytes `canonical` has."""
-        size = pieces = 0
+        size = 0
         for block, wanted in self._blocks():
-            pieces += 1
             if wanted is None:
-                start, stop = self._place_of_lines(block)
+                start, stop = self._place_of_json(block)
                 size += stop - start
             else:
-                size += len(self._lines(block, wanted))
-        return size + max(0, pieces - 1)
+                size += len(self._json(block, wanted))
+        return max(0, size - 1)  # before the first stands no comma
 
     def numbers(self) -> Iterator[list[str]]:
         """Give all numbers in their order, some thousand at a time."""
@@ -151,22 +155,20 @@ class Spooled(LongContacts):
             yield block, None if whole else [index - first for index in self._chosen[at:to]]
             at = to
 
-    def _place_of_lines(self, block: int) -> tuple[int, int]:
+    def _place_of_json(self, block: int) -> tuple[int, int]:
         contacts = self._starts[block + 1] - self._starts[block]
-        return self._offsets[block] + contacts * NUMBER_WIDTH, self._offsets[block + 1] - 1
+        return self._offsets[block] + contacts * NUMBER_WIDTH, self._offsets[block + 1]
 
-    def _lines(self, block: int, wanted: list[int] | None) -> bytes:
-        """Read the canonical JSON of some contacts, a line each."""
-        data = self._file.read(*self._place_of_lines(block))
+    def _json(self, block: int, wanted: list[int] | None) -> bytes:
+        """Read the canonical JSON of some contacts, a comma before each."""
+        data = self._file.read(*self._place_of_json(block))
         if wanted is None:
             return data
-        lines = data.split(b"\n")
-        return b"\n".join([lines[index] for index in wanted])
+        contacts = data[len(_BEFORE) :].split(_BEFORE)
+        return b"".join([_BEFORE + contacts[index] for index in wanted])
 
     def _numbers(self, block: int) -> list[str]:
-        return (
-            self._file.read(self._offsets[block], self._place_of_lines(block)[0]).decode().split()
-        )
+        return self._file.read(self._offsets[block], self._place_of_json(block)[0]).decode().split()
 
     def _first_number(self, block: int) -> str:
         start = self._offsets[block]
@@ -294,10 +296,8 @@ class Spooling:
             for start in range(0, len(lines), _BLOCK):
                 block = numbers[start : start + _BLOCK]
                 count += len(block)
-                contacts = list(map(_CONTACT, lines[start : start + _BLOCK]))
-                contacts[0] = b"".join([*block, contacts[0]])
-                contacts.append(b"")
-                out.write(b"\n".join(contacts))
+                contacts = map(_CONTACT, lines[start : start + _BLOCK])
+                out.write(b",".join([b"".join(block), *contacts]))
                 starts.append(count)
                 offsets.append(out.size)
         return Spooled(out, starts, offsets, range(count))
