@@ -246,15 +246,15 @@ class Guard:
         return f"{file}:{line}:{column}" if line else ""
 
 
-def in_words(rules: Iterable[Ruled]) -> tuple[str, str]:
-    """Give what refuses a launch as a message and a hint, all of it in one line each."""
-    told = [
-        f"{each.where + ': ' if each.where else ''}{each.rule}: {each.message}"
-        + (f" [{each.source}]" if each.source else "")
-        for each in rules
-    ]
-    hints = dict.fromkeys(each.hint for each in rules if each.hint)
-    return "the policy refuses it: " + "; ".join(told), "; ".join(hints)
+def in_words(rules: Sequence[Ruled]) -> tuple[str, str]:
+    """Give what refuses a launch as a message and a hint. Of several rules only the names."""
+    if len(rules) > 1:
+        named = ", ".join(dict.fromkeys(each.rule for each in rules))
+        return f"the policy refuses it: {named}", "`reconciler plan` says what each of these asks"
+    (only,) = rules
+    where = f" ({only.where})" if only.where else ""
+    source = f" [{only.source}]" if only.source else ""
+    return f"the policy refuses it: {only.rule}: {only.message}{source}{where}", only.hint
 
 
 @dataclass(frozen=True, slots=True)

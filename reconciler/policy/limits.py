@@ -48,9 +48,8 @@ def day_contacts(case: Case, policy: Policy) -> Iterator[Finding]:
     if limit is not None and case.people and all_told > limit:
         yield Finding(
             rule="max_contacts.day",
-            message=f"{people(case.totals.recent)} {verb(case.totals.recent)} launched in the last "
-            f"24 hours, and this run would add {case.totals.people:,}; "
-            f"at most {limit:,} a day are allowed",
+            message=f"this run would call {people(case.totals.people)}, after "
+            f"{case.totals.recent:,} in the last 24 hours; at most {limit:,} a day are allowed",
             hint="run apply again tomorrow, or raise the limit in reconciler.yaml",
         )
 

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from reconciler import model
 from reconciler.model import Clearance
 from reconciler.spec.fields import BARE, Model, Text
-from reconciler.spec.problems import quoted
+from reconciler.spec.problems import did_you_mean, quoted
+from reconciler.spec.rule_names import RULES
 from reconciler.spec.rules import scheduled_start
 from reconciler.spec.scalars import fail, kind_of, text
 from reconciler.spec.schedule import PATTERN as SCHEDULE_PATTERN
@@ -49,6 +50,18 @@ def names(value: Any) -> tuple[str, ...]:
     return taken
 
 
+def rule_name(value: Any) -> str:
+    """Take the name of a rule."""
+    written = text(value).strip()
+    if written not in RULES:
+        meant = did_you_mean(written, list(RULES))
+        fail(
+            f"is {quoted(written)}, which is no rule",
+            f"did you mean `{meant}`?" if meant else "rules are: " + ", ".join(RULES),
+        )
+    return written
+
+
 DAY_SCHEMA = {"type": "string", "format": "date", "examples": ["2026-05-12"]}
 NAMES_SCHEMA = {"type": "array", "items": BARE, "maxItems": MOST_NAMES, "uniqueItems": True}
 
@@ -76,7 +89,7 @@ class Consent(Model):
 class ExceptionFrom(Model):
     """An exception from one rule of the policy. It is shown at the top of every plan."""
 
-    rule: Text
+    rule: Annotated[str, BeforeValidator(rule_name), WithJsonSchema({"enum": list(RULES)})]
     """The rule, by the name that a refusal says."""
     reason: Text
     """Why it does not hold here."""

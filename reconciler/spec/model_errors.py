@@ -6,7 +6,7 @@ place of a field's name, or by likeness.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.models import BatchSpec, Reconcile
@@ -59,7 +59,7 @@ def model_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[P
         name = quoted(str(path[-1])) if path else "the file"
         context = one.get("ctx") or {}
         if one["type"] == "extra_forbidden":
-            fields = tuple(model.model_fields)
+            fields = _fields(model, path[:-1])
             message = f"unknown field {name}"
             yield Problem(path, message, _suggestion(path, fields), "unknown field", at_key=True)
         elif one["type"] == "missing":
@@ -68,6 +68,22 @@ def model_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[P
             yield Problem(path, f"{name} {unfit.message}", unfit.hint)
         else:
             yield Problem(path, f"{name}: {one['msg']}")
+
+
+def _fields(model: type[BaseModel], path: Path) -> tuple[str, ...]:
+    """Name the fields that stand at a path of a model."""
+    for step in path:
+        if isinstance(step, str) and step in model.model_fields:
+            model = _model_in(model.model_fields[step].annotation) or model
+    return tuple(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Find the model in a type such as `tuple[Model, ...] | None`; None where there is none."""
+    if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
+        return cast("type[BaseModel]", annotation)
+    found = (_model_in(each) for each in get_args(annotation))
+    return next((each for each in found if each is not None), None)
 
 
 def _suggestion(path: Path, top: tuple[str, ...]) -> str:
