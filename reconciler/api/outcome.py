@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from reconciler.api.models import as_count, as_id, as_json, as_text
@@ -95,6 +94,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     text = next((v for k, v in headers.items() if k.lower() == "retry-after"), "").strip()
     if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) and len(text) <= _LONGEST_WAIT:
         return max(0.0, float(text))
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - 5 ms, and hardly ever needed
+
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:

@@ -21,6 +21,7 @@ from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
 from reconciler.plan.history import living, made
 from reconciler.plan.planner import make_plan
+from reconciler.plan.settling import is_looked_for
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def wanted_keys(state: State, now: datetime) -> list[Wanted]:
             ),
         )
         for _, generation, request in state.requests()
-        if request.in_doubt or (request.watch_until is not None and request.watch_until > now)
+        if is_looked_for(request, now)
     ]
 
 

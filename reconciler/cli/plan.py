@@ -60,8 +60,6 @@ def command(
       reconciler plan --format json --detailed-exitcode
       reconciler plan --format markdown > comment.md
     """
-    from reconciler.render import structured  # noqa: PLC0415 - when it runs
-
     offline = options.pop("offline")
     pruning = Pruning(options.pop("prune"), options.pop("prune_limit"))
     session = Session.open(root, StateOptions(**options))
@@ -71,6 +69,8 @@ def command(
         _tell_of_mistakes(error, output, root)
         raise
     if out is not None:
+        from reconciler.render import structured  # noqa: PLC0415 - when it is asked for
+
         _save(out, structured.dumps(structured.saved_plan_document(plan)))
     _show(plan, session, output, root)
     if plan.errors:

@@ -6,15 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.apply.facts import gather, wanted_keys
-from reconciler.cli.guarding import open_guard
-from reconciler.cli.progress import heartbeat
 from reconciler.errors import Refused
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
-from reconciler.render.words import counted
+from reconciler.plan.settling import is_looked_for
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from reconciler.api.client import HttpBatchApi
     from reconciler.cli.session import Session
     from reconciler.model import SpecSet
@@ -30,9 +29,10 @@ def plan_of_nothing(session: Session, specs: SpecSet, state: State, rules: Rules
     None where there is something to do or to find out. It saves opening the API, which is most of
     what such a plan would cost.
     """
-    if not specs.files or wanted_keys(state, session.clock.now()):
+    now = session.clock.now()
+    if not specs.files or any(is_looked_for(request, now) for _, _, request in state.requests()):
         return None
-    draft = make_plan(specs, state, Facts(offline=True), rules, session.clock.now())
+    draft = make_plan(specs, state, Facts(offline=True), rules, now)
     return None if draft.pending else replace(draft, offline=False)
 
 
@@ -52,6 +52,8 @@ def plan_with(
     Raises `Refused` for a root without specs that has recorded batches.
     """
     if state.batches and not specs.files:
+        from reconciler.render.words import counted  # noqa: PLC0415 - for this error
+
         recorded = counted(len(state.batches), "recorded batch")
         raise Refused(
             f"{session.root} has no spec at all, but {recorded}",
@@ -61,7 +63,11 @@ def plan_with(
     clock = session.clock
     if api is None:
         plan = make_plan(specs, state, Facts(offline=True), rules, clock.now())
-        return (guard or open_guard(session)).review(plan, state, clock.now())
+        return _reviewed(session, plan, state, guard, clock.now())
+    # Importing what asks takes longer than a plan that asks nothing.
+    from reconciler.apply.facts import gather  # noqa: PLC0415 - as said above
+    from reconciler.cli.progress import heartbeat  # noqa: PLC0415 - as above
+
     with heartbeat("asking the API what exists"):
         facts = gather(
             specs,
@@ -77,4 +83,17 @@ def plan_with(
     now = clock.now() + min(api.least_skew, timedelta(0))
     plan = make_plan(specs, state, facts, rules, now)
     # The policy goes by the API's clock, because that is what calls go out by.
-    return (guard or open_guard(session)).review(plan, state, clock.now() + api.skew)
+    return _reviewed(session, plan, state, guard, clock.now() + api.skew)
+
+
+def _reviewed(
+    session: Session, plan: Plan, state: State, guard: Guard | None, now: datetime
+) -> Plan:
+    """Give the plan as the policy leaves it. A plan that launches nothing needs none opened."""
+    if guard is None:
+        if not any(action.creations for action in plan.actions):
+            return plan
+        from reconciler.cli.guarding import open_guard  # noqa: PLC0415 - only for a launch
+
+        guard = open_guard(session)
+    return guard.review(plan, state, now)

@@ -53,6 +53,11 @@ class StillInDoubt:
 Verdict = Found | CreateAgain | StillInDoubt
 
 
+def is_looked_for(record: RequestRecord, now: datetime) -> bool:
+    """Tell whether the API is to be asked for a request: in doubt, or it may have arrived late."""
+    return record.in_doubt or (record.watch_until is not None and record.watch_until > now)
+
+
 def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: datetime) -> Verdict:
     """Decide what to believe about one request in doubt."""
     if record.expires_at is not None and now < record.expires_at and record.run != rules.run:

@@ -193,6 +193,7 @@ def _load_all(root: _Root, found: Sequence[Found]) -> list[_Loaded]:
     and what a process had that died.
     """
     processes = processors() if _are_many(root, found) else 1
+    loaded: Sequence[_Loaded | None]
     if processes > 1:
         loaded = shared_out(partial(_load_without_list, root), found, processes)
     else:

@@ -13,7 +13,6 @@ none unless this process has a single thread.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -107,6 +106,8 @@ class _Other:
         """Wait until it has ended, and give what it did: nothing, unless it ended well."""
         if self._wait():
             return
+        import pickle  # noqa: PLC0415 - most roots are read by one process
+
         with open(self._memory, "rb", closefd=False) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
@@ -154,6 +155,8 @@ def _be_the_other(memory: int, results: Callable[[], Iterator[Piece[Any]]]) -> N
     """
     status = 1
     try:
+        import pickle  # noqa: PLC0415 - as above
+
         for each in _ENDING:
             signal.signal(each, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)

@@ -9,7 +9,6 @@ No text made here shows a phone number: `quoted` masks whatever looks like one.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -134,6 +133,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     plain = _plainly(name)
     if plain in names:
         return names[plain]
+    import difflib  # noqa: PLC0415 - only where something is wrong
+
     close = difflib.get_close_matches(plain, names, n=1, cutoff=0.7)
     return names[close[0]] if close else None
 
