@@ -19,13 +19,15 @@ class Crowd:
     """The people of a launch, counted in one pass over them, so that rules need none.
 
     `regions` counts them by ISO 3166 country code (`IN`), "" for a number of no country. `zones`
-    counts them by the IANA timezones a number may be in; an empty tuple where nobody can tell.
+    counts them by the IANA timezones a number may be in; an empty tuple where nobody can tell, and
+    `places` by both, where both were asked for.
     `variables` counts in how many contacts each call variable has a value.
     """
 
     people: int = 0
     regions: Mapping[str, int] = field(default_factory=Counter)
     zones: Mapping[tuple[str, ...], int] = field(default_factory=Counter)
+    places: Mapping[tuple[str, tuple[str, ...]], int] = field(default_factory=Counter)
     variables: Mapping[str, int] = field(default_factory=Counter)
 
 

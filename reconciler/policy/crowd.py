@@ -57,7 +57,13 @@ def crowd_of(
             by_region[region] += count
         if zones:
             by_zones[where] += count
-    return Crowd(people=people, regions=by_region, zones=by_zones, variables=valued)
+    return Crowd(
+        people=people,
+        regions=by_region,
+        zones=by_zones,
+        places=places if regions and zones else Counter(),
+        variables=valued,
+    )
 
 
 def _numbers(contacts: Sequence[Contact], valued: Counter[str] | None) -> Iterator[str]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reconciler.policy.finding import Finding
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,6 +54,15 @@ class Whereabouts(NamedTuple):
 
 NOWHERE = Whereabouts("", ())
 """What is known of something that is no number."""
+
+
+def missing(rule: str) -> Finding:
+    """Refuse for a rule that has to know where people are, where `phonenumbers` is missing."""
+    return Finding(
+        rule=rule,
+        message="nobody can tell where people are: `phonenumbers` is not installed",
+        hint=NEEDS,
+    )
 
 
 @lru_cache(maxsize=1)
