@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ def open_guard(session: Session) -> Guard:
         lists=_People(layers),
         locate=partial(locate, session.root),
         organization_id=session.rules().organization_id,
+        average_call=timedelta(seconds=session.settings.average_call),
     )
 
 
@@ -67,7 +69,8 @@ class _People:
         return tuple(
             crowd_of(
                 lists,
-                regions=layer.policy.countries is not None,
+                regions=_asks_for_regions(layer.policy),
+                zones=layer.policy.calling_hours is not None,
                 variables=layer.policy.call_variables is not None,
                 within=_within(layer),
             )
@@ -93,6 +96,11 @@ class _People:
     ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
         """Give the contacts without those whom a list leaves out."""
         return contacts, ()
+
+
+def _asks_for_regions(policy: Policy) -> bool:
+    hours = policy.calling_hours
+    return policy.countries is not None or (hours is not None and bool(hours.holidays))
 
 
 def _within(layer: Layer) -> Callable[[str], bool] | None:

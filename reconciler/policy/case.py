@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from reconciler.plan.estimate import AVERAGE_CALL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime
+    from datetime import date, datetime, timedelta
 
     from reconciler.model import Clearance
     from reconciler.observed import Campaign
@@ -51,7 +53,7 @@ class Case:
     is when its batch begins: None where the campaign's timezone is not known. `now` is the moment
     of the decision; both are aware, in UTC. `campaign` is None where the API was not asked
     (`offline`) or knows no such campaign. `scrubs` are the days of the do-not-call lists that its
-    people are compared with.
+    people are compared with, `average_call` is how long a call takes.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Case:
     parts: tuple[int, ...] = ()
     totals: Totals = Totals()
     scrubs: tuple[date, ...] = ()
+    average_call: timedelta = AVERAGE_CALL
     offline: bool = False
 
     @property

@@ -22,6 +22,7 @@ from reconciler.plan.actions import (
     Refusal,
     Ruled,
 )
+from reconciler.plan.estimate import AVERAGE_CALL
 from reconciler.policy.case import Case, Crowd, Totals
 from reconciler.policy.finding import Level
 from reconciler.policy.judge import judge
@@ -73,6 +74,7 @@ class Guard:
     lists: Lists
     locate: Locate
     organization_id: str | None = None
+    average_call: timedelta = AVERAGE_CALL
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
     def review(self, plan: Plan, state: State, now: datetime) -> Plan:
@@ -159,6 +161,7 @@ class Guard:
             else (people,),
             totals=seen.totals,
             scrubs=self.lists.scrubs(action.campaign_id),
+            average_call=self.average_call,
             offline=seen.plan.offline,
         )
         requests = [creation.request for creation in action.creations]
@@ -175,6 +178,7 @@ class Guard:
             now=now,
             parts=tuple(len(request.contacts) for request in spec.requests),
             scrubs=self.lists.scrubs(spec.campaign_id),
+            average_call=self.average_call,
             offline=True,
         )
 

@@ -11,16 +11,29 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from reconciler.policy import limits, scope
+from reconciler.policy.calling_hours import calling_hours
+from reconciler.policy.days_off import holidays
 from reconciler.policy.finding import Finding, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Waiver
     from reconciler.policy.case import Case, Crowd
     from reconciler.spec.policy import Policy
 
     Rule = Callable[[Case, Policy], Iterable[Finding]]
+
+
+def _calling_hours(case: Case, policy: Policy) -> Iterator[Finding]:
+    if policy.calling_hours is not None:
+        yield from calling_hours(case, policy.calling_hours.rules, case.average_call)
+
+
+def _holidays(case: Case, policy: Policy) -> Iterator[Finding]:
+    if policy.calling_hours is not None:
+        yield from holidays(case, policy.calling_hours.rules, case.average_call)
+
 
 RULES: tuple[Rule, ...] = (
     limits.batch_contacts,
@@ -35,6 +48,8 @@ RULES: tuple[Rule, ...] = (
     scope.scheduled_start,
     scope.lead_time,
     scope.consent,
+    _calling_hours,
+    _holidays,
     scope.scrubbed,
 )
 """Every rule that a policy can switch on, in the order in which findings are told."""

@@ -28,6 +28,8 @@ _UNKNOWN = "Etc/Unknown"
 _NOWHERE = "001"
 """What the library calls the region of numbers that belong to no country (+800 and the like)."""
 _LONGEST_CODE = 3
+_SHORTEST = 8
+"""Of E.164 numbers, with the `+`. What is shorter is for the library to judge."""
 _SPECIAL = (
     "premium_rate",
     "toll_free",
@@ -76,6 +78,17 @@ def locator() -> Callable[[str], Whereabouts] | None:
     except ImportError:
         return None
     return _Locator(phonenumbers).locate
+
+
+def regions_of(code: str) -> tuple[str, ...]:
+    """Give the countries that share a calling code, `+1`; none where nobody can tell."""
+    try:
+        import phonenumbers  # noqa: PLC0415 - see above
+    except ImportError:
+        return ()
+    digits = code.removeprefix("+")
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(_code(digits), ())
+    return tuple(str(region) for region in regions if region != _NOWHERE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +162,7 @@ class _Locator:
             (n for n in range(1, len(start) + 1) if _code(start[:n]) in self._codes),
             None,
         )
-        if digits is None:
+        if digits is None or length < _SHORTEST:
             return None
         code = _code(start[:digits])
         regions = self._codes[code]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.policy.finding import Finding, Level
+from reconciler.policy.numbers import NEEDS, locator, regions_of
 from reconciler.policy.wording import people, span, verb
 from reconciler.spec.schedule import resolve
 
@@ -47,12 +48,24 @@ def countries(case: Case, policy: Policy) -> Iterator[Finding]:
     """Refuse numbers of countries that are not on the list, and of none."""
     if policy.countries is None:
         return
+    allowed = {
+        region
+        for country in policy.countries
+        for region in (regions_of(country) if country.startswith("+") else (country,))
+    }
     outside = {
         region: count
         for region, count in case.crowd.regions.items()
-        if count and region not in policy.countries
+        if count and region not in allowed
     }
-    if outside:
+    if outside and locator() is None:
+        yield Finding(
+            rule="countries",
+            message="nobody can tell of which countries these numbers are: `phonenumbers` is not "
+            "installed",
+            hint=NEEDS,
+        )
+    elif outside:
         shown = sorted(outside.items(), key=lambda one: (-one[1], one[0]))
         which = ", ".join(
             f"{count:,} in {region or 'no country that is known'}"

@@ -75,7 +75,7 @@ def test_a_rule_that_only_warns(account: Cli, write: Write) -> None:
 @pytest.mark.parametrize("how", ["text", "markdown"])
 def test_an_exception_is_told_first(account: Cli, write: Write, how: str) -> None:
     """Nobody can read a plan without seeing which rule it is excepted from, and why."""
-    write(people=3, reconcile=EXCEPTION)
+    write(people=3, scheduled_start="2035-05-14T09:00:00", reconcile=EXCEPTION)
     policy("approval: {above: 2}")
     assert account.run("plan", "--format", how) == 0
     account.said(f"policy_exception_{how}")

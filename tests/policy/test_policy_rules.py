@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from reconciler.policy.judge import Judgement, Rule
 
 NOW = datetime(2026, 5, 12, 9, 0, tzinfo=UTC)
-INDIA = Campaign("cmp_1", timezone="Asia/Kolkata", status="active")
+INDIA = Campaign(
+    "cmp_1",
+    timezone="Asia/Kolkata",
+    status="active",
+    working_hours_enforced=False,
+    concurrency_limit=10,
+)
 
 
 def case(people: int = 10, **others: Any) -> Case:
@@ -38,6 +44,7 @@ def case(people: int = 10, **others: Any) -> Case:
         "crowd": Crowd(
             people=people,
             regions=Counter({"IN": people}),
+            zones=Counter({("Asia/Kolkata",): people}),
             variables=Counter({"callee_name": people}),
         ),
         "clearance": Clearance(),
@@ -76,6 +83,8 @@ WRONG: dict[str, tuple[Case, dict[str, Any]]] = {
     "scheduled_start": (case(), {"scheduled_start": {"required": "true"}}),
     "lead_time": (case(), {"scheduled_start": {"lead_time": "1s"}}),
     "consent": (case(), {"consent": {}}),
+    "calling_hours": (case(), {"calling_hours": {"campaign": "20:00-21:00"}}),
+    "holidays": (case(), {"calling_hours": {"extra_holidays": ["2026-05-12"]}}),
     "scrubbed": (case(scrubs=(date(2026, 5, 1),)), {"scrubbed": {"within": "10d"}}),
 }
 """For each rule a launch that it alone refuses."""
@@ -214,6 +223,16 @@ def test_an_organisation_that_nobody_names_is_refused(named: str | None, *, ok: 
     """Guards fail closed: no name is not an allowed one."""
     fields = {} if named is None else {"organization_id": named}
     assert (refused(case(fields=fields), {"organizations": ["org_1"]}) == []) is ok
+
+
+@pytest.mark.parametrize(
+    ("countries", "ok"), [(["+91"], True), (["+1"], False), (["+1", "IN"], True), (["+999"], False)]
+)
+def test_a_calling_code_is_its_countries(countries: list[str], *, ok: bool) -> None:
+    """`+1` is the United States, Canada and others."""
+    assert (refused(case(), {"countries": countries}) == []) is ok
+    crowd = Crowd(people=1, regions=Counter({"CA": 1}))
+    assert (refused(case(crowd=crowd), {"countries": countries}) == []) is ("+1" in countries)
 
 
 @given(st.dictionaries(st.sampled_from(["IN", "US", "", "GB"]), st.integers(0, 3), min_size=1))
