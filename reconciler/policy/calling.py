@@ -41,11 +41,12 @@ class Calling:
     """The calls of one launch.
 
     `spans` are the times in which they go out, within `hours`; `needed` is how much of that it
-    takes. `ends_at` is None where that is further away than a year.
+    takes. `ends_at` is None where that is further away than a year. `batch_limit` is how many calls
+    the largest batch has at once, a share of the campaign's where it has no limit of its own.
     """
 
     people: int
-    at_once: int
+    batch_limit: float
     retries: int
     needed: timedelta
     hours: Hours
@@ -115,11 +116,15 @@ def calling_of(case: Case, average_call: timedelta, retries: int) -> Calling | U
     said = retries_of(case.fields, case.campaign)
     tried = retries if said is None else said
     called = sum(case.parts) or case.crowd.people
-    needed = calling_time(called, at_once, average_call, tried)
+    largest = max(case.parts, default=called) or called
+    own = case.fields.get("concurrency_limit") is not None
+    # Batches that have limits of their own call side by side: the largest takes longest.
+    limit = at_once // max(1, len(case.parts)) if own else at_once
+    needed = calling_time(largest if own else called, limit, average_call, tried)
     spans, ends_at = laid_out(hours, begins_at, needed)
     return Calling(
         people=called,
-        at_once=at_once,
+        batch_limit=limit if own else at_once * largest / called,
         retries=tried,
         needed=needed,
         hours=hours,
@@ -197,10 +202,10 @@ def better(calling: Calling, forbidden: Callable[[list[Span]], list[Span]]) -> s
             "make a spec for each timezone or country"
         )
     fits = int(calling.people * (longest / calling.needed))
-    faster = math.ceil(calling.at_once * (calling.needed / longest))
+    faster = math.ceil(calling.batch_limit * (calling.needed / longest))
     return (
         f"at most about {people(fits)} can be called without a break: make several specs, "
-        f"or raise `concurrency_limit` to {faster:,} in all"
+        f"or raise `concurrency_limit` to {faster:,}"
     )
 
 
