@@ -50,7 +50,7 @@ class Session:
     @classmethod
     def open(cls, root: Path, options: StateOptions) -> Session:
         """Read the root's settings. Raises `InvalidSpecs` or `Usage`."""
-        from reconciler.spec.settings import load_settings  # noqa: PLC0415 - imports pydantic
+        from reconciler.spec.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
 
         return cls(root, load_settings(root), options)
 
@@ -73,7 +73,7 @@ class Session:
 
     def store(self) -> StateStore:
         """Give the store of the state. Raises what the store does, see `reconciler.state`."""
-        from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports pydantic
+        from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports msgspec
 
         if self.options.sandbox:
             return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds(), run=self.run)

@@ -39,7 +39,7 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
       reconciler validate --without-secrets   where credentials and keys must not be
     """
     from reconciler.model import Severity  # noqa: PLC0415 - only when the command runs
-    from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml, pydantic
+    from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
     from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as below
 
     session = Session.open(root, StateOptions(**state))

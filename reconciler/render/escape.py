@@ -8,7 +8,6 @@ their codes, in every format.
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 
@@ -65,6 +64,8 @@ def code(text: str) -> str:
 
 def html_code(text: str) -> str:
     """Give HTML that renders as the text itself, as code: for lines that are no markdown."""
+    import html  # noqa: PLC0415 - for comments only
+
     return f"<code>{html.escape(printable(text))}</code>"
 
 
