@@ -168,7 +168,14 @@ class Spooled(LongContacts):
         return b"".join([_BEFORE + contacts[index] for index in wanted])
 
     def _numbers(self, block: int) -> list[str]:
-        return self._file.read(self._offsets[block], self._place_of_json(block)[0]).decode().split()
+        end = self._place_of_json(block)[0]
+        text = self._file.read(self._offsets[block], end).decode()
+        numbers = text.split()
+        if len(numbers) * NUMBER_WIDTH < len(text):
+            # Between the longest numbers and those that follow is no blank.
+            ends = range(NUMBER_WIDTH, len(text) + 1, NUMBER_WIDTH)
+            numbers = [text[each - NUMBER_WIDTH : each].rstrip() for each in ends]
+        return numbers
 
     def _first_number(self, block: int) -> str:
         start = self._offsets[block]
