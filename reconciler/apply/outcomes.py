@@ -43,6 +43,7 @@ class Outcomes:
         self._parts: dict[int, dict[int, _PartEnding]] = {}
         self._names: dict[int, str] = {}
         self._cancelled: dict[tuple[str, str], str] = {}
+        self._notes: dict[int, list[str]] = {}
 
     def end(
         self,
@@ -79,6 +80,10 @@ class Outcomes:
         known = parts.get(part, _PartEnding(Ending.SKIPPED))
         parts[part] = replace(known, warnings=(*known.warnings, warning))
 
+    def note(self, action: Action, said: str) -> None:
+        """Say something of an action before anybody knows how it ends."""
+        self._notes.setdefault(id(action), []).append(said)
+
     def cancelled(self, name: str, batch_id: str, problem: str) -> None:
         """Say how cancelling a duplicate ended; no problem means it is cancelled."""
         self._cancelled[name, batch_id] = problem
@@ -114,7 +119,7 @@ class Outcomes:
             batch_ids=tuple(p.batch_id for p in parts if p.batch_id),
             message=telling.message,
             hint=telling.hint or _next_step(action, ending),
-            warnings=tuple(w for p in parts for w in p.warnings),
+            warnings=(*self._notes.get(id(action), ()), *(w for p in parts for w in p.warnings)),
             problems=tuple(x for p in parts for x in p.problems),
         )
 

@@ -257,7 +257,7 @@ class Replacer:
         self.ledger.remember_not_owed(action.name, prepared.not_owed)
         for each in prepared.left_out:
             said = f"{each.people:,} {'person is' if each.people == 1 else 'people are'}"
-            self.outcomes.add_warning(action, f"{said} left out: on the do-not-call list {each.of}")
+            self.outcomes.note(action, f"{said} left out: on the do-not-call list {each.of}")
         for creation, contacts in zip(action.creations, prepared.share.contacts, strict=True):
             request = replace(creation.request, contacts=contacts)
             of = len(creation.request.contacts)

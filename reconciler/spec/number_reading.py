@@ -28,7 +28,9 @@ _LONGEST = 1 << 24
 
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _NUMBERS = re.compile(rb"(?:\+[1-9][0-9]{6,14}\n+)*+")
-_LIKE_A_NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]|[0-9.,]+[eE]\+?[0-9]+")
+_MANY_DIGITS = 7
+"""A header has fewer. What has so many may be a number, however odd, and is not passed over."""
+_SHORT = re.compile(r"[0-9+(][0-9 ()+.,eE-]*")
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 _BLANKS = " \t"
 _MOST_SHOWN = 20
@@ -171,7 +173,7 @@ def _header(line: int, piece: bytes, column: str | None) -> tuple[_Layout | None
         if not written:
             line, rest = line + 1, after
             continue
-        if _LIKE_A_NUMBER.fullmatch(written):
+        if _like_a_number(written) and not any(mark in written for mark in _DELIMITERS):
             if column is not None:
                 message = f"the first line is a number; it must hold the header {quoted(column)}"
                 hint = "put the headers above it, or delete `column`: a list of numbers needs none"
@@ -179,6 +181,10 @@ def _header(line: int, piece: bytes, column: str | None) -> tuple[_Layout | None
             return _Layout(",", 1, 0), line, rest
         return _columns(line, written, column), line + 1, after
     return None, line, b""
+
+
+def _like_a_number(written: str) -> bool:
+    return sum(map(str.isdigit, written)) >= _MANY_DIGITS or _SHORT.fullmatch(written) is not None
 
 
 def _columns(line: int, written: str, column: str | None) -> _Layout:
@@ -197,7 +203,7 @@ def _columns(line: int, written: str, column: str | None) -> _Layout:
         message = "the header has a double quote that is not closed"
         raise Unsound(Problem((), message, "close it", place=place)) from None
     headers = [cell.strip() for cell in cells]
-    if any(_LIKE_A_NUMBER.fullmatch(header) for header in headers):
+    if any(map(_like_a_number, headers)):
         message = "the first line looks like a row of numbers; it must hold the headers"
         raise Unsound(Problem((), message, "put the headers above it", place=place))
     wanted = column if column is not None else headers[0] if len(headers) == 1 else "phone_number"
