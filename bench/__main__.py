@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import creates, lists, sending, side_by_side, start_up, validation
+from bench import creates, lists, sending, side_by_side, start_up, state, validation
 from bench.measure import Report, Scale, Unmeasurable
 from bench.tables import as_json, as_markdown, read, table
 
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "start_up": start_up.run,
     "validation": validation.run,
     "lists": lists.run,
+    "state": state.run,
     "creates": creates.run,
     "octodns": side_by_side.run,
     "script": sending.run,

@@ -22,8 +22,8 @@ _MOST = 1_000
 class Overlay(Mapping[str, _Value]):  # noqa: PLW1641 - as a dict, it cannot be hashed
     """What a mapping says, but for some names. A value, as long as nobody changes `below`.
 
-    Equal to every mapping that says the same. Walking it the first time takes as long as copying
-    `below`, and every look-up as long as two.
+    Equal to every mapping that says the same; in no order that anybody may rely on. Walking it the
+    first time takes as long as copying `below`, and every look-up as long as two.
     """
 
     __slots__ = ("_above", "_below")
