@@ -292,6 +292,11 @@ class CallingHours(Model):
     retries: Annotated[int, Field(ge=0, le=_MOST_RETRIES), BeforeValidator(_retries)] = RETRIES
     """How often people are taken to be tried again where neither spec nor campaign says."""
 
+    @classmethod
+    def _needs(cls, name: str) -> bool:
+        """Take no null for an absence: a rule must not be lost with the lines below its name."""
+        return name in cls.model_fields
+
     @model_validator(mode="after")
     def _sensible(self) -> CallingHours:
         either = self.extra_holidays & self.except_holidays
