@@ -11,6 +11,7 @@ import pytest
 
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.models import Split
+from reconciler.spec.policy import Policy
 from reconciler.spec.settings import Settings, load_settings
 from reconciler.spec.settings_model import SettingsFile
 
@@ -57,13 +58,15 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "create_path: /batches/upload\nparallelism: 64\nverify_for: 90\nsettle: 1.5h\n"
         'lease: "2 m"\nchunk: 1\narm_delay: 5m\naverage_call: 3m\n'
         "drain: 1m\nsplit: {max_contacts: 5000}\n"
-        "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n",
+        "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n"
+        "policy: {max_batches: 3}\n",
     )
     settings = load_settings(root.path)
     assert dataclasses.asdict(settings) == {
         "arm_delay": 300,
         "average_call": 180,
         "drain": 60,
+        "policy": Policy(max_batches=3),
         "split": Split(max_contacts=5_000),
         "state": "git",
         "state_remote": "upstream",
