@@ -10,16 +10,14 @@ import os
 import re
 import stat
 import unicodedata
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from reconciler.spec.problems import Problem
 from reconciler.spec.yaml import LINE_SEPARATORS
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Iterator
     from pathlib import Path
 
 MAX_YAML = 64 * 1024 * 1024
@@ -60,16 +58,37 @@ def stored_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:
 
 
 class Opened:
-    """A file that is being read, `size` bytes long when it was opened.
+    """A regular file of at most `limit` bytes that is being read; closed at the end of a `with`.
 
-    All that is read goes into `hashes` too.
+    `size` is how long it was when it was opened. All that is read goes into `hashes` too.
     """
 
-    def __init__(self, handle: int, size: int) -> None:
-        self._handle = handle
-        self.size = size
+    def __init__(self, path: str | Path, *, limit: int, hint: str) -> None:
+        """Open it. Raises `Unreadable`."""
+        # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        try:
+            self._handle = os.open(path, flags)
+        except OSError as error:
+            raise Unreadable(_cannot_read(error)) from error
+        status = os.fstat(self._handle)
+        problem = None
+        if not stat.S_ISREG(status.st_mode):
+            problem = not_a_file(status.st_mode)
+        elif status.st_size > limit:
+            problem = too_large(status.st_size, limit, hint)
+        if problem is not None:
+            os.close(self._handle)
+            raise Unreadable(problem)
+        self.size = status.st_size
         self.taken = 0
         self.hashes: list[hashlib._Hash] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
 
     def read(self, size: int) -> bytes:
         """Give some more bytes, at most so many; none at the end. Raises `Unreadable`."""
@@ -83,24 +102,9 @@ class Opened:
         return data
 
 
-@contextmanager
-def opened_file(path: str | Path, *, limit: int, hint: str) -> Iterator[Opened]:
-    """Open a regular file of at most `limit` bytes. Raises `Unreadable`."""
-    # Without O_NONBLOCK, opening a FIFO waits for a writer that may never come.
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-    try:
-        handle = os.open(path, flags)
-    except OSError as error:
-        raise Unreadable(_cannot_read(error)) from error
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(not_a_file(status.st_mode))
-        if status.st_size > limit:
-            raise Unreadable(too_large(status.st_size, limit, hint))
-        yield Opened(handle, status.st_size)
-    finally:
-        os.close(handle)
+def opened_file(path: str | Path, *, limit: int, hint: str) -> Opened:
+    """Open a regular file of at most `limit` bytes, for a `with`. Raises `Unreadable`."""
+    return Opened(path, limit=limit, hint=hint)
 
 
 def too_large(size: int, limit: int, hint: str) -> Problem:
