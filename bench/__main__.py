@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import creates, lists, sending, side_by_side, start_up, state, validation
 from bench.measure import Report, Scale, Unmeasurable
-from bench.tables import as_json, as_markdown, read, table
+from bench.tables import as_json, as_markdown, put_into, read, table
 
 BENCHMARKS = {
     "start_up": start_up.run,
@@ -52,6 +52,9 @@ def main() -> None:
     layout = parser.add_mutually_exclusive_group()
     layout.add_argument("--json", action="store_const", const=as_json, dest="layout")
     layout.add_argument("--markdown", action="store_const", const=as_markdown, dest="layout")
+    layout.add_argument(
+        "--into", type=Path, metavar="FILE", help="put the figures into this Markdown document"
+    )
     chosen = parser.parse_args()
 
     if chosen.earlier:
@@ -61,7 +64,11 @@ def main() -> None:
         if chosen.turns:
             scale = replace(scale, turns=chosen.turns)
         reports = [_measured(name, scale) for name in chosen.only or BENCHMARKS]
-    print((chosen.layout or table)(reports))
+    if chosen.into:
+        document = put_into(chosen.into.read_text("utf-8"), reports)
+        chosen.into.write_text(document, "utf-8")
+    else:
+        print((chosen.layout or table)(reports))
 
 
 def _measured(name: str, scale: Scale) -> Report:

@@ -15,6 +15,7 @@ from bench.measure import Limit, Ratio, Report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 _HEAD = ("measured", "against", "median", "min", "max", "turns", "limit", "")
 
 
@@ -44,6 +45,18 @@ def as_markdown(reports: Sequence[Report]) -> str:
             parts.append("\n".join(f"- {' '.join(note.split())}" for note in report.notes))
         sections.append("\n\n".join(parts))
     return "\n\n".join(sections)
+
+
+def put_into(document: str, reports: Sequence[Report]) -> str:
+    """Give a Markdown document with these figures in place of those between its two marks.
+
+    Raises ValueError for a document without them.
+    """
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"no line {BEGIN} with a line {END} below it")
+    return f"{before}{begin}\n\n{as_markdown(reports)}\n\n{end}{after}"
 
 
 def as_json(reports: Sequence[Report]) -> str:

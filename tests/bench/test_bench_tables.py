@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +20,7 @@ from bench.measure import (
     in_turns,
     ratio,
 )
-from bench.tables import as_json, as_markdown, read, table
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from bench.tables import BEGIN, END, as_json, as_markdown, put_into, read, table
 
 REPORTS = [
     Report(
@@ -128,6 +125,34 @@ def test_a_saved_run_is_laid_out_without_measuring(
     monkeypatch.setattr(sys, "argv", ["bench", "--markdown", *files])
     command.main()
     assert capsys.readouterr().out == as_markdown(REPORTS) + "\n"
+
+
+def test_figures_take_the_place_of_earlier_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--into` changes what lies between the marks of a document and nothing else."""
+    saved, document = tmp_path / "run.json", tmp_path / "doc.md"
+    saved.write_text(as_json(REPORTS[:1]), "utf-8")
+    document.write_text(f"# Doc\n\n{BEGIN}\nold\n{END}\n\nEnd.\n", "utf-8")
+    monkeypatch.setattr(sys, "argv", ["bench", "--from", str(saved), "--into", str(document)])
+    for _ in range(2):
+        command.main()
+        expected = f"# Doc\n\n{BEGIN}\n\n{as_markdown(REPORTS[:1])}\n\n{END}\n\nEnd.\n"
+        assert document.read_text("utf-8") == expected
+
+
+@pytest.mark.parametrize("document", ["", BEGIN, END, f"{END}\n{BEGIN}"])
+def test_a_document_without_a_place_for_figures_is_refused(document: str) -> None:
+    """Nothing is put where nobody asked for it."""
+    with pytest.raises(ValueError, match="no line"):
+        put_into(document, REPORTS)
+
+
+def test_the_documentation_has_a_place_for_figures() -> None:
+    """docs/performance.md can be brought up to date by a run, and describes each benchmark."""
+    text = (Path(__file__).parents[2] / "docs/performance.md").read_text("utf-8")
+    assert put_into(text, REPORTS).count(BEGIN) == 1
+    assert [name for name in command.BENCHMARKS if f"`{name}`" not in text] == []
 
 
 def test_a_benchmark_without_its_means_gives_a_reason_and_no_figure(
