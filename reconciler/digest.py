@@ -31,13 +31,14 @@ def request_digest(fields: Mapping[str, Any], contacts: Sequence[Contact]) -> st
     `fields` must be JSON values with integers of at most 64 bits (spec reading guarantees it).
     """
     sha = hashlib.sha256()
+    significant = _significant(fields)
     separator = b"{"
-    for name in sorted([*_significant(fields), "contacts"]):
+    for name in sorted([*significant, "contacts"]):
         sha.update(separator + orjson.dumps(name) + b":")
         if name == "contacts":
             _update_with_contacts(sha, contacts)
         else:
-            sha.update(_canonical(_significant(fields)[name]))
+            sha.update(_canonical(significant[name]))
         separator = b","
     sha.update(b"}")
     return f"{DIGEST_VERSION}:{sha.hexdigest()}"

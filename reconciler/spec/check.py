@@ -9,7 +9,7 @@ itself. Tests hold the two ways against each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Clearance, Lifecycle, OnChange
@@ -34,6 +34,9 @@ SENT = (
 """The fields that are sent as the models read them, in the order of the API."""
 
 
+_NOTHING_SAID = Clearance()
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What a sound spec says besides its contacts and the fields whose content is the user's own.
@@ -46,7 +49,7 @@ class Checked:
     lifecycle: Lifecycle = Lifecycle.ACTIVE
     on_change: OnChange = OnChange.REMAINING
     max_contacts: int | None = None
-    clearance: Clearance = field(default_factory=Clearance)
+    clearance: Clearance = _NOTHING_SAID
 
 
 def check(document: dict[str, Any], collector: Collector) -> Checked | None:

@@ -292,6 +292,8 @@ def _check(root: _Root, loaded: _Loaded, reading: Reading, collector: Collector)
 def _cut(spec: Spec, max_contacts: int | None) -> Spec:
     """Cut a spec's list as itself or the root says."""
     most = spec.max_contacts or max_contacts
+    if most is None:
+        return spec
     return split_as(replace(spec, max_contacts=None), most)
 
 

@@ -100,6 +100,8 @@ class Collector:
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey or not show: control, format and surrogate characters."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

@@ -47,7 +47,8 @@ _INDICATOR = re.compile(rb"(?<![A-Za-z0-9])[&*!]")
 # YAML 1.1 takes these for line breaks, editors and YAML 1.2 do not: nobody who sees the text can
 # know what it means.
 LINE_SEPARATORS = ("\u0085", "\u2028", "\u2029")
-_SEPARATOR_BYTES = tuple(char.encode() for char in LINE_SEPARATORS)
+_SEPARATORS = tuple(char.encode() for char in LINE_SEPARATORS)
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Odd(Exception):  # noqa: N818 - not an error of anybody's: a signal to take the slow way
@@ -76,10 +77,10 @@ def events(data: bytes) -> Callable[[], Any]:
 
 def build(data: bytes) -> Document:
     """Build a document out of UTF-8 bytes without a BOM. Raises `Odd`."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or any(b in data for b in _SEPARATOR_BYTES):
+    if not data.isascii() and (data.startswith(_UTF_16) or any(s in data for s in _SEPARATORS)):
         raise Odd
     get = events(data)
-    if any(byte in data for byte in (b"&", b"*", b"!")) and _INDICATOR.search(data):
+    if (b"&" in data or b"*" in data or b"!" in data) and _INDICATOR.search(data):
         get = _guarded(get)
     try:
         return _document(get)
