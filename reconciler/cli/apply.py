@@ -19,6 +19,7 @@ from reconciler.apply.facts import known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
 from reconciler.apply.report import Ending
+from reconciler.cli.guarding import open_guard
 from reconciler.cli.options import (
     Pruning,
     Seconds,
@@ -144,6 +145,7 @@ class _Apply:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._agreed: list[dict[str, Any]] | None = None
         self._provenance = GitProvenance(session.root)
+        self._guard = open_guard(session)
 
     def run(self) -> int:
         """Do it, and give the exit status."""
@@ -196,7 +198,13 @@ class _Apply:
         rules = self._session.rules(settle=self._options["settle"], prune=self._options["prune"])
         with signals_stop(self._stop, self._events):  # a read that hangs ends at once
             plan = plan_with(
-                self._session, specs, state, rules, api=api, parallelism=self._parallelism
+                self._session,
+                specs,
+                state,
+                rules,
+                api=api,
+                parallelism=self._parallelism,
+                guard=self._guard,
             )
         if self._stop.is_set() and self._agreed is None:
             raise click.Abort
@@ -326,6 +334,7 @@ class _Apply:
                 stop=self._stop,
                 events=self._events,
                 progress=progress,
+                exclusion=self._guard.lists,
             )
             report = engine.run()
         return replace(report, complaints=tuple(self._complaints(report)))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from reconciler.policy.crowd import crowd_of
 from reconciler.policy.guard import Guard
 from reconciler.policy.judge import Layer
 from reconciler.policy.numbers import locator
+from reconciler.policy.suppression import Suppression
 from reconciler.spec.load import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import date
+    from pathlib import Path
 
     from reconciler.cli.session import Session
     from reconciler.model import Contact, Request
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
     from reconciler.spec.policy import Policy
 
 
-def open_guard(session: Session) -> Guard:
-    """Give the guard of a root. Without a policy it only minds what the specs say themselves."""
+def open_guard(session: Session, *, secrets: bool = True) -> Guard:
+    """Give the guard of a root. Without a policy it only minds what the specs say themselves.
+
+    Without `secrets`, do-not-call lists that lie elsewhere or are encrypted are not opened.
+    """
     layers = layers_of(session.settings.policy)
     return Guard(
         layers=layers,
-        lists=_People(layers),
+        lists=People(session.root, layers, secrets=secrets),
         locate=partial(locate, session.root),
         organization_id=session.rules().organization_id,
         average_call=timedelta(seconds=session.settings.average_call),
@@ -57,11 +62,30 @@ def layers_of(policy: Policy | None) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-class _People:
-    """What the rules know of single people; see `reconciler.policy.guard.Lists`."""
+class People:
+    """What the rules know of single people; see `reconciler.policy.guard.Lists`.
 
-    def __init__(self, layers: tuple[Layer, ...]) -> None:
+    Do-not-call lists are read when the first launch is judged, and once.
+    """
+
+    def __init__(self, root: Path, layers: tuple[Layer, ...], *, secrets: bool) -> None:
+        self._root = root
         self._layers = layers
+        self._secrets = secrets
+
+    @cached_property
+    def _suppression(self) -> Suppression:
+        own = next((layer for layer in self._layers if not layer.pack), None)
+        if own is None or not own.policy.suppression:
+            return Suppression()
+        from reconciler.spec.suppression_lists import (  # noqa: PLC0415 - only where there is one
+            read_suppressions,
+        )
+
+        lists = read_suppressions(
+            self._root, str(self._root), own.policy.suppression, secrets=self._secrets
+        )
+        return Suppression(lists)
 
     def crowds(self, requests: Sequence[Request]) -> tuple[Crowd, ...]:
         """Count people, as far as each layer asks."""
@@ -77,25 +101,33 @@ class _People:
             for layer in self._layers
         )
 
-    def scrubs(self, campaign_id: str) -> tuple[date, ...]:  # noqa: ARG002 - the port's
-        """Give the days of the do-not-call lists that are for a campaign."""
-        return ()
+    def scrubs(self, campaign_id: str) -> tuple[date, ...]:
+        """Give the days of the do-not-call lists that are for a campaign and can be read."""
+        return tuple(
+            each.drawn
+            for each in self._suppression.lists
+            if each.drawn is not None and each.is_for(campaign_id) and not each.problems
+        )
 
     def findings(
-        self,
-        case: Case,  # noqa: ARG002 - the port's
-        requests: Sequence[Request],  # noqa: ARG002 - the port's
+        self, case: Case, requests: Sequence[Request]
     ) -> Iterable[tuple[Layer | None, Finding]]:
-        """Say which of these people may not be called."""
-        return ()
+        """Say which of these people may not be called; without requests, which lists are too old.
+
+        Lists do not change while they are held, so who is on one is looked up once.
+        """
+        own = next((layer for layer in self._layers if not layer.pack), None)
+        contacts = [request.contacts for request in requests]
+        return [(own, each) for each in self._suppression.findings(case, contacts)]
 
     def without(
-        self,
-        campaign_id: str,  # noqa: ARG002 - the port's
-        contacts: Sequence[Contact],
+        self, campaign_id: str, contacts: Sequence[Contact]
     ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
-        """Give the contacts without those whom a list leaves out."""
-        return contacts, ()
+        """Give the contacts without those whom a list leaves out, and how many each list does.
+
+        Raises `Refused` where a list cannot be asked. Safe to call in several threads at once.
+        """
+        return self._suppression.without(campaign_id, contacts)
 
 
 def _asks_for_regions(policy: Policy) -> bool:

@@ -47,7 +47,7 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
     diagnostics = [
         *specs.diagnostics,
         *unsound_and_past(specs, session.clock.now()),
-        *_not_to_be_launched(session, specs),
+        *_not_to_be_launched(session, specs, secrets=not without_secrets),
     ]
     diagnostics.sort(key=lambda one: (one.file, one.line, one.column))
     _show(root, diagnostics, specs, output)
@@ -55,7 +55,7 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
     return ExitCode.FAILED if bad else ExitCode.DONE
 
 
-def _not_to_be_launched(session: Session, specs: SpecSet) -> list[Diagnostic]:
+def _not_to_be_launched(session: Session, specs: SpecSet, *, secrets: bool) -> list[Diagnostic]:
     """Find start times that are over, and what the policy refuses, in what is not created yet."""
     from reconciler.cli.guarding import open_guard  # noqa: PLC0415 - as below
     from reconciler.spec.schedule import past_diagnostic  # noqa: PLC0415 - as above
@@ -73,7 +73,7 @@ def _not_to_be_launched(session: Session, specs: SpecSet) -> list[Diagnostic]:
         if request.digest not in created
     ]
     new = [spec for spec in specs.specs if any(r.digest not in created for r in spec.requests)]
-    refused = open_guard(session).check(new, now)
+    refused = open_guard(session, secrets=secrets).check(new, now)
     return [*(diagnostic for diagnostic in late if diagnostic), *refused]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from reconciler.errors import Refused
 from reconciler.model import Clearance, Diagnostic, Severity
 from reconciler.plan.actions import (
     Action,
@@ -58,7 +59,10 @@ class Lists(Protocol):
     def findings(
         self, case: Case, requests: Sequence[Request]
     ) -> Iterable[tuple[Layer | None, Finding]]:
-        """Say which of these people may not be called, and why; or why nobody can tell."""
+        """Say which of these people may not be called, and why; or why nobody can tell.
+
+        Without requests, only what may have changed since they were given.
+        """
 
     def without(
         self, campaign_id: str, contacts: Sequence[Contact]
@@ -110,7 +114,7 @@ class Guard:
         Safe to call in several threads at once, after `review`.
         """
         seen = self._seen.get(action.name)
-        return self._judge(seen, now).refusals if seen is not None else ()
+        return self._judge(seen, now, again=True).refusals if seen is not None else ()
 
     def check(self, specs: Iterable[Spec], now: datetime) -> tuple[Diagnostic, ...]:
         """Say what would be refused of specs that are not launched yet: an error each.
@@ -144,7 +148,7 @@ class Guard:
             for each in findings
         )
 
-    def _judge(self, seen: _Seen, now: datetime) -> Judgement:
+    def _judge(self, seen: _Seen, now: datetime, *, again: bool = False) -> Judgement:
         action = seen.action
         campaign = seen.plan.campaigns.get(action.campaign_id)
         people = action.people
@@ -164,7 +168,7 @@ class Guard:
             average_call=self.average_call,
             offline=seen.plan.offline,
         )
-        requests = [creation.request for creation in action.creations]
+        requests = [] if again else [creation.request for creation in action.creations]
         return judge(case, self.layers, seen.crowds, self.lists.findings(case, requests))
 
     def _case_of(self, spec: Spec, now: datetime) -> Case:
@@ -195,7 +199,10 @@ class Guard:
         creations = []
         for creation in action.creations:
             request = creation.request
-            contacts, out = self.lists.without(action.campaign_id, request.contacts)
+            try:
+                contacts, out = self.lists.without(action.campaign_id, request.contacts)
+            except Refused:
+                return action  # a list cannot be asked, and the rule refuses because of it
             for each in out:
                 left_out[each.of] = left_out.get(each.of, 0) + each.people
             if out:

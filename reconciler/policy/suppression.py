@@ -136,7 +136,7 @@ def _findings(
 ) -> Iterator[Finding]:
     if listed.numbers is None:
         # Where no secrets are to be used, apply will look, and refuse if it cannot.
-        level = Level.WARN if listed.withheld and case.offline else Level.REFUSE
+        level = Level.LATER if listed.withheld and case.offline else Level.REFUSE
         message = f"the do-not-call list {listed.name} cannot be read: {_why(listed)}"
         yield Finding(rule=RULE, level=level, message=message, hint=_hint(listed))
     elif listed.refuses:

@@ -458,7 +458,7 @@ def test_a_list_that_cannot_be_read() -> None:
 def test_a_list_that_was_not_to_be_opened() -> None:
     """Offline and without secrets it is only told; apply has to read it, or refuses."""
     unread = blocked(numbers=None, withheld=True)
-    assert [each.level for each in findings(unread, offline=True)] == [Level.WARN]
+    assert [each.level for each in findings(unread, offline=True)] == [Level.LATER]
     assert [each.level for each in findings(unread)] == [Level.REFUSE]
 
 
