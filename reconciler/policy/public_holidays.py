@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 _MOST_SHOWN = 5
+_ISO = len("IN")
 
 
 class NoCalendar(Exception):  # noqa: N818 - says what there is not
@@ -66,7 +67,7 @@ def _unknown(library: Any, country: str, part: str) -> NoCalendar:
     known: dict[str, list[str]] = library.list_supported_countries()
     parts = known.get(country)
     if parts is None:
-        meant = did_you_mean(country, known)
+        meant = did_you_mean(country, [code for code in known if len(code) == _ISO])
         what = f"no public holidays are known of `{country}`"
         return NoCalendar(what, f"did you mean `{meant}`?" if meant else "write ISO codes: `IN`")
     some = ", ".join(f"`{country}-{each}`" for each in parts[:_MOST_SHOWN])
