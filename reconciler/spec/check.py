@@ -14,15 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Clearance, Lifecycle, OnChange
 from reconciler.spec import rules
-from reconciler.spec.scalars import Unfit, is_null, text
+from reconciler.spec.scalars import Unfit, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from reconciler.spec.list_model import ContactsFile
     from reconciler.spec.problems import Collector
-
-    Rules = Mapping[str, Callable[[Any], Any]]
+    from reconciler.spec.rules import Rules
 
 SENT = (
     "campaign_id",
@@ -74,21 +71,11 @@ def contacts_file(written: dict[str, Any]) -> ContactsFile | None:
 
 def _quickly(document: dict[str, Any]) -> Checked:
     """Take every field through its rule. Raises `Unfit` or `KeyError` for the models to explain."""
-    top = _ruled(document, _TOP)
+    top = rules.ruled(document, _TOP)
     _ = top["contacts"]
     fields = {"campaign_id": top["campaign_id"]}
     fields.update({name: top[name] for name in SENT if name in top})
     return Checked(fields, **top.get("reconcile", {}))
-
-
-def _ruled(written: dict[str, Any], fields: Rules) -> dict[str, Any]:
-    """Read fields by their rules, absent ones left out. Raises `KeyError` for unknown ones."""
-    ruled = {}
-    for name, value in written.items():
-        rule = fields[name]
-        if not is_null(value):
-            ruled[name] = rule(value)
-    return ruled
 
 
 def _inline(value: Any) -> None:
@@ -99,13 +86,13 @@ def _inline(value: Any) -> None:
 
 def _section(value: Any) -> dict[str, Any]:
     """Take `reconcile`, as `Checked` calls what it says."""
-    section = _ruled(rules.mapping(value), _TOOL)
+    section = rules.ruled(rules.mapping(value), _TOOL)
     split = section.pop("split", None)
     return section if split is None else section | {"max_contacts": split["max_contacts"]}
 
 
 def _split(value: Any) -> dict[str, int]:
-    return _ruled(rules.mapping(value), {"max_contacts": rules.max_contacts})
+    return rules.ruled(rules.mapping(value), {"max_contacts": rules.max_contacts})
 
 
 _TOP: Rules = {

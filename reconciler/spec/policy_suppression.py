@@ -10,12 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reconciler.spec.clearance import MOST_NAMES, Day, Names
-from reconciler.spec.durations import DURATION_SCHEMA, seconds
+from reconciler.spec.durations import DURATION_SCHEMA
 from reconciler.spec.fields import Model, Text
 from reconciler.spec.list_model import SEALED
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
 from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.setting_rules import seconds
 
 FORMATS = (".csv", ".txt")
 """How lists of numbers are written, by the suffix of their files."""

@@ -7,16 +7,35 @@ most commands meet nothing but sound specs, and get by without it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Lifecycle, OnChange
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.problems import did_you_mean, quoted
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.scalars import fail, is_null, kind_of, text, whole_number
 from reconciler.spec.schedule import BadSchedule, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Rules = Mapping[str, Callable[[Any], Any]]
+    """A field's name → what it takes."""
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
 """A phone number as the API takes it: `+`, country code, number; 7 to 15 digits in all."""
+
+
+def ruled(written: dict[str, Any], fields: Rules) -> dict[str, Any]:
+    """Read fields by their rules, absent ones left out.
+
+    Raises `Unfit` for a value that its field does not take, `KeyError` for a field without a rule.
+    """
+    values = {}
+    for field, value in written.items():
+        rule = fields[field]
+        if not is_null(value):
+            values[field] = rule(value)
+    return values
 
 
 def mapping(value: Any) -> dict[str, Any]:

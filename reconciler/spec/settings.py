@@ -15,6 +15,9 @@ from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
 from reconciler.spec.documents import diagnose, read_document
 from reconciler.spec.problems import Collector
+from reconciler.spec.rules import ruled
+from reconciler.spec.scalars import Unfit
+from reconciler.spec.setting_rules import RULES
 from reconciler.spec.source import Unreadable, read_bytes
 
 if TYPE_CHECKING:
@@ -80,9 +83,18 @@ def load_settings(root: Path, *, shown: str | None = None) -> Settings:
 
 
 def _checked(document: dict[str, Any], collector: Collector) -> Settings | None:
-    """Check what a file says; None when something is wrong, which is then in `collector`."""
-    # Imports pydantic: a root without the file goes without it.
-    from pydantic import ValidationError  # noqa: PLC0415 - as said above
+    """Check what a file says; None when something is wrong, which is then in `collector`.
+
+    As with specs (see `reconciler.spec.check`), what is sound and simple goes without the models.
+    """
+    try:
+        return Settings(**ruled(document, RULES))
+    except (Unfit, KeyError):
+        return _thoroughly(document, collector)
+
+
+def _thoroughly(document: dict[str, Any], collector: Collector) -> Settings | None:
+    from pydantic import ValidationError  # noqa: PLC0415 - slow, and seldom needed
 
     from reconciler.spec.model_errors import model_problems  # noqa: PLC0415 - as above
     from reconciler.spec.settings_model import SettingsFile  # noqa: PLC0415 - as above

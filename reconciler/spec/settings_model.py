@@ -1,74 +1,32 @@
 """The shape of `reconciler.yaml`: what each setting means, what it takes, and its JSON Schema.
 
-Needed only where there is such a file: the defaults are those of `reconciler.spec.settings`.
+Needed only where such a file has a mistake, or more in it than single values: the defaults are
+those of `reconciler.spec.settings`, what each setting takes is in `reconciler.spec.setting_rules`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from reconciler.spec.durations import DURATION_SCHEMA, Duration, Flag, seconds
+from reconciler.spec import setting_rules as rules
+from reconciler.spec.durations import DURATION_SCHEMA, Duration, Flag
 from reconciler.spec.fields import Model, Text
 from reconciler.spec.models import Split
 from reconciler.spec.policy import Policy
-from reconciler.spec.problems import quoted
-from reconciler.spec.rules import choice
-from reconciler.spec.scalars import fail, text, whole_number
 from reconciler.spec.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _lease(value: Any) -> float:
-    duration = seconds(value)
-    if duration <= 0:
-        fail("is 0; a lease must last", "write the default, `300s`")
-    return duration
-
-
-def _average(value: Any) -> float:
-    duration = seconds(value)
-    if duration <= 0:
-        fail("is 0; a call takes time", "write the default, `2m`")
-    return duration
-
-
-def _remote(value: Any) -> str:
-    name = text(value)
-    if name.startswith("-"):
-        fail(f"is {quoted(name)}, which git would take for an option", "name a remote: `origin`")
-    return name
-
-
-def _between(low: int, high: int | None) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        number = whole_number(value)
-        if number < low or (high is not None and number > high):
-            fail(f"is {number}; it can be {low} {'or more' if high is None else f'to {high}'}")
-        return number
-
-    return check
-
-
-def _one_of(*allowed: str) -> Callable[[Any], str]:
-    return lambda value: choice(value, list(allowed))
-
-
-_Average = Annotated[float, BeforeValidator(_average), WithJsonSchema(DURATION_SCHEMA)]
-_Lease = Annotated[float, BeforeValidator(_lease), WithJsonSchema(DURATION_SCHEMA)]
+_Average = Annotated[float, BeforeValidator(rules.average_call), WithJsonSchema(DURATION_SCHEMA)]
+_Lease = Annotated[float, BeforeValidator(rules.lease), WithJsonSchema(DURATION_SCHEMA)]
 
 
 class SettingsFile(Model):
     """Settings of one batches root. Durations are in seconds."""
 
-    state: Annotated[Literal["file", "git"], BeforeValidator(_one_of("file", "git"))] = (
-        Settings.state
-    )
+    state: Annotated[Literal["file", "git"], BeforeValidator(rules.state)] = Settings.state
     """Where recorded state lives: `state.json` in the root, or commits on a branch."""
-    state_remote: Annotated[Text, BeforeValidator(_remote)] = Settings.state_remote
+    state_remote: Annotated[Text, BeforeValidator(rules.state_remote)] = Settings.state_remote
     """The git remote that state is pushed to."""
     state_branch: Text | None = Settings.state_branch
     """The branch that holds state; default: the current one."""
@@ -76,19 +34,17 @@ class SettingsFile(Model):
     """Whether apply begins only what stands in the plan's comment on a merged pull request."""
     reviewed_plan_author: Text = Settings.reviewed_plan_author
     """Who the workflow writes that comment as; comments of anybody else do not count."""
-    unknown: Annotated[Literal["retry", "hold"], BeforeValidator(_one_of("retry", "hold"))] = (
-        Settings.unknown
-    )
+    unknown: Annotated[Literal["retry", "hold"], BeforeValidator(rules.unknown)] = Settings.unknown
     """What becomes of a create with an unknown outcome that cannot be found: created again with
     the same key (`retry`), or left to a person (`hold`)."""
     create_path: Annotated[
         Literal["/batches/", "/batches/upload"],
-        BeforeValidator(_one_of("/batches/", "/batches/upload")),
+        BeforeValidator(rules.create_path),
     ] = Settings.create_path
     """The API's path for creating a batch."""
-    parallelism: Annotated[int, Field(ge=1, le=64), BeforeValidator(_between(1, 64))] = (
-        Settings.parallelism
-    )
+    parallelism: Annotated[
+        int, Field(ge=1, le=rules.MOST_PARALLEL), BeforeValidator(rules.parallelism)
+    ] = Settings.parallelism
     """How many requests are under way at the same time."""
     verify_for: Duration = Settings.verify_for
     """How long to look for a batch whose outcome is unknown before leaving it in doubt."""
@@ -106,7 +62,7 @@ class SettingsFile(Model):
     flight then counts as called."""
     split: Split | None = Settings.split
     """Cut lists that are too long for one batch into several, where a spec says nothing itself."""
-    chunk: Annotated[int, Field(ge=1), BeforeValidator(_between(1, None))] = Settings.chunk
+    chunk: Annotated[int, Field(ge=1), BeforeValidator(rules.chunk)] = Settings.chunk
     """How many creates are recorded together."""
     policy: Policy | None = Settings.policy
     """Who may be called, when, how often and how many: what no launch may go against."""

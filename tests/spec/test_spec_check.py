@@ -78,7 +78,7 @@ _document = st.builds(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(_document)
 def test_both_ways_say_the_same(document: dict[str, Any]) -> None:
     """What the quick way takes, the models take, and read the same out of it."""
@@ -93,7 +93,7 @@ def test_both_ways_say_the_same(document: dict[str, Any]) -> None:
     assert list(quick.fields) == list(thorough.fields)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_document)
 def test_a_sound_document_is_checked_quickly(document: dict[str, Any]) -> None:
     """The models are asked only for what is wrong, or of a kind that the quick way leaves out."""

@@ -5,15 +5,23 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from reconciler.errors import InvalidSpecs
+from reconciler.spec import settings
 from reconciler.spec.models import Split
 from reconciler.spec.policy import Policy
+from reconciler.spec.problems import Collector
+from reconciler.spec.rules import ruled
+from reconciler.spec.scalars import Unfit
+from reconciler.spec.setting_rules import RULES
 from reconciler.spec.settings import Settings, load_settings
 from reconciler.spec.settings_model import SettingsFile
+from reconciler.spec.yaml import Plain
 
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
@@ -61,8 +69,7 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n"
         "policy: {max_batches: 3}\n",
     )
-    settings = load_settings(root.path)
-    assert dataclasses.asdict(settings) == {
+    assert dataclasses.asdict(load_settings(root.path)) == {
         "arm_delay": 300,
         "average_call": 180,
         "drain": 60,
@@ -158,9 +165,33 @@ def test_the_file_can_say_what_there_is_to_set() -> None:
     assert SettingsFile().model_dump() == dataclasses.asdict(Settings())
 
 
-def test_defaults_need_no_model(root: Root) -> None:
-    """A root without settings is read without importing pydantic, which would be most of it."""
-    root.path.mkdir(exist_ok=True)
+_WORDS = ["git", "file", "hold", "origin", "--x", "/batches/", "true", "tru", "~", "", "a b"]
+_NUMBERS = ["0", "1", "64", "65", "-1", "007", "90s", "1.5h", "2 weeks", "1e3"]
+_WRITTEN = st.sampled_from([*_WORDS, *_NUMBERS])
+_VALUE: st.SearchStrategy[Any] = st.one_of(
+    _WRITTEN, _WRITTEN.map(Plain), st.just([]), st.just({"max_contacts": "5"})
+)
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(st.dictionaries(st.sampled_from([*SettingsFile.model_fields, "no"]), _VALUE))
+def test_simple_settings_are_read_as_the_model_reads_them(document: dict[str, Any]) -> None:
+    """What is read without the model is what the model reads; all else is left to it."""
+    collector = Collector()
+    thorough = settings._thoroughly(document, collector)
+    try:
+        quick = Settings(**ruled(document, RULES))
+    except (Unfit, KeyError):
+        assert thorough is None or not document.keys() <= RULES.keys()
+    else:
+        assert quick == thorough
+
+
+@pytest.mark.parametrize("content", [None, "state: git\nstate_branch: state\nsettle: 5m\n"])
+def test_simple_settings_need_no_model(root: Root, content: str | None) -> None:
+    """They are read without importing pydantic, which would be most of what a small plan takes."""
+    if content is not None:
+        root.write("reconciler.yaml", content)
     program = (
         "import sys; from pathlib import Path\n"
         "from reconciler.spec.settings import load_settings\n"
