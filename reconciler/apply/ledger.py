@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
+from reconciler.apply.calls import NotLogged
 from reconciler.errors import StateMoved
 from reconciler.model import Lifecycle, kept_fields
 from reconciler.plan.history import cancelling
@@ -31,7 +32,9 @@ from reconciler.state.document import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
+    from datetime import datetime
 
+    from reconciler.apply.calls import CallLog
     from reconciler.model import Spec
     from reconciler.plan.actions import Action, Adoption, Creation, Replacement
     from reconciler.ports import Clock
@@ -67,11 +70,13 @@ class Ledger:
         provenance: Provenance,
         lease: timedelta | None = None,
         timeout: timedelta = timedelta(seconds=60),
+        calls: CallLog | None = None,
     ) -> None:
         """`lease` is for how long an intent is this run's alone; None where a lock says so.
 
-        `timeout` is how long a request may take.
+        `timeout` is how long a request may take. `calls` is told whom each intent calls.
         """
+        self._calls = calls or NotLogged()
         self._lease = lease
         self._timeout = timeout
         self._store = store
@@ -92,17 +97,21 @@ class Ledger:
         touched = self._to_store() if self.dirty else frozenset()
         if touched:
             ours = self.state
+            self._calls.lay(self._clock.now())
             try:
                 self.state = self._store.save(ours, touched=touched, why="")
             except StateMoved:
                 self._moved = True
                 raise
+            self._calls.laid()
             self._note_contested(ours, touched)
             self._stored |= touched
         self.dirty = False
 
     def _note_contested(self, ours: State, touched: frozenset[str]) -> None:
         """Find batches of this run that storing found to be second ones, made beside another's."""
+        if self.state.batches is ours.batches:
+            return  # nothing of anybody else's came in, and this is asked at every turn
         known = {i for _, _, request in ours.requests() for i in request.duplicates}
         for name in touched:
             record = self.state.record(name)
@@ -177,16 +186,25 @@ class Ledger:
             for request in generation.requests:
                 if request.in_doubt and request.released_at and request.key not in wanted:
                     number = generation.generation
+                    self._calls.forget(request.key)
                     kept = self.state.without_request(action.name, number, request.part)
                     self._changed(action.name, kept)
 
-    def intend(self, place: Place, creation: Creation, *, refused: int = 0) -> None:
-        """Record that a request is about to be created.
+    def intend(
+        self,
+        place: Place,
+        creation: Creation,
+        *,
+        refused: int = 0,
+        starts_at: datetime | None = None,
+    ) -> None:
+        """Record that a request is about to be created, whose calls begin at `starts_at`, or now.
 
         `refused` is how often this run was told "not now". That counts as attempts, because a key
         that was tried more than once is watched for a second batch.
         """
         now = self._clock.now()
+        self._calls.intend(creation.key, creation.request.contacts, starts_at, now)
         earlier = creation.previous
         intent = RequestRecord(
             part=place.part,
@@ -208,6 +226,9 @@ class Ledger:
 
     def withdraw(self, place: Place, previous: RequestRecord | None) -> None:
         """Take back an intent that certainly made no batch: put back what was there before."""
+        record = self.record(place)
+        if record is not None:
+            self._calls.withdraw(record.key)
         if previous is not None:
             self._put(place, previous)
             return

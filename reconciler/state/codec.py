@@ -14,6 +14,7 @@ import gc
 import inspect
 import json
 import re
+from bisect import bisect_left
 from collections import Counter
 from contextlib import contextmanager
 from itertools import islice
@@ -25,6 +26,7 @@ import orjson
 from reconciler import __version__
 from reconciler.errors import StateUnusable
 from reconciler.state.document import NameRecord, Ordinal, Recorded, State, Text
+from reconciler.state.overlay import changed
 from reconciler.state.sound import contradictions
 
 if TYPE_CHECKING:
@@ -61,51 +63,64 @@ _PARSER = msgspec.json.Decoder(StateFile)
 
 
 class Encoder:
-    """Gives states as bytes, remembering what it read and what it encoded.
+    """Gives states as bytes, remembering what it read and what it encoded last.
 
     A run stores the same state many times with one record changed; records are immutable, so the
     text of all others is kept.
     """
 
     def __init__(self) -> None:
-        self._read: tuple[bytes, Mapping[str, NameRecord]] | None = None
-        self._records: dict[str, NameRecord] = {}
-        self._texts: dict[str, bytes] = {}
+        self._batches: Mapping[str, NameRecord] = {}
+        self._names: list[str] = []
+        self._texts: list[bytes] = []
+        self._read: bytes | None = None
 
     def encode(self, state: State) -> bytes:
         """Give the file's bytes. Ends in a newline; absent values are left out."""
+        if self._read is not None:
+            self._take_apart(self._read)
+        self._follow(state.batches)
         before, after = _around(state.lineage, state.serial, __version__, state.batches)
-        if not state.batches:
-            return before + after
-        self._take_apart()
-        known = self._records
-        fresh = {name: each for name, each in state.batches.items() if known.get(name) is not each}
-        for names, text in _texts(fresh):
-            self._texts.update(zip(names, text.split(_BETWEEN), strict=True))
-        known.update(fresh)
-        texts = [self._texts[name] for name in sorted(state.batches)]
-        texts[0] = before + texts[0]
-        texts[-1] += after
-        return _BETWEEN.join(texts)
+        texts = self._texts or [b""]
+        whole = [before + texts[0], *texts[1:]]
+        whole[-1] += after
+        return _BETWEEN.join(whole)
 
     def decode(self, data: bytes, *, where: str) -> State:
         """Read a file's bytes like `decode`, and keep the text of each batch."""
         state, as_written = _decode(data, where)
         if as_written and state.batches:
-            self._read = (data, state.batches)
+            self._read, self._batches = data, state.batches
         return state
 
-    def _take_apart(self) -> None:
+    def _take_apart(self, data: bytes) -> None:
         """Cut what was read into the texts of its batches. Only now: who only reads needs none."""
-        if self._read is None:
-            return
-        data, batches = self._read
-        texts = data.split(_BETWEEN)
-        texts[0] = texts[0][len(_BEFORE) :]
-        texts[-1] = texts[-1][: texts[-1].rindex(_AFTER)]
-        self._texts = dict(zip(sorted(batches), texts, strict=True))
-        self._records = dict(batches)
+        self._names = sorted(self._batches)
+        self._texts = data.split(_BETWEEN)
+        self._texts[0] = self._texts[0][len(_BEFORE) :]
+        self._texts[-1] = self._texts[-1][: self._texts[-1].rindex(_AFTER)]
         self._read = None
+
+    def _follow(self, batches: Mapping[str, NameRecord]) -> None:
+        """Make the texts those of these batches."""
+        names = changed(self._batches, batches)
+        fresh = {name: batches[name] for name in names if name in batches}
+        texts: dict[str, bytes] = {}
+        for some, text in _texts(fresh):
+            texts.update(zip(some, text.split(_BETWEEN), strict=True))
+        self._batches = batches
+        if len(names) > _AT_ONCE:
+            every = dict(zip(self._names, self._texts, strict=True)) | texts
+            self._names = sorted(batches)
+            self._texts = [every[name] for name in self._names]
+            return
+        for name in names:
+            place = bisect_left(self._names, name)
+            if self._names[place : place + 1] == [name]:
+                del self._names[place], self._texts[place]
+            if name in texts:
+                self._names.insert(place, name)
+                self._texts.insert(place, texts[name])
 
 
 def encode(state: State) -> bytes:

@@ -8,22 +8,26 @@ operating system drops with the process keeps two applies on one machine apart.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
+from reconciler.state.beside import read_directory
+from reconciler.state.calls import DIRECTORY
 from reconciler.state.document import State, begins
 from reconciler.state.merge import displaced, lay_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from reconciler.ports import Ids
 
 STATE_NAME = "state.json"
+_PIECE = 2**20
+"""Bytes of the file that are compared with what is known at once."""
 
 
 class FileStore:
@@ -41,6 +45,7 @@ class FileStore:
         self._on_disk: bytes | None = None
         self._known: State | None = None
         self._encoder = codec.Encoder()
+        self._laid: Mapping[str, bytes | None] = {}
         self._rescued = self._path.with_name(f"state.rescued-{ids.unique()[:8]}.json")
 
     @property
@@ -50,6 +55,7 @@ class FileStore:
 
     def load(self) -> State:
         """Read the file; no file is an empty state of a new lineage."""
+        self._laid = {}
         self._on_disk = self._read()
         self._known = (
             State(lineage=self._ids.unique())
@@ -64,7 +70,7 @@ class FileStore:
     def moved(self) -> bool:
         """Whether the file is not as this run read it or wrote it."""
         try:
-            return self._read() != self._on_disk
+            return not self._is_as_known()
         except StateError:
             return False
 
@@ -98,7 +104,7 @@ class FileStore:
         it says: our outcomes are laid onto it, and new intents are refused (`StateMoved`). One that
         became unusable is not overwritten: ours is kept beside it, and `StateUnusable` says where.
         """
-        current = self._read()
+        current = self._on_disk if self._is_as_known() else self._read()
         known = self._known or State(lineage=state.lineage)
         # A file that was removed says nothing: planning again without it would forget every batch.
         if current is not None and current != self._on_disk:
@@ -107,9 +113,38 @@ class FileStore:
             state = self._laid_over(current, state, known, touched)
         stored = replace(state, serial=state.serial + 1)
         data = self._encoder.encode(stored)
+        laid, self._laid = self._laid, {}
+        self._put_beside(laid)
         self._replace(self._path, data)
         self._on_disk, self._known = data, stored
+        self._take_away(laid)
         return stored
+
+    def beside(self) -> Iterator[tuple[str, bytes]]:
+        """Read the ledger of calls; see `Beside`."""
+        return read_directory(self._path.parent)
+
+    def lay(self, files: Mapping[str, bytes | None]) -> None:
+        """Store files with the next state; see `Beside`."""
+        self._laid = files
+
+    def _put_beside(self, files: Mapping[str, bytes | None]) -> None:
+        """Write files before the state that relies on them."""
+        directory = self._path.parent / DIRECTORY
+        for name, data in files.items():
+            if data is not None:
+                try:
+                    directory.mkdir(exist_ok=True)
+                except OSError as error:
+                    raise StateError(f"cannot write {directory}: {error.strerror}") from error
+                self._replace(directory / name, data)
+
+    def _take_away(self, files: Mapping[str, bytes | None]) -> None:
+        """Remove files after the state that does without them. One that stays is counted on."""
+        for name, data in files.items():
+            if data is None:
+                with suppress(OSError):
+                    (self._path.parent / DIRECTORY / name).unlink()
 
     def _laid_over(
         self, current: bytes, state: State, known: State, touched: frozenset[str]
@@ -140,10 +175,31 @@ class FileStore:
         return merged
 
     def _read(self) -> bytes | None:
+        with self._telling():
+            try:
+                return self._path.read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def _is_as_known(self) -> bool:
+        """Whether the file holds what this run read or wrote, looked at a piece at a time."""
+        known = self._on_disk
+        with self._telling():
+            try:
+                with self._path.open("rb", buffering=0) as file:
+                    place = 0
+                    while piece := file.read(_PIECE):
+                        if known is None or not known.startswith(piece, place):
+                            return False
+                        place += len(piece)
+            except FileNotFoundError:
+                return known is None
+        return known is not None and place == len(known)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
         try:
-            return self._path.read_bytes()
-        except FileNotFoundError:
-            return None
+            yield
         except OSError as error:
             raise StateError(
                 f"cannot read {self.where}: {error.strerror}",

@@ -94,3 +94,26 @@ def laid_over(below: Mapping[str, _Value], name: str, value: _Value | None) -> O
     if not isinstance(below, Overlay):
         return Overlay(below if isinstance(below, dict) else dict(below), {name: value})
     return below.with_change(name, value)
+
+
+def changed(before: Mapping[str, _Value], after: Mapping[str, _Value]) -> set[str]:
+    """Give the names that hold another object than before, or are only in one of the two.
+
+    Where one was made from the other by a few changes, only those are looked at.
+    """
+    below, above = _parts(before)
+    their_below, their_above = _parts(after)
+    if below is their_below:
+        names = above.keys() | their_above.keys()
+    else:
+        names = before.keys() | after.keys()
+    return {name for name in names if before.get(name) is not after.get(name)}
+
+
+def _parts(
+    mapping: Mapping[str, _Value],
+) -> tuple[Mapping[str, _Value], Mapping[str, _Value | None]]:
+    if not isinstance(mapping, Overlay):
+        return mapping, {}
+    above = mapping._above  # noqa: SLF001 - it is of this module; before what is below: see _whole
+    return mapping._below, above  # noqa: SLF001 - likewise
