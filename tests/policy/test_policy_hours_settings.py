@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from reconciler.spec.documents import read_document
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.policy_hours import CallingHours
 from reconciler.spec.scalars import Unfit
@@ -281,6 +283,21 @@ def test_a_week_without_a_common_hour_allows_nothing() -> None:
     assert both(morning, evening).callee == ((),) * 7
     assert both(morning, taken(callee="00:00-24:00")) == morning
     assert taken(callee="00:00-24:00").callee == ALWAYS
+
+
+def test_the_example_in_the_documentation() -> None:
+    """What the documentation shows can be written, and means something."""
+    page = (Path(__file__).parents[2] / "docs" / "calling-hours.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    reading = read_document(example.encode())
+    assert reading.document is not None
+    policy = reading.document.value["policy"]
+    found = CallingHours.model_validate(policy["calling_hours"]).rules
+    assert found.callee is not None
+    assert found.callee[5] == ((600, 780), (840, 1080))
+    assert found.callee[6] == ()
+    assert found.calendars[0].of_callee
+    assert all(f"| `{field}` |" in page for field in CallingHours.model_fields)
 
 
 def test_a_zone_that_is_known_is_handed_on() -> None:
