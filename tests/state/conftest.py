@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from reconciler.state import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class CountingIds:
@@ -17,6 +23,14 @@ class CountingIds:
     def unique(self) -> str:
         """Give the next one."""
         return f"{next(self._numbers):032x}"
+
+
+@pytest.fixture(scope="module")
+def few_at_once() -> Iterator[None]:
+    """Have batches turned into text two at a time, so that a few are enough for every seam."""
+    before, codec._AT_ONCE = codec._AT_ONCE, 2
+    yield
+    codec._AT_ONCE = before
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.state import overlay
-from reconciler.state.overlay import Overlay, laid_over
+from reconciler.state.overlay import Overlay, changed, laid_over
 
 names = st.sampled_from("abcdefgh")
 changes = st.lists(st.tuples(names, st.none() | st.integers(1, 9), st.booleans()), max_size=20)
@@ -41,6 +41,10 @@ def test_a_changed_mapping_is_like_a_changed_dict(
         assert each == said
         assert said == each
         assert each == Overlay(dict(said), {})
+    for one, said in versions:
+        for other, told in [*versions, (start, start)]:
+            differing = {n for n in said.keys() | told.keys() if said.get(n) != told.get(n)}
+            assert changed(one, other) == changed(other, one) == differing
     assert start == untouched, "what lies below is never changed"
 
 
