@@ -202,7 +202,8 @@ class Engine:
         intended_at = self._clock.elapsed()
         for job in jobs:
             job.intended_at, job.begun = intended_at, False
-            self._ledger.intend(job.place, job.creation, refused=job.refused)
+            starts_at = job.action.starts_at
+            self._ledger.intend(job.place, job.creation, refused=job.refused, starts_at=starts_at)
         room = self._limits.window - len(self._desk.under_way)
         noted = self._replacing.note(room, ended=self._ended)
         if not self._store():

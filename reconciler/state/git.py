@@ -19,15 +19,18 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StateError
+from reconciler.state.calls import DIRECTORY, SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 NETWORK_TIMEOUT = 60.0
 """Seconds one fetch or push may take."""
 _LOCAL_TIMEOUT = 30.0
 _NO_SUCH_REF = 2
+_SYMLINK = "120000"
+_LONGEST_HEAD = 200
 _NOBODY = "0" * 40
 _QUIET = (
     # Nothing that takes its time in the background, and nothing that a user's own settings turn
@@ -124,6 +127,40 @@ class Git:
         self._require(done, f"cannot read {path} at {commit[:12]}")
         return done.stdout
 
+    def files_below(
+        self, commit: str, directory: str, suffix: str
+    ) -> tuple[list[tuple[str, str]], int]:
+        """List the files of a commit in a directory, and not below, whose names end in a suffix.
+
+        Gives each one's name and object id, and how many bytes they have together.
+        """
+        listed = self._read("ls-tree", "-z", "-l", "--full-tree", commit, "--", f"{directory}/")
+        found, size = [], 0
+        for entry in filter(None, listed.split("\0")):
+            about, _, path = entry.partition("\t")
+            mode, kind, blob, length = about.split()
+            if kind == "blob" and mode != _SYMLINK and path.endswith(suffix):
+                found.append((path.rpartition("/")[2], blob))
+                size += int(length)
+        return found, size
+
+    def blobs(self, ids: Sequence[str]) -> list[bytes]:
+        """Read objects by their ids. Raises `StateError`."""
+        if not ids:
+            return []
+        done = self._run(
+            ["cat-file", "--batch"], NETWORK_TIMEOUT, "".join(f"{each}\n" for each in ids).encode()
+        )
+        self._require(done, "cannot read what lies beside the state")
+        read, at = [], 0
+        for _ in ids:
+            head, _, _ = done.stdout[at : at + _LONGEST_HEAD].partition(b"\n")
+            start = at + len(head) + 1
+            at = start + int(head.split()[2])
+            read.append(done.stdout[start:at])
+            at += 1
+        return read
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether a commit is another's ancestor, or the same."""
         return self._maybe("merge-base", "--is-ancestor", older, newer) is not None
@@ -161,25 +198,31 @@ class Git:
         return "call-batch-reconciler <reconciler@users.noreply.github.com>"
 
     def commit_file(
-        self, path: str, data: bytes, message: str, *, parent: str | None, seconds: int
+        self,
+        path: str,
+        data: bytes,
+        message: str,
+        *,
+        parent: str | None,
+        seconds: int,
+        others: Mapping[str, bytes | None] | None = None,
     ) -> str:
         """Write a commit that changes one file of its parent, and give its id.
 
         Without a parent it is the first of a branch of its own. `seconds` is its time since 1970.
+        `others` are files by path that it puts there too, or takes away where they are (None).
         """
         text = message.encode()
         # A branch of this commit's own that is gone again at the end: processes that share a clone
         # must not meet, and an earlier commit must not become this one's history.
         scratch = f"refs/reconciler/commit-{secrets.token_hex(8)}"
-        quoted = path.replace("\\", "\\\\").replace('"', '\\"')
         stream = b"".join(
             [
                 f"commit {scratch}\nmark :1\n".encode(),
                 f"committer {self.identity()} {seconds} +0000\n".encode(),
                 b"data %d\n%b\n" % (len(text), text),
                 f"from {parent}\n".encode() if parent else b"",
-                f'M 100644 inline "{quoted}"\n'.encode(),
-                b"data %d\n%b\n" % (len(data), data),
+                *(_change(each, to) for each, to in {path: data, **(others or {})}.items()),
                 f"get-mark :1\nreset {scratch}\nfrom {_NOBODY}\n\ndone\n".encode(),
             ]
         )
@@ -281,8 +324,21 @@ def _text(told: bytes) -> str:
     return without_secrets(told.decode(errors="replace").strip())
 
 
-def _beyond(name: str) -> tuple[str, str]:
-    return ":(top)", f":(top,exclude,glob)**/{name}"
+def _change(path: str, data: bytes | None) -> bytes:
+    """Say to `fast-import` what becomes of a file."""
+    quoted = path.replace("\\", "\\\\").replace('"', '\\"')
+    if data is None:
+        return f'D "{quoted}"\n'.encode()
+    return f'M 100644 inline "{quoted}"\n'.encode() + b"data %d\n%b\n" % (len(data), data)
+
+
+def _beyond(name: str) -> tuple[str, ...]:
+    """Choose all files but those of one name, and the ledgers of calls, which are stored with it.
+
+    Nothing that a spec could name ends like a file of a ledger.
+    """
+    ledgers = f":(top,exclude,glob)**/{DIRECTORY}/*{SUFFIX}"
+    return ":(top)", f":(top,exclude,glob)**/{name}", ledgers
 
 
 def _rejection(status: str) -> PushFate:

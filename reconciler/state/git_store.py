@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING
 
 from reconciler.errors import Refused, StateError, StateMoved, StateUnusable, Superseded
 from reconciler.state import codec
+from reconciler.state.beside import require_bounded
+from reconciler.state.calls import DIRECTORY, SUFFIX
 from reconciler.state.document import State, begins
 from reconciler.state.git import Git, PushFate, advice, without_secrets
 from reconciler.state.history import commit_message
 from reconciler.state.merge import lay_over
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from reconciler.ports import Clock, Ids
@@ -62,6 +65,7 @@ class GitStore:
         self._known: State | None = None
         self._overtaken = False
         self._pushes = 0
+        self._laid: Mapping[str, bytes | None] = {}
         self._encoder = codec.Encoder()
 
     @property
@@ -72,7 +76,7 @@ class GitStore:
     def load(self) -> State:
         """Read the state at the remote's tip; a branch that is not there yet is empty."""
         self._tip, self._known = self._look()
-        self._overtaken = False
+        self._overtaken, self._laid = False, {}
         return self._known
 
     def _look(self) -> tuple[str | None, State]:
@@ -83,6 +87,25 @@ class GitStore:
             self.git.fetch(self.place.remote, self.place.branch, tip)
             data = self.git.file_at(tip, self.place.path)
         return tip, self._decode(data)
+
+    def beside(self) -> Iterator[tuple[str, bytes]]:
+        """Read the ledger of calls at the tip that was loaded; see `Beside`."""
+        if self._tip is None:
+            return
+        found, size = self.git.files_below(self._tip, self._beside(""), SUFFIX)
+        require_bounded(size)
+        names, blobs = [name for name, _ in found], [blob for _, blob in found]
+        yield from zip(names, self.git.blobs(blobs), strict=True)
+
+    def lay(self, files: Mapping[str, bytes | None]) -> None:
+        """Put files into the next commit; see `Beside`.
+
+        Wherever the branch is by then: a launch is a file of its own, and no two runs write one.
+        """
+        self._laid = files
+
+    def _beside(self, name: str) -> str:
+        return str(PurePosixPath(self.place.path).parent / DIRECTORY / name)
 
     def require_current(self) -> None:
         """Refuse a checkout that is not what the branch of the specs has now.
@@ -240,7 +263,7 @@ class GitStore:
         return self.git.is_ancestor(commit, tip) or tip
 
     def _stored(self, commit: str, stored: State, *, overtaken: bool) -> State:
-        self._tip, self._known = commit, stored
+        self._tip, self._known, self._laid = commit, stored, {}
         self._overtaken = self._overtaken or overtaken
         return stored
 
@@ -262,6 +285,7 @@ class GitStore:
             message,
             parent=parent,
             seconds=int(self._clock.now().timestamp()),
+            others={self._beside(name): data for name, data in self._laid.items()},
         )
 
     def _decode(self, data: bytes | None) -> State:
