@@ -55,7 +55,10 @@ def main() -> None:
     layout.add_argument(
         "--into", type=Path, metavar="FILE", help="put the figures into this Markdown document"
     )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the JSON too, for --from")
     chosen = parser.parse_args()
+    if chosen.into:
+        put_into(chosen.into.read_text("utf-8"), [])  # fails now rather than in twenty minutes
 
     if chosen.earlier:
         reports = [report for file in chosen.earlier for report in read(file.read_text("utf-8"))]
@@ -64,6 +67,8 @@ def main() -> None:
         if chosen.turns:
             scale = replace(scale, turns=chosen.turns)
         reports = [_measured(name, scale) for name in chosen.only or BENCHMARKS]
+    if chosen.save:
+        chosen.save.write_text(as_json(reports), "utf-8")
     if chosen.into:
         document = put_into(chosen.into.read_text("utf-8"), reports)
         chosen.into.write_text(document, "utf-8")

@@ -155,6 +155,36 @@ def test_the_documentation_has_a_place_for_figures() -> None:
     assert [name for name in command.BENCHMARKS if f"`{name}`" not in text] == []
 
 
+def test_nothing_is_measured_for_a_document_without_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in the command line is found before the patience of somebody is."""
+
+    def measured(_: Scale) -> Report:
+        raise AssertionError
+
+    document = tmp_path / "doc.md"
+    document.write_text("# Doc\n", "utf-8")
+    monkeypatch.setattr(command, "BENCHMARKS", {"creates": measured})
+    monkeypatch.setattr(sys, "argv", ["bench", "--into", str(document)])
+    with pytest.raises(ValueError, match="no line"):
+        command.main()
+
+
+def test_a_run_is_saved_beside_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `--save` writes is what `--from` reads."""
+    monkeypatch.setattr(command, "BENCHMARKS", {"rest": lambda _: REPORTS[1]})
+    saved = tmp_path / "run.json"
+    monkeypatch.setattr(sys, "argv", ["bench", "--save", str(saved)])
+    command.main()
+    shown = capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["bench", "--from", str(saved)])
+    command.main()
+    assert capsys.readouterr().out == shown
+
+
 def test_a_benchmark_without_its_means_gives_a_reason_and_no_figure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
