@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from reconciler.spec.list_model import ContactsFile
 
@@ -38,10 +38,11 @@ class Unusable(Exception):  # noqa: N818 - says what the list is
 class Examined:
     """What an exact reading found: contacts, the row problems, and where things stand.
 
+    `contacts` may be read anew each time they are gone through, so that they need not be held.
     `cells` gives the (line, column) of the asked-for cells, and of the rows they are in.
     """
 
-    contacts: list[Any] = field(default_factory=list)
+    contacts: Collection[Any] = ()
     problems: list[Problem] = field(default_factory=list)
     cells: dict[Path, tuple[int, int]] = field(default_factory=dict)
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from reconciler.spec.columns import NUMBER, Examined, Unusable, Wording, matched
@@ -96,15 +98,47 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
         return Examined(problems=[error.problem])
     examined = Examined()
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
+    count = 0
     try:
         for line, raw, row in rows.records(layout.delimiter):
-            _examine_row(examined, layout, line, row, file.call_variables)
-            index = len(examined.contacts) - 1
-            if index in rows_wanted and ("contacts", index) not in examined.cells:
-                _note_cells(examined, layout, index, (line, raw))
+            problem = _row_problem(layout, line, row)
+            if problem is not None:
+                examined.problems.append(problem)
+            elif _is_contact(layout, row):
+                if count in rows_wanted:
+                    _note_cells(examined, layout, count, (line, raw))
+                count += 1
     except Unusable as error:
         examined.problems.append(error.problem)
-    return examined
+    return replace(examined, contacts=_Contacts(data, file, layout, count))
+
+
+@dataclass(frozen=True, slots=True)
+class _Contacts(Collection["Contact"]):
+    """The contacts of a list that is examined, sound or not: made as they are asked for."""
+
+    data: bytes
+    file: ContactsFile
+    layout: Layout
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __contains__(self, contact: object) -> bool:
+        return any(each == contact for each in self)
+
+    def __iter__(self) -> Iterator[Contact]:
+        rows = Rows(self.data)
+        layout = read_layout(rows, self.file)
+        records = rows.records(layout.delimiter)
+        # What cannot be read comes after the last of them.
+        for _, _, row in islice(
+            (each for each in records if _is_contact(layout, each[2])), len(self)
+        ):
+            said = {name: value for name, i in layout.variables if (value := row[i].strip(_BLANKS))}
+            said |= self.file.call_variables
+            yield {"phone_number": row[layout.number].strip(_BLANKS), "call_variables": said}
 
 
 def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
@@ -136,29 +170,25 @@ def _records_with(data: bytes, text: str, delimiter: str) -> Iterator[tuple[int,
         yield data.count(b"\n", 0, begin) + 1, raw, raw.split(delimiter)
 
 
-def _examine_row(
-    examined: Examined, layout: Layout, line: int, row: list[str], everybody: dict[str, str]
-) -> None:
-    """Take one record in, as a contact or as a problem."""
-    cells = [cell.strip(_BLANKS) for cell in row]
-    if not any(cells):
-        return
-    if len(row) != layout.width:
-        more = len(row) > layout.width
-        kind = f"has too {'many' if more else 'few'} cells"
-        mark = _DELIMITERS[layout.delimiter]
-        examined.problems.append(
-            Problem(
-                ("contacts",),
-                f"the row {kind}: {len(row)}, the header has {layout.width}",
-                f"a cell with {mark} in it needs double quotes" if more else "add the missing ones",
-                kind,
-                place=(line, 1),
-            )
-        )
-        return
-    said = {name: cells[i] for name, i in layout.variables if cells[i]} | everybody
-    examined.contacts.append({"phone_number": cells[layout.number], "call_variables": said})
+def _is_contact(layout: Layout, row: list[str]) -> bool:
+    """Tell whether a row is a contact: it has any content, and as many cells as the header."""
+    return len(row) == layout.width and any(cell.strip(_BLANKS) for cell in row)
+
+
+def _row_problem(layout: Layout, line: int, row: list[str]) -> Problem | None:
+    """Say what is wrong with a row that has any content but another width than the header."""
+    if len(row) == layout.width or not any(cell.strip(_BLANKS) for cell in row):
+        return None
+    more = len(row) > layout.width
+    kind = f"has too {'many' if more else 'few'} cells"
+    mark = _DELIMITERS[layout.delimiter]
+    return Problem(
+        ("contacts",),
+        f"the row {kind}: {len(row)}, the header has {layout.width}",
+        f"a cell with {mark} in it needs double quotes" if more else "add the missing ones",
+        kind,
+        place=(line, 1),
+    )
 
 
 def _note_cells(examined: Examined, layout: Layout, index: int, record: tuple[int, str]) -> None:

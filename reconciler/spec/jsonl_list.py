@@ -72,7 +72,8 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     if problem is not None:
         return Examined(problems=[problem])
     names = _Names(file)
-    examined = Examined()
+    contacts: list[Contact] = []
+    examined = Examined(contacts=contacts)
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
     for number, line in enumerate(data.decode("utf-8").split("\n"), start=1):
         if not line.strip(" \t\r"):
@@ -85,8 +86,8 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
                 Problem(("contacts",), bad.message, bad.hint, bad.kind, place=place)
             )
             continue
-        index = len(examined.contacts)
-        examined.contacts.append(contact)
+        index = len(contacts)
+        contacts.append(contact)
         if index in rows_wanted:
             examined.cells[("contacts", index)] = (number, 1)
             for key, column in _columns(line):

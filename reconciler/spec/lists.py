@@ -214,12 +214,18 @@ class Lists:
             told = quoted(shown(place.path))
             problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
             raise Unreadable(problem)
-        if place.format == ".csv" and len(data) >= LONG:
+        named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
+        long = place.format == ".csv" and len(data) >= LONG
+        if long:
             # What lies elsewhere or is encrypted is written nowhere.
             memory = place.remote or place.sealed
             spooled = self.shelves.spooled(io.BytesIO(data), file, memory=memory)
             if spooled is not None:
                 return ListRead(spooled)
+            # Nearly always something is wrong with it, and its contacts need not be held to say so.
+            wrong = tuple(_explain(form, data, file, named))
+            if wrong:
+                return ListRead([], (), wrong)
         try:
             contacts = form.read_list(data, file)
         except Odd:
@@ -227,7 +233,6 @@ class Lists:
         else:
             if all_sound(contacts):
                 return ListRead(contacts)
-        named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
         return ListRead([], (), tuple(_explain(form, data, file, named)))
 
     def _require_pins(self, place: Place, file: ContactsFile, spec_path: str) -> None:

@@ -50,14 +50,15 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
 
     Paths are as in `reconciler.spec.csv_list`. Raises `Unreadable` without pyarrow.
     """
-    examined = Examined()
+    contacts: list[Contact] = []
+    examined = Examined(contacts=contacts)
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
     try:
         table = _Table(data)
         indexes = matched(table.names, file, _WORDING, (1, 1))
         for row, contact in _contacts(table, file):
-            index = len(examined.contacts)
-            examined.contacts.append(contact)
+            index = len(contacts)
+            contacts.append(contact)
             if index in rows_wanted:
                 examined.cells[("contacts", index)] = (row, 1)
                 for name, column in indexes.items():
