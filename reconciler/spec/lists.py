@@ -116,9 +116,9 @@ class Shelves:
         except Odd:
             return None
         except OSError as error:
-            where = "in memory" if memory else f"in {tempfile.gettempdir()}"
+            where = "memory" if memory else tempfile.gettempdir()
             why = (error.strerror or type(error).__name__).lower()
-            message = f"the list cannot be kept {where} while it is worked with: {why}"
+            message = f"the list cannot be kept in {where} while it is worked with: {why}"
             hint = "" if memory else "make room there, or name another directory: TMPDIR=…"
             raise Unreadable(Problem((), message, hint)) from error
 
