@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from reconciler.spec.clearance import NAMES_SCHEMA, Names, names, rule_name
 from reconciler.spec.durations import Duration, Flag
 from reconciler.spec.fields import Model
+from reconciler.spec.policy_frequency import Frequencies
 from reconciler.spec.policy_hours import CallingHours
 from reconciler.spec.policy_suppression import Suppressions
 from reconciler.spec.problems import did_you_mean, quoted
@@ -166,6 +167,8 @@ class Policy(Model):
     """When people may be called: on whose clock, and not on which holidays."""
     suppression: Suppressions = ()
     """Do-not-call lists: who is on one is left out, or stops the launch."""
+    frequency: Frequencies = ()
+    """Most calls to a number within some time, by all batches of this root."""
     scrubbed: Scrubbed | None = None
     """That a do-not-call list is there for each campaign, and new enough."""
     warn: Annotated[tuple[str, ...], BeforeValidator(_rules), WithJsonSchema(NAMES_SCHEMA)] = ()
