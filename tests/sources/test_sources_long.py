@@ -292,6 +292,7 @@ def test_a_disk_without_room_is_told(
     monkeypatch.setattr(File, "write", full)
     status, said = reconciler("apply", "--yes")
     assert status == 1
+    assert "the list cannot be kept in " in said
     assert "no space left on device" in said
     assert "TMPDIR" in said
     assert sandbox.batches() == []
