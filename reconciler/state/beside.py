@@ -7,7 +7,7 @@ between the two, a launch may be in the ledger that was never begun, and never t
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reconciler.errors import StateError
 from reconciler.state.calls import DIRECTORY, MOST, SUFFIX, WIDTH, LedgerUnusable
@@ -20,6 +20,7 @@ MOST_BYTES = 2 * MOST * WIDTH
 """Bytes of all files together; more is no ledger of ours."""
 
 
+@runtime_checkable
 class Beside(Protocol):
     """What a store that keeps files beside the state promises."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import json
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -295,6 +294,7 @@ def _refuse_duplicate_names(data: bytes, where: str) -> None:
 
     Every JSON reader keeps one of the two in silence, and the other's batch would be lost.
     """
+    import json  # noqa: PLC0415 - for what was edited
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = [name for name, n in Counter(name for name, _ in pairs).items() if n > 1]

@@ -64,20 +64,25 @@ def lay_over(theirs: State, ours: State, known: State, names: frozenset[str], ru
 
 def displaced(ours: State, merged: State, run: str) -> bool:
     """Whether an intent of this run stands elsewhere now: who is at it would not find it again."""
-    here, there = _by_key(ours), _by_key(merged)
+    here = [
+        _Stand(name, generation, request)
+        for name, generation, request in ours.requests()
+        if request.in_doubt and request.run == run
+    ]
+    there = _by_key(merged) if here else {}
     return any(
-        stand.request.in_doubt
-        and stand.request.run == run
-        and (key not in there or _place(stand) != _place(there[key]))
-        for key, stand in here.items()
+        stand.request.key not in there or _place(stand) != _place(there[stand.request.key])
+        for stand in here
     )
 
 
 def _by_key(state: State, names: frozenset[str] | None = None) -> _Stands:
+    if names is not None:
+        some = {name: state.batches[name] for name in sorted(names) if name in state.batches}
+        state = State(lineage=state.lineage, batches=some)
     return {
         request.key: _Stand(name, generation, request)
         for name, generation, request in state.requests()
-        if names is None or name in names
     }
 
 
