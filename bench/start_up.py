@@ -12,11 +12,25 @@ from functools import partial
 from pathlib import Path
 
 from bench.corpus import write_specs
-from bench.measure import PYTHON, RECONCILER, Report, Scale, environment, in_turns, ratio, seconds
+from bench.measure import (
+    PYTHON,
+    RECONCILER,
+    Report,
+    Scale,
+    at_most,
+    environment,
+    in_turns,
+    ratio,
+    seconds,
+)
 from bench.server import serving
 
 NOTHING = "python -c pass"
 IMPORTS = "python -c 'import click, pydantic, ruamel.yaml'"
+VERSION = "reconciler --version"
+OFFLINE = "reconciler plan --offline (1 unchanged spec)"
+PLAN = "reconciler plan (1 unchanged spec)"
+LIMITS = {VERSION: at_most(4.5), OFFLINE: at_most(15), PLAN: at_most(15)}
 MORE_TURNS = 4
 """These commands are short: for the same patience, more turns."""
 
@@ -33,15 +47,17 @@ def run(scale: Scale) -> Report:
         commands = {
             NOTHING: [PYTHON, "-c", "pass"],
             IMPORTS: [PYTHON, "-c", "import click, pydantic, ruamel.yaml"],
-            "reconciler --version": [RECONCILER, "--version"],
+            VERSION: [RECONCILER, "--version"],
             "reconciler --help": [RECONCILER, "--help"],
-            "reconciler plan --offline (1 unchanged spec)": [*command, "plan", "--offline"],
-            "reconciler plan (1 unchanged spec)": [*command, "plan"],
+            OFFLINE: [*command, "plan", "--offline"],
+            PLAN: [*command, "plan"],
         }
         measured = in_turns(
             scale.turns * MORE_TURNS,
             {name: partial(seconds, argv, env) for name, argv in commands.items()},
         )
-    ratios = [ratio(name, NOTHING, measured) for name in commands if name != NOTHING]
+    ratios = [
+        ratio(name, NOTHING, measured, LIMITS.get(name)) for name in commands if name != NOTHING
+    ]
     took = statistics.median(measured[NOTHING]) * 1000
     return Report("Start-up", ratios, [f"{NOTHING}: {took:.1f} ms"])
