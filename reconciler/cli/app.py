@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "state": "Read what is recorded.",
     "resolve": "Settle a batch in doubt by hand.",
     "adopt": "Record a batch that already exists.",
+    "ledger": "Show or make anew who was called how often.",
     "pin": "Write into specs which contact list was reviewed.",
     "doctor": "Prove that token, API and state work, before any call.",
     "init": "Set up a repository: workflows, schemas, an example.",

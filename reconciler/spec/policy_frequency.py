@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from reconciler.spec.durations import DURATION_SCHEMA, seconds
+from reconciler.spec.durations import DURATION_SCHEMA
 from reconciler.spec.fields import Model
 from reconciler.spec.scalars import fail, kind_of, whole_number
+from reconciler.spec.setting_rules import seconds
 
 LONGEST = 400 * 86_400.0
 """Seconds of the longest window: a year, and a month to look back on it."""
@@ -48,15 +49,20 @@ class Frequency(Model):
     """Within how long."""
 
 
+_ONE = {
+    "type": "object",
+    "required": ["calls", "within"],
+    "additionalProperties": False,
+    "properties": {"calls": {"type": "integer", "minimum": 1}, "within": DURATION_SCHEMA},
+}
+
 Frequencies = Annotated[
     tuple[Frequency, ...],
     BeforeValidator(_several),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"$ref": "#/$defs/Frequency"},
-                {"type": "array", "items": {"$ref": "#/$defs/Frequency"}, "minItems": 1},
-            ]
+            "anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1, "maxItems": _MOST}],
+            "examples": [{"calls": 3, "within": "7d"}],
         }
     ),
 ]
