@@ -1,13 +1,16 @@
 """Reading and checking many specs, against ruamel.yaml's bare C event stream over the same bytes.
 
-The event stream is what every reader on top of it must pay; what comes above 1 is ours: building
-values with their places, checking each field, digests. Each measurement is taken inside a fresh
-process, from before the first file is opened to after the last is done, imports left out.
+The event stream is what every reader on top of it must pay on one processor; what comes above 1
+is ours: building values, checking each field, digests. Reading is measured with all processors, as
+it is in use, and held to one for comparison. Each measurement is taken inside a fresh process, from
+before the first file is opened to after the last is done, imports left out.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -16,13 +19,15 @@ import time
 from pathlib import Path
 
 from bench.corpus import write_specs
-from bench.measure import PYTHON, Ratio, Report, Scale, Unmeasurable, at_most, peak_memory
+from bench.measure import PYTHON, Limit, Ratio, Report, Scale, Unmeasurable, at_most, peak_memory
 
 CONTACTS = 20
 ONE, MANY = "one", "many"
 """Where the specs are: one to warm up with, many to measure."""
 EVENTS = "bare C event stream"
 LOAD = "load_specs"
+ALONE = "load_specs on one processor"
+LIMIT = at_most(1)
 
 
 def read_events(root: Path) -> int:
@@ -46,29 +51,46 @@ def load(root: Path) -> int:
     return len(load_specs(root).specs)
 
 
+def load_alone(root: Path) -> int:
+    """Read and check every spec where there is one processor."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return load(root)
+
+
+SUBJECTS = {EVENTS: read_events, LOAD: load, ALONE: load_alone}
+
+
 def run(scale: Scale) -> Report:
     """Measure."""
-    subjects = (EVENTS, LOAD)
-    took: dict[str, list[float]] = {name: [] for name in subjects}
-    memory: dict[str, list[float]] = {name: [] for name in subjects}
+    took: dict[str, list[float]] = {name: [] for name in SUBJECTS}
+    memory: dict[str, list[float]] = {name: [] for name in SUBJECTS}
+    others: dict[str, list[float]] = {name: [] for name in SUBJECTS}
     with tempfile.TemporaryDirectory() as directory:
         size = write_specs(Path(directory, MANY), specs=scale.specs, contacts=CONTACTS)
         write_specs(Path(directory, ONE), specs=1, contacts=CONTACTS)
         for turn in range(scale.turns + 1):
-            for name in subjects:
+            for name in SUBJECTS:
                 answer = _in_a_fresh_process(name, directory, expected=scale.specs)
                 if turn:  # the first turn filled the disk's cache
                     took[name].append(answer["seconds"])
                     memory[name].append(answer["peak_mb"])
+                    others[name].append(answer["others_mb"])
     what = f"validating {scale.specs:,} specs of {CONTACTS} contacts"
-    pairs = zip(took[LOAD], took[EVENTS], strict=True)
-    peaks = zip(memory[LOAD], memory[EVENTS], strict=True)
     megabytes = size / 1e6
+
+    def ratio(measured: str, name: str, limit: Limit | None = None) -> Ratio:
+        figures = memory if measured == "peak memory" else took
+        pairs = zip(figures[name], figures[EVENTS], strict=True)
+        where = ", one processor" if name == ALONE else ""
+        values = tuple(mine / bare for mine, bare in pairs)
+        return Ratio(f"{what}: {measured}{where}", EVENTS, values, limit)
+
     return Report(
         "Validation",
         [
-            Ratio(f"{what}: time", EVENTS, tuple(mine / bare for mine, bare in pairs), at_most(1)),
-            Ratio(f"{what}: peak memory", EVENTS, tuple(mine / bare for mine, bare in peaks)),
+            ratio("time", LOAD, LIMIT),
+            ratio("time", ALONE),
+            ratio("peak memory", LOAD),
         ],
         [
             f"{megabytes:.1f} MB of YAML",
@@ -76,7 +98,8 @@ def run(scale: Scale) -> Report:
                 f"{name}: {statistics.median(took[name]):.2f} s,"
                 f" {megabytes / statistics.median(took[name]):.1f} MB/s,"
                 f" {statistics.median(memory[name]):.0f} MB at its peak"
-                for name in subjects
+                + (f", {most:.0f} MB in another process" if (most := max(others[name])) else "")
+                for name in SUBJECTS
             ),
         ],
     )
@@ -98,12 +121,14 @@ def _in_a_fresh_process(name: str, directory: str, *, expected: int) -> dict[str
 
 
 def _measure_here(name: str, directory: str) -> None:
-    subject = {EVENTS: read_events, LOAD: load}[name]
+    subject = SUBJECTS[name]
     subject(Path(directory, ONE))  # imports what it needs
     start = time.perf_counter()
     specs = subject(Path(directory, MANY))
     took = time.perf_counter() - start
-    print(json.dumps({"specs": specs, "seconds": took, "peak_mb": peak_memory()}))
+    others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    answer = {"specs": specs, "seconds": took, "peak_mb": peak_memory(), "others_mb": others}
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

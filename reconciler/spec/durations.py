@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from reconciler.spec.setting_rules import flag, seconds
 
+__all__ = ["DURATION_SCHEMA", "Duration", "Flag", "seconds"]
+
 DURATION_SCHEMA = {
     "anyOf": [
         {"type": "number", "minimum": 0},

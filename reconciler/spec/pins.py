@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from ruamel.yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
+from ruamel.yaml.events import MappingEndEvent, MappingStartEvent, SequenceEndEvent
 
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.documents import diagnose, read_document
+from reconciler.spec.events import ScalarEvent, events
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.places import FIELD, NoPlace, place_of, shown
 from reconciler.spec.problems import Path, Problem, printable
 from reconciler.spec.source import MAX_YAML, Unreadable, stored_bytes, without_bom
-from reconciler.spec.yaml import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

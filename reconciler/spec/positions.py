@@ -18,7 +18,8 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.spec.yaml import MAX_DEPTH, events
+from reconciler.spec.events import events
+from reconciler.spec.yaml import MAX_DEPTH
 from reconciler.spec.yaml_errors import at
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from reconciler.spec.problems import Problem, quoted
-from reconciler.spec.yaml import Plain
 
 if TYPE_CHECKING:
     from reconciler.spec.problems import Path
@@ -27,6 +26,12 @@ _NO_NUMBER = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", re.ASCII)
 _PHONE_LIKE = re.compile(r"\+[0-9]{7,}", re.ASCII)
 _64_BIT = 1 << 63
 _MAX_DIGITS = 20
+
+
+class Plain(str):
+    """A scalar written without quotes."""
+
+    __slots__ = ()
 
 
 class Unfit(ValueError):  # noqa: N818 - says what a value is

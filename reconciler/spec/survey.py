@@ -16,13 +16,14 @@ from ruamel.yaml.events import (
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
-    ScalarEvent,
     SequenceEndEvent,
     StreamEndEvent,
 )
 
+from reconciler.spec.events import ScalarEvent, events
 from reconciler.spec.problems import Path, Problem, quoted
-from reconciler.spec.yaml import MAX_CONTACTS, MAX_DEPTH, MAX_NODES, Document, Plain, events
+from reconciler.spec.scalars import Plain
+from reconciler.spec.yaml import MAX_CONTACTS, MAX_DEPTH, MAX_NODES, Document
 from reconciler.spec.yaml_errors import at, syntax_problem
 
 _ENOUGH = 20

@@ -14,19 +14,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # a C module has no __all__
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
-    ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
     StreamStartEvent,
 )
+
+from reconciler.spec.events import ScalarEvent, events
+from reconciler.spec.scalars import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,24 +56,12 @@ class Odd(Exception):  # noqa: N818 - not an error of anybody's: a signal to tak
     """The fast pass does not take this file."""
 
 
-class Plain(str):
-    """A scalar written without quotes."""
-
-    __slots__ = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Document:
     """A YAML file's top-level mapping, and where its `scheduled_start` stands ((0, 0): nowhere)."""
 
     value: dict[str, Any]
     scheduled_start_at: tuple[int, int] = (0, 0)
-
-
-def events(data: bytes) -> Callable[[], Any]:
-    """Give the event stream of UTF-8 bytes: each call the next event. Calls raise YAMLError."""
-    get: Callable[[], Any] = CParser(data).get_event
-    return get
 
 
 def build(data: bytes) -> Document:

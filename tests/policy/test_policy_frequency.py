@@ -33,7 +33,7 @@ from reconciler.policy.keyed import LedgerKey, ledger_key
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.lists import Shelves
 from reconciler.spec.policy_frequency import Frequencies
-from reconciler.spec.yaml import Plain
+from reconciler.spec.scalars import Plain
 from reconciler.state import calls
 from reconciler.state.calls import CallLedger, Launch, LedgerUnusable, decode, encode, name_of
 from tests.core.builders import created, creating, recorded, spec, state

@@ -13,9 +13,8 @@ from pydantic import ValidationError
 from reconciler.spec.documents import read_document
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.policy_hours import CallingHours
-from reconciler.spec.scalars import Unfit
+from reconciler.spec.scalars import Plain, Unfit
 from reconciler.spec.week import ALWAYS, Calendar, HoursRules, both, joined, knowing
-from reconciler.spec.yaml import Plain
 
 if TYPE_CHECKING:
     from reconciler.spec.week import Day, Week

@@ -29,8 +29,8 @@ from reconciler.spec.lists import Shelves
 from reconciler.spec.number_list import NumberList, Sorting
 from reconciler.spec.number_reading import Unsound, read_numbers
 from reconciler.spec.policy_suppression import Suppressions, day_in
+from reconciler.spec.scalars import Plain
 from reconciler.spec.suppression_lists import read_suppressions
-from reconciler.spec.yaml import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

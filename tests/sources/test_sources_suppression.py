@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.spec.policy_suppression import Suppression
+from reconciler.spec.scalars import Plain
 from reconciler.spec.suppression_lists import read_suppressions
-from reconciler.spec.yaml import Plain
 
 if TYPE_CHECKING:
     from reconciler.spec.listed import DoNotCall

@@ -15,8 +15,7 @@ from reconciler.spec import check
 from reconciler.spec.documents import read_document
 from reconciler.spec.models import BatchSpec, Reconcile
 from reconciler.spec.problems import Collector
-from reconciler.spec.scalars import Unfit
-from reconciler.spec.yaml import Plain
+from reconciler.spec.scalars import Plain, Unfit
 
 if TYPE_CHECKING:
     from tests.spec.conftest import Root

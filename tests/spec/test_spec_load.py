@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 from ruamel.yaml import YAML
 
 from reconciler.model import Lifecycle, OnChange
-from reconciler.spec import yaml
+from reconciler.spec.events import ScalarEvent, events
 from reconciler.spec.load import load_specs, locate
+from reconciler.spec.scalars import Plain
 
 if TYPE_CHECKING:
     from tests.spec.conftest import Root
@@ -44,8 +46,20 @@ _PEOPLE = st.dictionaries(
 
 def test_the_c_parser_is_there() -> None:
     """Specs are read by the C event stream: pure Python would take twenty times as long."""
-    parser = getattr(yaml.events(b""), "__self__")  # noqa: B009 - a callable need not be bound
+    parser = getattr(events(b""), "__self__")  # noqa: B009 - a callable need not be bound
     assert type(parser).__module__.endswith("_ruamel_yaml")
+
+
+def test_the_c_parser_gives_our_scalars() -> None:
+    """It takes our record for its scalars: with ruamel's own, reading takes half as long again."""
+    get = events(b"'a' : !t &b c")
+    found = [get() for _ in range(6)]
+    assert issubclass(ScalarEvent, Struct)
+    key, value = found[3:5]
+    assert (type(key), type(value)) == (ScalarEvent, ScalarEvent)
+    assert (key.value, key.style, key.anchor, key.tag) == ("a", "'", None, None)
+    assert (value.value, value.style, value.anchor, str(value.tag)) == ("c", "", "b", "!t")
+    assert (value.start_mark.line, value.start_mark.column) == (0, 6)
 
 
 def test_the_examples_are_sound() -> None:
@@ -82,7 +96,7 @@ def test_a_spec_is_compiled_with_all_its_fields(root: Root) -> None:
         "call_context": {"a": 1},
         "metadata": {"b": [True, "x"]},
     }
-    assert all(type(value) is not yaml.Plain for value in request.fields.values())
+    assert all(type(value) is not Plain for value in request.fields.values())
 
 
 def test_the_digest_of_a_spec_is_pinned(root: Root) -> None:

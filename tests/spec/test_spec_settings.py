@@ -17,11 +17,10 @@ from reconciler.spec.models import Split
 from reconciler.spec.policy import Policy
 from reconciler.spec.problems import Collector
 from reconciler.spec.rules import ruled
-from reconciler.spec.scalars import Unfit
+from reconciler.spec.scalars import Plain, Unfit
 from reconciler.spec.setting_rules import RULES
 from reconciler.spec.settings import Settings, load_settings
 from reconciler.spec.settings_model import SettingsFile
-from reconciler.spec.yaml import Plain
 
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
