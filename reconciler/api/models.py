@@ -8,7 +8,9 @@ everything else hangs on it. Nothing here raises.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,7 +18,7 @@ import orjson
 from reconciler.observed import Batch, BatchContact, Campaign
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 # At least one letter or digit, so that an id can never be a `..` in a path.
 _ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,200}")
@@ -144,12 +146,54 @@ def as_contact(row: object) -> BatchContact | None:
     match = _NUMBER.fullmatch(_SEPARATORS.sub("", number)) if isinstance(number, str) else None
     if contact_id is None or match is None:
         return None
+    status = as_text(row.get("status"))
+    variables = _as_mapping(row.get("call_variables"))
     return BatchContact(
         contact_id=contact_id,
         phone_number=f"+{match[1]}",
-        status=as_text(row.get("status")),
-        call_variables=_as_mapping(row.get("call_variables")),
+        status=intern(status) if status is not None else None,
+        call_variables=_kept(variables) if variables is not None else None,
     )
+
+
+def _kept(variables: dict[str, Any]) -> Mapping[str, Any]:
+    try:
+        return _Variables(variables)
+    except TypeError:  # nested deeper than it can be written
+        return variables
+
+
+class _Variables(Mapping[str, Any]):
+    """Call variables as JSON: of a million people they are held at once, and compared at most."""
+
+    __slots__ = ("_json",)
+
+    def __init__(self, variables: dict[str, Any]) -> None:
+        # Copied, because what orjson gives keeps far more room than it fills.
+        self._json = bytes(memoryview(orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Variables):
+            return self._json == other._json or self._read() == other._read()
+        if not isinstance(other, dict):
+            return NotImplemented
+        same = orjson.dumps(other, option=orjson.OPT_SORT_KEYS) == self._json
+        return same or self._read() == other
+
+    __hash__ = None  # type: ignore[assignment]  # as that of a dict
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def _read(self) -> dict[str, Any]:
+        variables: dict[str, Any] = orjson.loads(self._json)
+        return variables
 
 
 def _from_epoch(value: float) -> datetime | None:
@@ -162,7 +206,7 @@ def _from_epoch(value: float) -> datetime | None:
     return datetime.fromtimestamp(value, tz=UTC)
 
 
-def _as_mapping(value: object) -> Mapping[str, Any] | None:
+def _as_mapping(value: object) -> dict[str, Any] | None:
     """Give an object; some stores hand JSON columns out as text, so that is parsed once more."""
     if isinstance(value, str):
         value = as_json(value.encode(errors="replace"))

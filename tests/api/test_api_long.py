@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 
+from reconciler.api.models import as_contact
 from reconciler.api.outcome import spoken
 from reconciler.api.privacy import Noting, Scrubber
 from reconciler.model import LongBody
@@ -208,3 +210,29 @@ def test_a_success_looks_for_nobody(
 
     body = LongBody(b'{"contacts":[', Unseen(contacts, 0))  # type: ignore[arg-type]  # stands in
     assert isinstance(make_api(server.url).create(body, KEY), Created)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"callee_name": "Zoë", "plan": ""},
+        {"b": 1, "a": [1.5, None, {"x": True}]},
+        {"b": 2**70},
+        json.loads('{"a":' * 400 + "1" + "}" * 400),
+    ],
+    ids=["none", "texts", "values", "a large number", "deep"],
+)
+def test_what_a_contact_was_sent_is_kept_small_and_whole(variables: dict[str, Any]) -> None:
+    """However it is held, it reads and compares as what the API sent."""
+    row = {"contact_id": "c_1", "phone_number": "+14155550100", "call_variables": variables}
+    contact, again = as_contact(row), as_contact(row)
+    assert contact is not None
+    assert again is not None
+    kept = contact.call_variables
+    assert kept is not None
+    assert kept == variables
+    assert kept == again.call_variables
+    assert kept != {**variables, "more": 1}
+    assert dict(kept) == variables
+    assert len(kept) == len(variables)
