@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.by_hand import audit, told
-from reconciler.cli.options import format_option, state_options
+from reconciler.cli.options import state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.errors import Refused
 
@@ -37,43 +37,29 @@ def command() -> None:
 
 
 @command.command("show")
-@format_option("text", "json")
 @state_options
 @click.pass_obj
-def show(root: Path, /, output: str, **state: Any) -> None:
+def show(root: Path, /, **state: Any) -> None:
     """Show how much the ledger of calls holds. Needs no key.
 
     \b
     Example:
-      reconciler ledger show --format json
+      reconciler ledger show
     """
     from reconciler.cli.calls import files_of  # noqa: PLC0415 - when it runs
-    from reconciler.render import structured  # noqa: PLC0415 - as above
     from reconciler.state.calls import MOST, decode  # noqa: PLC0415 - as above
 
-    session = Session.open(root, StateOptions(**state))
-    store = session.store()
+    store = Session.open(root, StateOptions(**state)).store()
     store.load()
     launches = [decode(name, data, None) for name, data in files_of(store).beside()]
     people = sum(len(launch.hashes) for launch in launches)
     times = sorted(launch.at for launch in launches)
-    if output == "json":
-        document = {
-            "format_version": "1.0",
-            "launches": len(launches),
-            "calls": people,
-            "most": MOST,
-            "first": times[0].isoformat() if times else None,
-            "last": times[-1].isoformat() if times else None,
-        }
-        click.echo(structured.dumps(document), nl=False)
-        return
     counted = f"{_count(len(launches), 'launch', 'launches')}, {_count(people, 'call', 'calls')}"
     when = f", from {_day(times[0])} to {_day(times[-1])}" if times else ""
     click.echo(f"{counted} of at most {MOST:,}{when}")
 
 
-@command.command("rebuild")
+@command.command("rebuild", short_help="Make the ledger of calls anew, from what the API knows.")
 @click.option(
     "--leave-out-gone",
     is_flag=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,10 +60,6 @@ def test_what_is_shown(called: Bench) -> None:
     status, said = called.run("ledger", "show")
     assert status == 0
     assert said.startswith("1 launch, 1 call of at most 10,000,000, from 20")
-    status, said = called.run("ledger", "show", "--format", "json")
-    document = json.loads(said)
-    assert (document["launches"], document["calls"]) == (1, 1)
-    assert document["first"] == document["last"]
 
 
 def test_a_ledger_that_is_damaged(called: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
