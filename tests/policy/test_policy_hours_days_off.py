@@ -139,6 +139,18 @@ def test_the_country_of_each_number() -> None:
     assert "(IN) for 12 people" in message_of(case_of(people, REPUBLIC_DAY), both)
 
 
+def test_calendars_are_apart() -> None:
+    """An exception from one calendar holds, whatever countries another one is about."""
+    mine = Calendar(of_callee=True, excepted=frozenset({date(2026, 1, 26)}))
+    rules = HoursRules(calendars=(mine, Calendar(codes=("US",))))
+    assert found(indians(10, REPUBLIC_DAY), rules) == []
+    christmas = datetime(2026, 12, 25, 6, 0, tzinfo=UTC)
+    assert {each.message.split("(")[1][:2] for each in found(indians(10, christmas), rules)} == {
+        "IN",
+        "US",
+    }
+
+
 def test_a_part_of_a_country() -> None:
     """Maharashtra has a day off that India as a whole has not."""
     maharashtra_day = datetime(2027, 5, 1, 6, 0, tzinfo=UTC)

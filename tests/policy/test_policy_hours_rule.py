@@ -298,6 +298,42 @@ def test_a_better_start_is_named() -> None:
     assert "end at about 2026-05-16T16:20Z" in finding.hint
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    week=weeks,
+    start=starts,
+    people=st.integers(1, 3_000),
+    zone=st.sampled_from(ZONES),
+    of=st.sampled_from(ZONES),
+    hours=office,
+)
+def test_a_start_that_is_proposed_is_never_refused(
+    *, week: Week, start: datetime, people: int, zone: str, of: str, hours: tuple[str, str] | None
+) -> None:
+    """Whatever the hours are: a launch at the start that a hint names is within all of them."""
+    asked = campaign(
+        timezone=of,
+        working_hours_enforced=hours is not None,
+        working_hours={day: {"start": hours[0], "end": hours[1]} for day in WEEKDAYS}
+        if hours
+        else None,
+    )
+    case = case_of({(zone,): people}, start, campaign=asked)
+    rules = HoursRules(callee=week)
+    for finding in found(case, rules):
+        named = re.search(r"scheduled_start: ([\dTZ:-]+)`", finding.hint)
+        if named is not None:
+            assert found(replace(case, starts_at=datetime.fromisoformat(named[1])), rules) == []
+
+
+def test_what_lies_between_two_days_is_no_room() -> None:
+    """Where the campaign calls for longer than people may be called, a day is all that fits."""
+    hours = {day: {"start": "09:00", "end": "22:00"} for day in WEEKDAYS}
+    asked = campaign(working_hours_enforced=True, working_hours=hours)
+    (finding,) = found(case_of({(NEW_YORK,): 4_000}, campaign=asked))
+    assert finding.hint.startswith("at most about 3,600 people")
+
+
 def test_a_start_before_hours() -> None:
     """A launch that begins too early is told when calls may go out there."""
     message = message_of(case_of({(NEW_YORK,): 10}, FRIDAY - MINUTE))
@@ -457,6 +493,8 @@ def test_people_of_no_known_timezone_are_refused() -> None:
     rules = HoursRules(callee=NINE_TO_NINE, unknown_zones=(NEW_YORK,))
     (finding,) = found(case, rules)
     assert "1 of 13 people" in finding.message
+    (finding,) = found(case_of({(NEW_YORK, "Mars/Olympus"): 4}), rules)
+    assert "4 of 4 people" in finding.message
     assert found(case_of({(): 2}), rules) == []
     kolkata = HoursRules(callee=NINE_TO_NINE, unknown_zones=(KOLKATA,))
     assert KOLKATA in message_of(case_of({(): 2}, FRIDAY + 4 * HOUR), kolkata)

@@ -73,6 +73,19 @@ def test_every_kind_of_number_of_every_country() -> None:
         assert locate(number) == library(number), number
 
 
+def test_numbers_with_what_is_dialled_at_home() -> None:
+    """A number that has its country's trunk prefix in it is where the library says it is."""
+    for code, regions in COUNTRY_CODE_TO_REGION_CODE.items():
+        main = PhoneMetadata.metadata_for_region_or_calling_code(code, regions[0])
+        prefix = (main.national_prefix if main else None) or ""
+        for example in EXAMPLES if prefix else ():
+            if example.startswith(f"+{code}"):
+                rest = example[len(f"+{code}") :]
+                for national in (prefix + rest, prefix + rest[1:], prefix + rest[:-1]):
+                    number = f"+{code}{national}"[:16]
+                    assert locate(number) == library(number), number
+
+
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from(EXAMPLES), st.integers(1, 14), st.text("0123456789", max_size=13))
 def test_numbers_that_begin_like_sound_ones(example: str, kept: int, rest: str) -> None:
