@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SETTINGS = "reconciler.yaml"
 STATE = "state.json"
 SUFFIXES = (".yaml", ".yml")
+_MARKS = frozenset({SETTINGS, STATE})
+_IGNORED = ("_", ".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,46 +35,69 @@ class Found:
 
 def discover(root: Path) -> list[Found]:
     """Walk a root. Sorted by path; raises OSError only when the root itself cannot be listed."""
+    paths, odd = walk(root)
+    return sorted((*map(Found, paths), *odd), key=lambda one: one.path)
+
+
+def walk(root: Path) -> tuple[list[str], list[Found]]:
+    """Walk a root: the paths of specs, and all that is not read and why, both in no order.
+
+    Raises OSError only when the root itself cannot be listed.
+    """
     real_root = os.path.realpath(root)
-    found: list[Found] = []
+    paths: list[str] = []
+    odd: list[Found] = []
     pending = [""]
     while pending:
         below = pending.pop()
-        try:
-            with os.scandir(os.path.join(root, below)) as scan:  # noqa: PTH118 - hot
-                entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError as error:
-            if not below:
-                raise
-            problem = Problem((), f"the directory cannot be read: {error.strerror}".lower())
-            found.append(Found(below, problem))
-            continue
-        if below and (nested := _nested_root(below, entries)):
-            found.append(nested)
-            continue
+        entries = _entries(root, below, odd)
+        prefix = f"{below}/" if below else ""
         for entry in entries:
-            if entry.name.startswith(("_", ".")):
+            name = entry.name
+            if name.startswith(_IGNORED):
                 continue
-            path = f"{below}/{entry.name}" if below else entry.name
+            if below and name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+                paths.append(prefix + name)  # most are like this
+                continue
             if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
-            found.extend(_entry(path, entry, real_root))
-    return sorted(found, key=lambda one: one.path)
+                pending.append(prefix + name)
+            found = _entry(prefix + name, entry, real_root)
+            paths.extend(one.path for one in found if one.problem is None)
+            odd.extend(one for one in found if one.problem is not None)
+    return paths, odd
+
+
+def _entries(root: Path, below: str, odd: list[Found]) -> list[os.DirEntry[str]]:
+    """List a directory that belongs to a root; say why of one that does not, or is not readable."""
+    try:
+        with os.scandir(os.path.join(root, below)) as scan:  # noqa: PTH118 - hot
+            entries = list(scan)
+    except OSError as error:
+        if not below:
+            raise
+        problem = Problem((), f"the directory cannot be read: {error.strerror}".lower())
+        odd.append(Found(below, problem))
+        return []
+    if below and (nested := _nested_root(below, entries)):
+        odd.append(nested)
+        return []
+    return entries
 
 
 def _nested_root(below: str, entries: list[os.DirEntry[str]]) -> Found | None:
     """Refuse a root within the root: its specs would get other names, and be created again."""
-    for entry in entries:
-        if entry.name in {SETTINGS, STATE} and not entry.is_dir():
-            return Found(
-                f"{below}/{entry.name}",
-                Problem(
-                    (),
-                    f"`{below}` is a batches root of its own, because it holds `{entry.name}`",
-                    f"name it with `--batches`, or move `{entry.name}` away",
-                ),
-            )
-    return None
+    marks = [each.name for each in entries if each.name in _MARKS and not each.is_dir()]
+    if not marks:
+        return None
+    mark = min(marks)
+    return Found(
+        f"{below}/{mark}",
+        Problem(
+            (),
+            f"`{below}` is a batches root of its own, because it holds `{mark}`",
+            f"name it with `--batches`, or move `{mark}` away",
+        ),
+    )
 
 
 def _entry(path: str, entry: os.DirEntry[str], real_root: str) -> list[Found]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from reconciler.digest import request_digest
@@ -19,7 +21,7 @@ from reconciler.model import Diagnostic, LongContacts, Origin, Request, Severity
 from reconciler.spec.blobs import git_blob
 from reconciler.spec.check import check, contacts_file
 from reconciler.spec.contacts import all_sound, contact_problems
-from reconciler.spec.discover import Found, discover
+from reconciler.spec.discover import Found, walk
 from reconciler.spec.documents import Reading, diagnose, read_document
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.packed import Packed
@@ -38,7 +40,7 @@ from reconciler.spec.source import (
 from reconciler.spec.split import split_as
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.model import Contact
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 _NAME = ("reconcile", "name")
 _FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _MANY_FILES = 100
 _MANY_BYTES = 400_000
 """From so many files or bytes on, reading is shared out among processors: measured, it pays."""
@@ -95,6 +98,7 @@ def load_specs(
     shown: str | None = None,
     max_contacts: int | None = None,
     secrets: bool = True,
+    unread: Mapping[str, str] = _NOTHING,
 ) -> SpecSet:
     """Read and check every spec below `root`, which messages call `shown` (as the user typed it).
 
@@ -102,20 +106,32 @@ def load_specs(
     line. A spec with an error is not among `specs`; neither is one whose name another has too.
     Lists longer than `max_contacts` are cut, where a spec says nothing of that itself. Without
     `secrets`, lists that lie elsewhere or are encrypted are left unread: a warning each, and no
-    spec.
+    spec. `unread` maps the paths of specs that need not be read to their names: those that are
+    there count as files, their names are taken, and they are not among `specs`. One whose name is
+    too much like another's is read all the same.
     Raises `Usage` when there is no such directory.
     """
     shown = str(root) if shown is None else shown
     try:
-        found = discover(root)
+        paths, odd = walk(root)
     except OSError as error:
         what = "is not a directory" if root.exists() else "does not exist"
         if isinstance(error, PermissionError):
             what = "cannot be read: permission denied"
         hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
+    names = {path: unread[path] for path in paths if path in unread}
+    for path in _alike(names):
+        del names[path]
     with _without_gc():
-        loaded = _load_all(_Root(root, shown, max_contacts, secrets), found)
+        reading = _Root(root, shown, max_contacts, secrets)
+        loaded = _load_all(reading, _sorted([*_but(paths, names), *odd]))
+        like = _taken(names, loaded)
+        if like:
+            for path in like:
+                del names[path]
+            loaded += _load_all(reading, [Found(path) for path in like])
+            loaded.sort(key=lambda one: one.path)
     clashes = list(_name_clashes(root, loaded))
     doubled = {id(one) for one, diagnostic in clashes if diagnostic.severity is Severity.ERROR}
     diagnostics = [diagnostic for one in loaded for diagnostic in one.diagnostics]
@@ -124,9 +140,32 @@ def load_specs(
     return SpecSet(
         specs=tuple(one.spec for one in loaded if one.spec is not None and id(one) not in doubled),
         diagnostics=tuple(diagnostics),
-        files=sum(one.problem is None for one in found),
+        files=len(paths),
         unsound_starts=tuple((one.file, *one.start) for one in loaded if one.start is not None),
+        unread=frozenset(names.values()),
     )
+
+
+def _but(paths: list[str], names: Mapping[str, str]) -> Iterable[Found]:
+    return (Found(path) for path in paths if path not in names)
+
+
+def _sorted(found: list[Found]) -> list[Found]:
+    return sorted(found, key=lambda one: one.path)
+
+
+def _alike(names: Mapping[str, str]) -> list[str]:
+    """Find the specs whose names are alike but for capitals: each is told about the other."""
+    if len(set(map(str.casefold, names.values()))) == len(names):
+        return []
+    count = Counter(map(str.casefold, names.values()))
+    return [path for path, name in names.items() if count[name.casefold()] > 1]
+
+
+def _taken(names: Mapping[str, str], loaded: Iterable[_Loaded]) -> list[str]:
+    """Find the specs whose names specs that were read have too, or almost."""
+    read = {one.name.casefold() for one in loaded if one.name}
+    return [path for path, name in names.items() if name.casefold() in read] if read else []
 
 
 def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, int, int]:
