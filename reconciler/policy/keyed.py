@@ -10,6 +10,7 @@ import hmac
 import sys
 from array import array
 from itertools import islice
+from operator import eq
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Refused
@@ -49,7 +50,10 @@ class LedgerKey:
             found.frombytes(b"".join([self._hash(number) for number in some]))
         if sys.byteorder == "little":
             found.byteswap()
-        return array("Q", dict.fromkeys(sorted(found)))
+        found = array("Q", sorted(found))
+        if any(map(eq, found, islice(found, 1, None))):
+            return array("Q", dict.fromkeys(found))
+        return found
 
     def _hash(self, number: str) -> bytes:
         return hmac.digest(self._secret, number.encode(), "sha256")[:WIDTH]
