@@ -1,9 +1,11 @@
 """Very long CSV lists, a piece at a time: what `csv_list` reads, without keeping it.
 
-Most pieces of most lists are plain: no quotes, no blanks at the edges of cells, as many cells in
-each line as in the header. Such a piece becomes JSON by cutting it at every delimiter at once and
-filling in a pattern, nothing in it being looked at one by one; it is shown of every piece that it
-is plain, never assumed. Any other piece is read by the csv module, as shorter lists are.
+Most pieces of most lists are plain: no quotes, or around each cell, no blanks at the edges of
+cells, as many cells in each line as in the header. Such a piece becomes JSON by cutting it at every
+delimiter at once and filling in a pattern, nothing in it being looked at one by one; it is shown of
+every piece that it is plain, never assumed. Of any other piece the rows that are not plain are read
+by the csv module, as shorter lists are; and where one of those goes on in the next line, or they
+are many, all of it is.
 
 Promises: the same contacts as `csv_list.read_list` gives, or `Odd`. Where a piece ends within
 quotes without this being seen, the csv module says so, and the list is read the slow way.
@@ -15,7 +17,8 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
+from operator import not_
 from typing import TYPE_CHECKING, Protocol
 
 import orjson
@@ -30,6 +33,7 @@ from reconciler.spec.yaml import Odd
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from reconciler.model import Contact
     from reconciler.spec.csv_list import Layout
     from reconciler.spec.list_model import ContactsFile
     from reconciler.spec.spool import File, Spooled
@@ -37,6 +41,9 @@ if TYPE_CHECKING:
 _PIECE = 1 << 19
 _LONGEST_PIECE = 1 << 24
 """A quote that is never closed must not make one piece of the whole list."""
+
+_FEW = 0.2
+"""Which part of a piece's rows may be read one by one, until reading all of them is faster."""
 
 _NUMBERS = re.compile(rb"(?:\+[1-9][0-9]{6,14}\n)*+")
 _NOT_PLAIN = bytes(sorted({*CONTROLS, *b'"\\\t\r'}))
@@ -69,6 +76,8 @@ def read_stream(
         for piece in chain([rows.lines.read().encode()], pieces):
             lines = pattern.lines(piece)
             if lines is None:
+                lines = _read_apart(piece, layout, file.call_variables, pattern)
+            if lines is None:
                 lines = _read_exactly(piece, layout, file.call_variables)
             if lines:
                 spooling.add(lines)
@@ -93,6 +102,42 @@ def _pieces(stream: Readable) -> Iterator[bytes]:
         left = left[cut:]
     if left:
         yield left
+
+
+def _read_apart(
+    piece: bytes, layout: Layout, everybody: dict[str, str], pattern: _Pattern
+) -> list[bytes] | None:
+    """Read the rows that are not plain one by one, and all others at once.
+
+    None when there are many of them, or other things are wrong than a few rows; or when one of them
+    does not end with its line. Where all do, a line is a row, and the others are rows too. Raises
+    `Odd`, `UnicodeDecodeError`.
+    """
+    piece = piece.replace(b"\r\n", b"\n")
+    delimiter = layout.delimiter.encode()
+    before, after = b" " + delimiter, delimiter + b" "
+    rows = piece.split(b"\n")
+    odd = [
+        b'"' in row or before in row or after in row or row[:1] == b" " or row[-1:] == b" "
+        for row in rows
+    ]
+    if not 0 < sum(odd) <= len(rows) * _FEW or b"\r" in piece:
+        return None
+    if len(piece.translate(None, CONTROLS)) != len(piece):
+        raise Odd
+    plain = b"\n".join(compress(rows, map(not_, odd)))
+    lines = pattern.lines(plain) if plain else []
+    if lines is None:
+        return None
+    contacts: list[Contact] = []
+    try:
+        for row in compress(rows, odd):
+            contacts += sound_contacts([row.decode("utf-8")], layout, everybody)
+    except csv.Error:
+        return None
+    if contacts and not all_sound(contacts):
+        raise Odd
+    return lines + as_lines(contacts)
 
 
 def _read_exactly(piece: bytes, layout: Layout, everybody: dict[str, str]) -> list[bytes]:
@@ -208,6 +253,8 @@ class _Pattern:
             piece = piece.replace(b"\r\n", b"\n")
         if not piece.endswith(b"\n"):
             piece += b"\n"
+        if piece.startswith(b'"'):
+            piece = _unquoted(piece, delimiter, step - 1)
         if len(piece.translate(None, _NOT_PLAIN.replace(delimiter, b""))) != len(piece):
             return []
         spread = delimiter + piece.replace(b"\n", delimiter + b"\n" + delimiter)
@@ -227,3 +274,15 @@ class _Pattern:
         if b"" in names:
             return False
         return ascii_only or all(map(str.strip, b"\n".join(names).decode("utf-8").split("\n")))
+
+
+def _unquoted(piece: bytes, delimiter: bytes, width: int) -> bytes:
+    """Take the quotes off a piece, if they stand around each of its cells and nowhere else.
+
+    Counted are two for each cell that there should be. When none is left and what is given is
+    plain, then each separator in it stood between two quotes, and all of them are accounted for.
+    """
+    if piece.count(b'"') != 2 * width * piece.count(b"\n") or not piece.endswith(b'"\n'):
+        return piece
+    bare = piece[1:-2].replace(b'"' + delimiter + b'"', delimiter)
+    return bare.replace(b'"\n"', b"\n") + b"\n"

@@ -55,6 +55,7 @@ CELLS = [
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a few lines go through all that a million do."""
     monkeypatch.setattr(csv_stream, "_PIECE", 60)
+    monkeypatch.setattr(csv_stream, "_FEW", 1)
     for name, value in (("_RUN", 5), ("_STEP", 2), ("_RANGE", 4), ("_EACH", 1), ("_BLOCK", 3)):
         monkeypatch.setattr(spool, name, value)
 
@@ -165,6 +166,19 @@ def test_every_damaged_list_too(
         ("+14155550100,Asha,", True),
         ("+14155550100,Zoë,Basic", True),
         ('+14155550100,"Asha",Basic', False),
+        ('"+14155550100","Asha","Basic"', True),
+        ('"+14155550100","",""', False),
+        ('"+14155550100","Asha",""\r', True),
+        ('"+14155550100","Asha","Basic"\n+14155550101,Ravi,Plus', False),
+        ('"+14155550100","As""ha","Basic"', False),
+        ('"+14155550100","Asha,Basic"', False),
+        ('"+14155550100","Asha","a,b"', False),
+        ('"+14155550100",",","Basic"', False),
+        ('"+14155550100","A\nB","Basic"', False),
+        ('"+14155550100","Asha"," Basic"', False),
+        # As many quotes as there should be, elsewhere: what looks like three cells is two.
+        ('"+14155550100","Asha,""Basic"', False),
+        ('"+14155550100",Asha,"Ba""si""c"\n"+14155550101","Ravi,x"', False),
         ("+14155550100, Asha,Basic", False),
         ("+14155550100,Asha,Basic ", False),
         ("+14155550100,Asha\\,Basic", False),
