@@ -114,20 +114,22 @@ def _read_apart(
     `Odd`, `UnicodeDecodeError`.
     """
     piece = piece.replace(b"\r\n", b"\n")
-    delimiter = layout.delimiter.encode()
-    before, after = b" " + delimiter, delimiter + b" "
-    rows = piece.split(b"\n")
-    odd = [
-        b'"' in row or before in row or after in row or row[:1] == b" " or row[-1:] == b" "
-        for row in rows
-    ]
-    if not 0 < sum(odd) <= len(rows) * _FEW or b"\r" in piece:
+    if b"\r" in piece:
         return None
     if len(piece.translate(None, CONTROLS)) != len(piece):
         raise Odd
-    plain = b"\n".join(compress(rows, map(not_, odd)))
-    lines = pattern.lines(plain) if plain else []
+    delimiter = layout.delimiter.encode()
+    before, after = b" " + delimiter, delimiter + b" "
+    rows = piece.split(b"\n")
+    odd = [b'"' in row for row in rows]
+    lines = pattern.lines(b"\n".join(compress(rows, map(not_, odd))))
     if lines is None:
+        odd = [
+            quoted or before in row or after in row or row[:1] == b" " or row[-1:] == b" "
+            for row, quoted in zip(rows, odd, strict=True)
+        ]
+        lines = pattern.lines(b"\n".join(compress(rows, map(not_, odd))))
+    if lines is None or sum(odd) > len(rows) * _FEW:
         return None
     contacts: list[Contact] = []
     try:
