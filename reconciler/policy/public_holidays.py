@@ -53,7 +53,7 @@ def _holidays(code: str, year: int) -> Mapping[date, str]:
         calendar: Any = holidays.country_holidays(
             country, subdiv=part or None, years=year, expand=False, language="en_US"
         )
-    except NotImplementedError:
+    except RuntimeError:  # of which its answer for an unknown country or part is a kind
         raise _unknown(holidays, country, part) from None
     if not calendar.start_year <= year <= calendar.end_year:
         raise NoCalendar(
