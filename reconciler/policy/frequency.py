@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
-from reconciler.policy.finding import Finding, Level
+from reconciler.policy.finding import Finding
 from reconciler.policy.keyed import ledger_key
 from reconciler.policy.wording import people, span, verb
 from reconciler.spec.schedule import resolve
@@ -20,10 +20,9 @@ from reconciler.state.calls import MOST, CallLedger
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from reconciler.model import Contact
     from reconciler.policy.case import Case
     from reconciler.policy.keyed import LedgerKey
     from reconciler.state.document import Generation, RequestRecord, State
@@ -62,33 +61,6 @@ class Frequency:
     def keeps(self) -> timedelta:
         """How long a launch has to be kept."""
         return max((limit.within for limit in self.limits), default=timedelta(0)) + SLACK
-
-    def findings(
-        self, case: Case, contacts: Iterable[Sequence[Contact]], besides: Container[str] = ()
-    ) -> Iterator[Finding]:
-        """Say whom a launch would call too often, `contacts` being those of each of its requests.
-
-        `besides` are keys of requests that do not count: the launch's own, begun before, and those
-        that it only goes on with.
-        """
-        if not self.limits:
-            return
-        if self.problem or self.key is None or self.ledger is None:
-            # Where nothing is about to be sent it is only told; apply refuses.
-            level = Level.WARN if case.offline else Level.REFUSE
-            message = self.problem or "nobody looked how often people were called"
-            yield Finding(rule=RULE, level=level, message=message, hint=self.hint)
-            return
-        try:
-            hashes = [self.key.of(part) for part in contacts]
-        except OSError as error:
-            why = (error.strerror or type(error).__name__).lower()
-            yield Finding(rule=RULE, message=f"the contacts cannot be read: {why}")
-            return
-        around = max(case.starts_at or case.now, case.now)
-        for limit in self.limits:
-            yield from over(limit, hashes, self.ledger, around, besides)
-        yield from _too_many(hashes, self.ledger, besides)
 
 
 def opened(
@@ -155,6 +127,11 @@ def begins_at(
     return max(moment, request.attempted_at) if moment else request.attempted_at
 
 
+def begin_of(case: Case) -> datetime:
+    """Give when the calls of a launch begin, as far as anybody knows."""
+    return max(case.starts_at or case.now, case.now)
+
+
 def over(
     limit: Limit,
     hashes: Iterable[array[int]],
@@ -176,7 +153,7 @@ def over(
         )
 
 
-def _too_many(
+def too_many(
     hashes: list[array[int]], ledger: CallLedger, besides: Container[str]
 ) -> Iterator[Finding]:
     """Refuse what the ledger has no room for: it would have to forget somebody else."""

@@ -24,9 +24,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.apply.calls import CallLog
 from reconciler.errors import Refused
-from reconciler.model import Clearance, Contact
+from reconciler.model import Clearance, Contact, OnChange
 from reconciler.policy import frequency as rule
 from reconciler.policy.case import Case, Crowd
+from reconciler.policy.counting import Counting, continued
 from reconciler.policy.finding import Finding, Level
 from reconciler.policy.frequency import Frequency, Limit, opened, uncovered
 from reconciler.policy.keyed import LedgerKey, ledger_key
@@ -36,7 +37,7 @@ from reconciler.spec.policy_frequency import Frequencies
 from reconciler.spec.scalars import Plain
 from reconciler.state import calls
 from reconciler.state.calls import CallLedger, Launch, LedgerUnusable, decode, encode, name_of
-from tests.core.builders import created, creating, recorded, spec, state
+from tests.core.builders import created, creating, plan, recorded, spec, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -272,11 +273,18 @@ def case(starts_at: datetime | None = NOW, *, offline: bool = False) -> Case:
     )
 
 
+def asked(
+    frequency: Frequency, numbers: Iterable[str], besides: Iterable[str] = (), **of: Any
+) -> list[Finding]:
+    """Judge one launch of some people."""
+    counting = Counting(frequency)
+    counting.take("welcome", {"rk1_own": people(numbers)}, frozenset(besides))
+    return list(counting.findings(case(**of), frequency.limits))
+
+
 def judged(ledger: CallLedger, numbers: Iterable[str], *limits: Limit, **of: Any) -> list[Finding]:
     """Judge a launch of some people by a ledger."""
-    besides = of.pop("besides", ())
-    asked = Frequency(limits, KEY, ledger)
-    return list(asked.findings(case(**of), [people(numbers)], besides))
+    return asked(Frequency(limits, KEY, ledger), numbers, **of)
 
 
 def of_days_ago(*days: int) -> CallLedger:
@@ -334,9 +342,9 @@ ENVIRON = {"RECONCILER_LEDGER_KEY": SECRET}
 FIRST = spec()
 
 
-def told(asked: Frequency, **of: Any) -> str:
+def told(frequency: Frequency, **of: Any) -> str:
     """Judge a launch of one, which is refused, and say why."""
-    (found,) = asked.findings(case(**of), [people(NUMBERS[:1])])
+    (found,) = asked(frequency, NUMBERS[:1], **of)
     assert found.level is (Level.WARN if of.get("offline") else Level.REFUSE)
     assert found.hint
     return found.message
@@ -360,7 +368,7 @@ def test_without_a_key_nothing_is_launched() -> None:
     assert "cut short" in told(opened_on(empty, {"rk1_a.calls": GOOD[:-1]}))
     unread = replace(opened_on(empty, files), ledger=None, hint="look")
     assert "nobody looked" in told(unread)
-    assert not list(opened_on(empty, files).findings(case(), [people(NUMBERS)]))
+    assert not asked(opened_on(empty, files), NUMBERS)
 
 
 def test_a_batch_that_the_ledger_does_not_have() -> None:
@@ -369,7 +377,7 @@ def test_a_batch_that_the_ledger_does_not_have() -> None:
     key = next(request.key for _, _, request in on.requests())
     assert "does not say whom welcome called" in told(opened_on(on))
     files = {name_of(key): encode(launch(key, NOW - 6 * DAY, 1), KEY.id)}
-    assert not list(opened_on(on, files).findings(case(), [people(NUMBERS)]))
+    assert not asked(opened_on(on, files), NUMBERS)
     assert uncovered(on, CallLedger(), NOW - 5 * DAY) == ("welcome",)  # clocks differ by a day
     assert uncovered(on, CallLedger(), NOW - 4 * DAY) == ()
 
@@ -387,6 +395,101 @@ def test_a_batch_that_was_made_long_ago_and_starts_now() -> None:
     late = spec(scheduled_start="2026-05-14T09:00:00")
     on = state(welcome=recorded(created(late, attempted_at=NOW - 90 * DAY), of=late))
     assert uncovered(on, CallLedger(), NOW - DAY) == ("welcome",)
+
+
+# -- a plan of several launches --------------------------------------------------------------------
+
+
+def named(name: str, starts_at: datetime = NOW) -> Case:
+    """Give a launch of a name."""
+    return replace(case(starts_at), name=name)
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 9), min_size=1), max_size=12),
+    st.lists(st.sets(st.integers(0, 9)), max_size=3),
+    st.integers(1, 3),
+)
+def test_a_plan_is_counted_in_its_order(
+    planned: list[set[int]], before: list[set[int]], times: int
+) -> None:
+    """Whatever is planned: nobody gets too many calls, and nothing is refused without need."""
+    key, limits = LedgerKey(b"a key of a test, long enough for it"), (Limit(times, DAY),)
+    numbers = [f"+9198100{n:05}" for n in range(10)]
+    ledger = CallLedger(
+        Launch(f"rk1_old{n}", NOW, key.hashed(numbers[each] for each in some))
+        for n, some in enumerate(before)
+    )
+    counting = Counting(Frequency(limits, key, ledger))
+    had = [sum(each in some for some in before) for each in range(10)]
+    accepted = []
+    for n, some in enumerate(planned):
+        contacts = people(numbers[each] for each in some)
+        counting.take(f"spec{n}", {f"rk1_{n}": contacts}, frozenset())
+        found = list(counting.findings(named(f"spec{n}"), limits))
+        assert bool(found) == any(had[each] >= times for each in some)
+        if not found:
+            counting.launched(named(f"spec{n}"))
+            accepted.append(n)
+            for each in some:
+                had[each] += 1
+    assert set(ledger.launches) == {f"rk1_old{n}" for n in range(len(before))}
+    # All intents may be recorded before the first request leaves: none is in another's way.
+    counting.close()
+    for n in accepted:
+        hashed = key.hashed(numbers[each] for each in planned[n])
+        ledger.put(Launch(f"rk1_{n}", NOW, hashed))
+    for n in accepted:
+        assert not list(counting.findings(named(f"spec{n}"), limits))
+
+
+def test_what_was_launched_meanwhile_is_seen_before_sending() -> None:
+    """After the plan, what the ledger has beyond it counts."""
+    ledger, limits = CallLedger(), (Limit(1, DAY),)
+    counting = Counting(Frequency(limits, KEY, ledger))
+    counting.take("a", {"rk1_a": people(NUMBERS[:2])}, frozenset())
+    assert not list(counting.findings(named("a"), limits))
+    counting.launched(named("a"))
+    counting.close()
+    assert not list(counting.findings(named("a"), limits))
+    ledger.put(Launch("rk1_somebody", NOW, KEY.hashed(NUMBERS[:1])))
+    assert len(list(counting.findings(named("a"), limits))) == 1
+
+
+def test_what_nobody_took_in_is_refused() -> None:
+    """A launch that was not counted does not pass for one that is within the limit."""
+    limits = (Limit(1, DAY),)
+    counting = Counting(Frequency(limits, KEY, CallLedger()))
+    (found,) = counting.findings(named("a"), limits)
+    assert "nobody looked" in found.message
+    assert not list(counting.findings(named("a"), ()))
+
+
+class _Broken(list[Contact]):
+    def __iter__(self) -> Any:
+        raise OSError(5, "Input/output error")
+
+
+def test_contacts_that_cannot_be_read() -> None:
+    """A disk that fails stops the launch."""
+    limits = (Limit(1, DAY),)
+    counting = Counting(Frequency(limits, KEY, CallLedger()))
+    counting.take("a", {"rk1_a": _Broken()}, frozenset())
+    (found,) = counting.findings(named("a"), limits)
+    assert "input/output error" in found.message
+
+
+@pytest.mark.parametrize(
+    ("on_change", "in_its_way"),
+    [(OnChange.REMAINING, False), (OnChange.ADDED, False), (OnChange.EVERYONE, True)],
+)
+def test_a_changed_spec_goes_on(on_change: OnChange, in_its_way: bool) -> None:  # noqa: FBT001 - a case
+    """Whom the batch before has called counts only where everybody is called again."""
+    on = state(welcome=recorded(created(FIRST), of=FIRST))
+    (old,) = (request.key for _, _, request in on.requests())
+    (action,) = plan(spec(contents=2, on_change=on_change), on=on).actions
+    (own,) = (creation.key for creation in action.creations)
+    assert continued(action, on) == ({own} if in_its_way else {own, old})
 
 
 # -- what is written in reconciler.yaml ------------------------------------------------------------
