@@ -7,22 +7,25 @@ nobody can say how often somebody was called, and nothing is launched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.errors import ReconcilerError
-from reconciler.policy.finding import Finding
+from reconciler.model import OnChange
+from reconciler.policy.finding import Finding, Level
 from reconciler.policy.keyed import ledger_key
 from reconciler.policy.wording import people, span, verb
 from reconciler.spec.schedule import resolve
-from reconciler.state.calls import MOST, CallLedger
+from reconciler.state.calls import MOST, CallLedger, Launch
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from reconciler.model import Contact
+    from reconciler.plan.actions import Action
     from reconciler.policy.case import Case
     from reconciler.policy.keyed import LedgerKey
     from reconciler.state.document import Generation, RequestRecord, State
@@ -49,18 +52,72 @@ class Frequency:
     """All limits of a root, and the ledger they are looked up in.
 
     `problem` says why there is no `key` or `ledger` that could be asked, and `hint` what to do.
+    `planned` is the ledger with those launches of the plan that came first and that nothing
+    refuses: judged for itself, each of two batches of the same people would be within a limit.
     """
 
     limits: tuple[Limit, ...] = ()
     key: LedgerKey | None = None
     ledger: CallLedger | None = None
     problem: str = ""
-    hint: str = field(default="")
+    hint: str = ""
+    planned: CallLedger | None = None
 
     @property
     def keeps(self) -> timedelta:
         """How long a launch has to be kept."""
         return max((limit.within for limit in self.limits), default=timedelta(0)) + SLACK
+
+    def findings(
+        self, case: Case, contacts: Iterable[Sequence[Contact]], besides: Container[str] = ()
+    ) -> Iterator[Finding]:
+        """Say whom a launch would call too often, `contacts` being those of each of its requests.
+
+        `besides` are keys of requests that do not count; see `continued`.
+        """
+        if not self.limits:
+            return
+        ledger = self.ledger if self.planned is None else self.planned
+        if self.problem or self.key is None or ledger is None:
+            # Where nothing is about to be sent it is only told; apply refuses.
+            level = Level.WARN if case.offline else Level.REFUSE
+            message = self.problem or "nobody looked how often people were called"
+            yield Finding(rule=RULE, level=level, message=message, hint=self.hint)
+            return
+        try:
+            hashes = [self.key.of(part) for part in contacts]
+        except OSError as error:
+            why = (error.strerror or type(error).__name__).lower()
+            yield Finding(rule=RULE, message=f"the contacts cannot be read: {why}")
+            return
+        for limit in self.limits:
+            yield from over(limit, hashes, ledger, begin_of(case), besides)
+        yield from too_many(hashes, ledger, besides)
+
+    def launched(self, case: Case, contacts: Mapping[str, Sequence[Contact]]) -> None:
+        """Count a launch of the plan that nothing refuses, for those after it in the plan.
+
+        `contacts` are those of each of its requests, by the request's key. Raises `OSError`.
+        """
+        if self.limits and self.key is not None and self.planned is not None:
+            for request, part in contacts.items():
+                self.planned.put(Launch(request, begin_of(case), self.key.of(part)))
+
+
+def continued(action: Action, state: State) -> frozenset[str]:
+    """Give the keys of requests that a launch only goes on with, so that they are not in its way.
+
+    Its own, which may have been begun before. And those of the generations before it: whom they
+    have reached is not called again, and whom they have not is called in their place. Only where
+    everyone is called again are those calls calls.
+    """
+    own = {creation.key for creation in action.creations}
+    record = state.record(action.name)
+    change = action.replacement
+    if record is None or change is None or change.on_change is OnChange.EVERYONE:
+        return frozenset(own)
+    earlier = (request.key for each in record.generations for request in each.requests)
+    return frozenset({*own, *earlier})
 
 
 def opened(
@@ -81,8 +138,9 @@ def opened(
         return Frequency(limits, problem=error.message, hint=error.hint)
     longest = max((limit.within for limit in limits), default=timedelta(0))
     missing = uncovered(state, ledger, now - longest)
+    planned = CallLedger(ledger.launches.values())
     if not missing:
-        return Frequency(limits, key, ledger)
+        return Frequency(limits, key, ledger, planned=planned)
     shown = ", ".join(missing[:_MOST_SHOWN]) + " …" * (len(missing) > _MOST_SHOWN)
     return Frequency(
         limits,
@@ -90,6 +148,7 @@ def opened(
         ledger,
         problem=f"the ledger of calls does not say whom {shown} called",
         hint="make it from what the API knows: reconciler ledger rebuild",
+        planned=planned,
     )
 
 

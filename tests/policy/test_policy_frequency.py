@@ -27,9 +27,8 @@ from reconciler.errors import Refused
 from reconciler.model import Clearance, Contact, OnChange
 from reconciler.policy import frequency as rule
 from reconciler.policy.case import Case, Crowd
-from reconciler.policy.counting import Counting, continued
 from reconciler.policy.finding import Finding, Level
-from reconciler.policy.frequency import Frequency, Limit, opened, uncovered
+from reconciler.policy.frequency import Frequency, Limit, continued, opened, uncovered
 from reconciler.policy.keyed import LedgerKey, ledger_key
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.lists import Shelves
@@ -277,9 +276,7 @@ def asked(
     frequency: Frequency, numbers: Iterable[str], besides: Iterable[str] = (), **of: Any
 ) -> list[Finding]:
     """Judge one launch of some people."""
-    counting = Counting(frequency)
-    counting.take("welcome", {"rk1_own": people(numbers)}, frozenset(besides))
-    return list(counting.findings(case(**of), frequency.limits))
+    return list(frequency.findings(case(**of), [people(numbers)], set(besides)))
 
 
 def judged(ledger: CallLedger, numbers: Iterable[str], *limits: Limit, **of: Any) -> list[Finding]:
@@ -366,7 +363,7 @@ def test_without_a_key_nothing_is_launched() -> None:
     other = {"RECONCILER_LEDGER_KEY": "quite another key, and long enough"}
     assert "another key" in told(opened_on(empty, files, other))
     assert "cut short" in told(opened_on(empty, {"rk1_a.calls": GOOD[:-1]}))
-    unread = replace(opened_on(empty, files), ledger=None, hint="look")
+    unread = replace(opened_on(empty, files), ledger=None, planned=None, hint="look")
     assert "nobody looked" in told(unread)
     assert not asked(opened_on(empty, files), NUMBERS)
 
@@ -400,11 +397,6 @@ def test_a_batch_that_was_made_long_ago_and_starts_now() -> None:
 # -- a plan of several launches --------------------------------------------------------------------
 
 
-def named(name: str, starts_at: datetime = NOW) -> Case:
-    """Give a launch of a name."""
-    return replace(case(starts_at), name=name)
-
-
 @given(
     st.lists(st.sets(st.integers(0, 9), min_size=1), max_size=12),
     st.lists(st.sets(st.integers(0, 9)), max_size=3),
@@ -420,49 +412,28 @@ def test_a_plan_is_counted_in_its_order(
         Launch(f"rk1_old{n}", NOW, key.hashed(numbers[each] for each in some))
         for n, some in enumerate(before)
     )
-    counting = Counting(Frequency(limits, key, ledger))
+    frequency = Frequency(limits, key, ledger, planned=CallLedger(ledger.launches.values()))
     had = [sum(each in some for some in before) for each in range(10)]
-    accepted = []
     for n, some in enumerate(planned):
         contacts = people(numbers[each] for each in some)
-        counting.take(f"spec{n}", {f"rk1_{n}": contacts}, frozenset())
-        found = list(counting.findings(named(f"spec{n}"), limits))
+        found = list(frequency.findings(case(), [contacts]))
         assert bool(found) == any(had[each] >= times for each in some)
         if not found:
-            counting.launched(named(f"spec{n}"))
-            accepted.append(n)
+            frequency.launched(case(), {f"rk1_{n}": contacts})
             for each in some:
                 had[each] += 1
     assert set(ledger.launches) == {f"rk1_old{n}" for n in range(len(before))}
-    # All intents may be recorded before the first request leaves: none is in another's way.
-    counting.close()
-    for n in accepted:
-        hashed = key.hashed(numbers[each] for each in planned[n])
-        ledger.put(Launch(f"rk1_{n}", NOW, hashed))
-    for n in accepted:
-        assert not list(counting.findings(named(f"spec{n}"), limits))
 
 
-def test_what_was_launched_meanwhile_is_seen_before_sending() -> None:
-    """After the plan, what the ledger has beyond it counts."""
-    ledger, limits = CallLedger(), (Limit(1, DAY),)
-    counting = Counting(Frequency(limits, KEY, ledger))
-    counting.take("a", {"rk1_a": people(NUMBERS[:2])}, frozenset())
-    assert not list(counting.findings(named("a"), limits))
-    counting.launched(named("a"))
-    counting.close()
-    assert not list(counting.findings(named("a"), limits))
-    ledger.put(Launch("rk1_somebody", NOW, KEY.hashed(NUMBERS[:1])))
-    assert len(list(counting.findings(named("a"), limits))) == 1
-
-
-def test_what_nobody_took_in_is_refused() -> None:
-    """A launch that was not counted does not pass for one that is within the limit."""
+def test_what_is_planned_counts_from_its_start() -> None:
+    """Two batches of the same people on different days are both within the limit."""
     limits = (Limit(1, DAY),)
-    counting = Counting(Frequency(limits, KEY, CallLedger()))
-    (found,) = counting.findings(named("a"), limits)
-    assert "nobody looked" in found.message
-    assert not list(counting.findings(named("a"), ()))
+    frequency = opened(limits, ENVIRON, {}.items, state(), NOW)
+    frequency.launched(case(NOW + 3 * DAY), {"rk1_a": people(NUMBERS)})
+    assert not asked(frequency, NUMBERS)
+    assert asked(frequency, NUMBERS, starts_at=NOW + 3 * DAY)
+    assert not asked(frequency, NUMBERS, {"rk1_a"}, starts_at=NOW + 3 * DAY)
+    Frequency().launched(case(), {"rk1_a": people(NUMBERS)})
 
 
 class _Broken(list[Contact]):
@@ -472,10 +443,8 @@ class _Broken(list[Contact]):
 
 def test_contacts_that_cannot_be_read() -> None:
     """A disk that fails stops the launch."""
-    limits = (Limit(1, DAY),)
-    counting = Counting(Frequency(limits, KEY, CallLedger()))
-    counting.take("a", {"rk1_a": _Broken()}, frozenset())
-    (found,) = counting.findings(named("a"), limits)
+    frequency = Frequency((Limit(1, DAY),), KEY, CallLedger())
+    (found,) = frequency.findings(case(), [_Broken()])
     assert "input/output error" in found.message
 
 
