@@ -28,6 +28,16 @@ class Ids(Protocol):
         """Give a string of lower-case letters and digits that was never given before, anywhere."""
 
 
+class Brake(Protocol):
+    """What stops every create at once, also in the middle of a run."""
+
+    def frozen(self) -> str | None:
+        """Say why nothing may begin to ring now, None when it may; never an answer from before.
+
+        Not to be able to tell is a reason. May be asked by several threads at once.
+        """
+
+
 class BatchApi(Protocol):
     """The part of the batches API the reconciler needs.
 

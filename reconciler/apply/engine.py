@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from reconciler.apply import immediate
+from reconciler.apply.gate import Gates
 from reconciler.apply.ledger import Ledger, Place
 from reconciler.apply.outcomes import Outcomes
 from reconciler.apply.reactions import Desk, Reactions
@@ -35,6 +36,7 @@ from reconciler.spec.schedule import past_diagnostic
 if TYPE_CHECKING:
     import threading
 
+    from reconciler.apply.gate import Gate
     from reconciler.apply.lookup import Lookup
     from reconciler.apply.preparing import Exclusion
     from reconciler.ports import BatchApi, Clock
@@ -91,8 +93,12 @@ class Engine:
         events: queue.SimpleQueue[Event],
         progress: Progress,
         exclusion: Exclusion | None = None,
+        gate: Gate | None = None,
     ) -> None:
-        """`exclusion` leaves out of changed specs who is on a do-not-call list."""
+        """`exclusion` leaves out of changed specs who is on a do-not-call list.
+
+        `gate` is asked immediately before each POST and each resume.
+        """
         self._plan = plan
         self._ledger = ledger
         self._clock = clock
@@ -103,7 +109,9 @@ class Engine:
         self._progress = progress
         self._outcomes = Outcomes()
         self._retry = Retry(clock)
-        self._workers = Workers(api, clock, stop, limits.lease, events, limits.parallelism)
+        self._workers = Workers(
+            api, clock, stop, limits.lease, events, limits.parallelism, gate or Gates()
+        )
         self._desk = Desk()
         self._replacing = Replacer(
             desk=self._desk,
@@ -148,13 +156,15 @@ class Engine:
                 break
             self._await(grace_ends)
         self._finish()
-        return Report(
+        report = Report(
             plan=self._plan,
             results=self._outcomes.results(self._plan),
             interrupted=self._stop.is_set() and self._store_error is None,
             moved=self._moved,
             seconds=self._clock.elapsed() - started,
         )
+        halted = self._reactions.halted
+        return report if halted is None else report.halted_by(halted)
 
     def _dispatch(self, action: Action) -> None:
         match action.kind:
@@ -216,7 +226,7 @@ class Engine:
             self._replacing.hand_out(noted)
         for place, batch_id in self._ledger.take_contested():
             self._reactions.cancel(place, batch_id)
-        if self._moved or self._store_error is not None:
+        if self._moved or self._store_error is not None or self._reactions.halted is not None:
             self._reactions.let_go()  # and so in later turns: what came back is not sent again
         for job in jobs:
             self._desk.under_way[job.creation.key] = job
@@ -256,7 +266,8 @@ class Engine:
     @property
     def _ended(self) -> bool:
         """Whether nothing new may begin."""
-        return self._stop.is_set() or self._moved or self._store_error is not None
+        ended = self._stop.is_set() or self._moved or self._store_error is not None
+        return ended or self._reactions.halted is not None
 
     def _store(self) -> bool:
         try:

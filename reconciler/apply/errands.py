@@ -17,7 +17,8 @@ from reconciler.observed import TERMINAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.plan.actions import Action, Target
+    from reconciler.apply.gate import Objection
+    from reconciler.plan.actions import Action, Creation, Target
     from reconciler.ports import BatchApi
 
 
@@ -32,7 +33,10 @@ class Verb(StrEnum):
 
 @dataclass(eq=False)
 class Errand:
-    """One verb for the batches of an action. `then` is told the problems, once all have ended."""
+    """One verb for the batches of an action. `then` is told the problems, once all have ended.
+
+    `objection` is what kept it from being run for one of them.
+    """
 
     action: Action
     verb: Verb
@@ -40,6 +44,7 @@ class Errand:
     then: Callable[[dict[str, str]], None]
     open: set[str] = field(default_factory=set)
     problems: dict[str, str] = field(default_factory=dict)
+    objection: Objection | None = None
 
     def __post_init__(self) -> None:
         self.open = {target.batch_id for target in self.targets}
@@ -64,11 +69,23 @@ class Controlled:
     batch_id: str
     problem: str = ""
     skipped: tuple[str, ...] | None = None
+    objection: Objection | None = None
 
 
-def run(errand: Errand, batch_id: str, api: BatchApi) -> Controlled:
-    """Run an errand for one batch, on a sender's thread. Never raises."""
+def run(
+    errand: Errand,
+    batch_id: str,
+    api: BatchApi,
+    objects: Callable[[Action, Creation | None], Objection | None],
+) -> Controlled:
+    """Run an errand for one batch, on a sender's thread. Never raises.
+
+    A resume makes phones ring like a create, so what `objects` to it is not done.
+    """
     try:
+        against = objects(errand.action, None) if errand.verb is Verb.RESUME else None
+        if against is not None:
+            return Controlled(errand, batch_id, against.message, objection=against)
         match errand.verb:
             case Verb.READ:
                 return Controlled(errand, batch_id, skipped=_skipped(batch_id, api))

@@ -16,7 +16,17 @@ from reconciler.apply.errands import Controlled
 from reconciler.apply.lookup import Lookup, Wanted
 from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
 from reconciler.apply.report import Ending
-from reconciler.apply.sending import Cancelled, Event, Job, NotSent, Posted, Seen, Wakeup, Workers
+from reconciler.apply.sending import (
+    Cancelled,
+    Event,
+    Job,
+    NotSent,
+    Objected,
+    Posted,
+    Seen,
+    Wakeup,
+    Workers,
+)
 from reconciler.apply.verifier import Search, Verifier
 from reconciler.model import LongContacts
 from reconciler.observed import Batch, Created, FieldProblem, Rejected, Unknown
@@ -27,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.apply.engine import Progress
+    from reconciler.apply.gate import Objection
     from reconciler.apply.ledger import Ledger, Place
     from reconciler.apply.outcomes import Outcomes
     from reconciler.apply.replacing import Replacer
@@ -91,26 +102,21 @@ class Reactions:
     progress: Progress
     replacing: Replacer
     verify_for: float
+    halted: Objection | None = None
 
     def on(self, event: Event) -> None:
         """React to one event."""
         match event:
-            case Posted(job, outcome):
-                del self.desk.under_way[job.creation.key]
-                self._on_outcome(job, outcome)
-            case NotSent(job):
-                del self.desk.under_way[job.creation.key]
-                self.ledger.withdraw(job.place, job.creation.previous)
-                self.desk.ready.append(job)
-                if self.workers.stop.is_set():
-                    self.let_go()
+            case Posted() | NotSent() | Objected():
+                del self.desk.under_way[event.job.creation.key]
+                self._on_sender(event)
             case Cancelled(place, batch_id, problem):
                 self.desk.cancelling -= 1
                 self.outcomes.cancelled(place.name, batch_id, problem)
             case Seen(place, key, batches, problem):
                 self._on_seen(self.desk.looking.pop(key), place, batches, problem)
             case Controlled():
-                self.replacing.on_controlled(event)
+                self._on_controlled(event)
             case Prepared() | CancelFirst() | NotPrepared():
                 self.replacing.on_prepared(event)
             case Draining(action, calls, seconds):
@@ -123,6 +129,26 @@ class Reactions:
                 pass
             case _:
                 assert_never(event)
+
+    def _on_sender(self, event: Posted | NotSent | Objected) -> None:
+        """React to what a sender says of a request that was handed to it."""
+        match event:
+            case Posted(job, outcome):
+                self._on_outcome(job, outcome)
+            case NotSent(job):
+                self.ledger.withdraw(job.place, job.creation.previous)
+                self.desk.ready.append(job)
+                if self.workers.stop.is_set():
+                    self.let_go()
+            case Objected(job, objection):
+                self._on_objected(job, objection)
+            case _:
+                assert_never(event)
+
+    def _on_controlled(self, event: Controlled) -> None:
+        if event.objection is not None and event.objection.everything:
+            self.halt(event.objection)
+        self.replacing.on_controlled(event)
 
     def _on_outcome(self, job: Job, outcome: Created | Rejected | Unknown) -> None:
         if isinstance(outcome, Created) and self.ledger.owner(outcome.batch_id):
@@ -188,6 +214,26 @@ class Reactions:
             problems=_as_in_the_spec(job, rejected.problems),
         )
         self.replacing.fell_through(job.action, job.place.part)
+
+    def _on_objected(self, job: Job, objection: Objection) -> None:
+        self.ledger.withdraw(job.place, job.creation.previous)
+        self.outcomes.end(
+            job.action,
+            job.place.part,
+            Ending.BLOCKED,
+            message=objection.message,
+            hint=objection.hint,
+        )
+        if objection.everything:
+            self.halt(objection)
+        self.replacing.fell_through(job.action, job.place.part, objection.message)
+
+    def halt(self, objection: Objection) -> None:
+        """Begin nothing more in this run. What is under way is waited for and recorded."""
+        if self.halted is None:
+            self.halted = objection
+            self.progress.say(f"{objection.message}; nothing more is sent")
+        self.let_go()
 
     def _on_seen(
         self, action: Action, place: Place, batches: tuple[Batch, ...], problem: str

@@ -325,8 +325,10 @@ class Replacer:
             hint="run again: reconciler apply (it cancels the old one; until then that is paused)",
         )
 
-    def fell_through(self, action: Action, part: int) -> None:
+    def fell_through(self, action: Action, part: int, why: str = "the run ended first") -> None:
         """Resume what was paused for a batch that is certainly not created.
+
+        Once nothing more is begun, for `why`, it stays paused: a later run goes on from there.
 
         Where another request of the same generation is created, or may be, the old batches stay
         paused: they still hold its people.
@@ -347,7 +349,7 @@ class Replacer:
         if begun.cancel_first or any(standing) or others:
             return
         if self._halted:
-            self._not_resumed(action, begun.replacement.olds, "the run ended first")
+            self._not_resumed(action, begun.replacement.olds, why)
             return
         targets = tuple(t for t in begun.replacement.olds if t.batch_id in journal.paused)
         if not targets:
@@ -380,9 +382,20 @@ class Replacer:
             self.ledger.remember_not_owed(event.errand.action.name, not_owed)
         if event.errand.verb is Verb.CANCEL and not event.problem:
             self.ledger.was_cancelled(event.errand.action.name, [event.batch_id])
-        event.errand.ended(event.batch_id, event.problem)
-        if not event.errand.open:
-            self._running.remove(event.errand)
+        errand = event.errand
+        errand.objection = errand.objection or event.objection
+        errand.ended(event.batch_id, event.problem)
+        if not errand.open:
+            self._running.remove(errand)
+            if errand.objection is not None and errand.action.replacement is None:
+                against = errand.objection
+                self.outcomes.end(
+                    errand.action,
+                    _WHOLE,
+                    Ending.BLOCKED,
+                    message=against.message,
+                    hint=against.hint,
+                )
 
     def _controlled(self, action: Action, problems: dict[str, str]) -> None:
         """Record what a lifecycle, a removed spec or a left-over batch came to."""

@@ -11,6 +11,7 @@ from reconciler.errors import ExitCode
 from reconciler.plan.actions import Refusal, Role
 
 if TYPE_CHECKING:
+    from reconciler.apply.gate import Objection
     from reconciler.model import Diagnostic
     from reconciler.observed import FieldProblem
     from reconciler.plan.actions import Action, Plan
@@ -56,7 +57,8 @@ class Report:
     """All results of one apply. `interrupted` tells that a signal ended it early.
 
     `moved` tells that somebody else stored a state first, so that what is left has to be planned
-    again. `complaints` are the API's about fields of requests, at the lines where they are mended.
+    again; `halted` that everything is refused now, so that planning again is no use. `complaints`
+    are the API's about fields of requests, at the lines where they are mended.
     """
 
     plan: Plan
@@ -64,6 +66,7 @@ class Report:
     complaints: tuple[Diagnostic, ...] = ()
     interrupted: bool = False
     moved: bool = False
+    halted: bool = False
     seconds: float = 0.0
 
     def followed_by(self, later: Report) -> Report:
@@ -83,6 +86,17 @@ class Report:
         """Leave out what was not begun, where that is as it should be."""
         begun = (result for result in self.results if result.ending is not Ending.SKIPPED)
         return replace(self, results=tuple(begun))
+
+    def halted_by(self, objection: Objection) -> Report:
+        """Give this report where something keeps back all that was not begun."""
+        message, hint = objection.message, objection.hint
+        results = (
+            replace(result, ending=Ending.BLOCKED, message=message, hint=hint)
+            if result.ending is Ending.SKIPPED
+            else result
+            for result in self.results
+        )
+        return replace(self, results=tuple(results), halted=True)
 
     def counts(self) -> dict[str, int]:
         """Count the endings, zeros included. The one place that counts."""

@@ -16,6 +16,7 @@ import orjson
 
 from reconciler.apply import errands
 from reconciler.apply.errands import Controlled, Errand
+from reconciler.apply.gate import Gate, Gates, Objection, objection
 from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
 from reconciler.errors import ApiError
 from reconciler.model import LongBody, LongContacts
@@ -96,6 +97,14 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Objected:
+    """A POST was kept back at the last moment: it is certainly not created."""
+
+    job: Job
+    objection: Objection
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """A cancel of a second batch ended; `problem` is empty when the batch is cancelled."""
 
@@ -122,6 +131,7 @@ class Wakeup:
 Event = (
     Posted
     | NotSent
+    | Objected
     | Cancelled
     | Seen
     | Wakeup
@@ -143,6 +153,8 @@ class Workers:
     lease: float
     events: queue.SimpleQueue[Event]
     parallelism: int
+    gate: Gate = field(default_factory=Gates)
+    _halt: Objection | None = None
     _tasks: queue.SimpleQueue[Callable[[], Event]] = field(default_factory=queue.SimpleQueue)
     _threads: int = 0
 
@@ -156,7 +168,7 @@ class Workers:
 
     def control(self, errand: Errand, batch_id: str) -> None:
         """Run an errand for one batch."""
-        self._hand_out(lambda: errands.run(errand, batch_id, self.api))
+        self._hand_out(lambda: errands.run(errand, batch_id, self.api, self._objection))
 
     def prepare(self, preparation: Preparation) -> None:
         """Stop and read a changed spec's old batches, on a thread of its own: it takes minutes."""
@@ -179,6 +191,9 @@ class Workers:
     def _post(self, job: Job) -> Event:
         try:
             body = job.body(self.clock.now())
+            against = self._objection(job.action, job.creation)
+            if against is not None:
+                return Objected(job, against)
             # The last look before phones ring: a process that was suspended here for longer than
             # its intent is good for must record a new one first.
             # It says "begun" before it looks, so that who stops the run can rely on "not begun".
@@ -189,6 +204,15 @@ class Workers:
             return Posted(job, self.api.create(body, job.creation.key))
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))
+
+    def _objection(self, action: Action, creation: Creation | None) -> Objection | None:
+        """Ask the gate; what it said against everything once stays said for this run."""
+        if self.stop.is_set() and creation is not None:
+            return None  # it is not sent anyway, and who stops a run does not wait for a network
+        against = self._halt or objection(self.gate, action, creation, self.clock.now())
+        if against is not None and against.everything:
+            self._halt = against
+        return against
 
     def _cancel(self, place: Place, batch_id: str) -> Event:
         try:
