@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from reconciler.spec.phones import explain
 from reconciler.spec.problems import FIRST, Problem, did_you_mean, quoted, shown_number
 from reconciler.spec.rules import E164
 
@@ -112,6 +111,8 @@ def _number_problems(
         yield Problem(path, f"`phone_number` {kind}", _INLINE_HINT, kind)
         return
     if _E164.match(number) is None:
+        from reconciler.spec.phones import explain  # noqa: PLC0415 - only for mistakes
+
         bad = explain(number)
         yield Problem(path, bad.message, bad.hint, bad.kind)
         return

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic
-from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import FIRST, Problem, dotted
 from reconciler.spec.source import separator_problem, text_problem
-from reconciler.spec.survey import survey
 from reconciler.spec.yaml import Document, Odd, build
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ def read_document(data: bytes) -> Reading:
         return Reading(build(data))
     except Odd:
         pass
+    from reconciler.spec.survey import survey  # noqa: PLC0415 - only for a file that is odd
+
     problem = text_problem(data) or separator_problem(data.decode("utf-8"))
     if problem is not None:
         return Reading(None, (problem,), surveyed=True)
@@ -43,6 +43,8 @@ def read_document(data: bytes) -> Reading:
 
 def diagnose(problems: Iterable[Problem], data: bytes, file: str) -> list[Diagnostic]:
     """Find the lines and columns of problems in a YAML file, `file` as the user would type it."""
+    from reconciler.spec.positions import nearest, positions  # noqa: PLC0415 - only for mistakes
+
     problems = list(problems)
     wanted = {problem.path for problem in problems if problem.place is None}
     wanted |= {problem.first for problem in problems if problem.first is not None}

@@ -15,9 +15,7 @@ from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
 from reconciler.spec.documents import diagnose, read_document
 from reconciler.spec.problems import Collector
-from reconciler.spec.rules import ruled
 from reconciler.spec.scalars import Unfit
-from reconciler.spec.setting_rules import RULES
 from reconciler.spec.source import Unreadable, read_bytes
 
 if TYPE_CHECKING:
@@ -87,6 +85,10 @@ def _checked(document: dict[str, Any], collector: Collector) -> Settings | None:
 
     As with specs (see `reconciler.spec.check`), what is sound and simple goes without the models.
     """
+    # What follows is imported where there is a file: most of what there is to import.
+    from reconciler.spec.rules import ruled  # noqa: PLC0415 - as said above
+    from reconciler.spec.setting_rules import RULES  # noqa: PLC0415 - as above
+
     try:
         return Settings(**ruled(document, RULES))
     except (Unfit, KeyError):

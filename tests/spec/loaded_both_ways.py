@@ -18,6 +18,7 @@ from reconciler.spec.parallel import shared_out
 
 HERE = os.getpid()
 PROCESSES = 3
+MANY = 100
 
 
 def _dies(real: Any) -> Any:
@@ -48,7 +49,10 @@ WAYS: dict[str, Any] = {
 
 def main(way: str, roots: list[Path]) -> None:
     """Compare."""
-    with patch.object(load, "shared_out", wraps=shared_out) as sharing:
+    with (
+        patch.object(load, "_MANY_FILES", MANY),
+        patch.object(load, "shared_out", wraps=shared_out) as sharing,
+    ):
         for root in roots:
             with patch.object(load, "processors", lambda: 1):
                 alone = load.load_specs(root, shown="batches", max_contacts=3)

@@ -24,7 +24,7 @@ MATERIAL = sorted(
     path for below in ("corpus", "sound") for path in (HERE / below).rglob("*") if path.is_file()
 )
 ENOUGH = 110
-"""More files than are read in one process."""
+"""More files than `loaded_both_ways` has one process read."""
 
 
 def _draw(root: Path, seed: int) -> Path:
