@@ -46,6 +46,7 @@ class Storing(MemoryStore):
     def __init__(self, state: State) -> None:
         super().__init__(state)
         self.files: dict[str, bytes] = {}
+        self.puts: list[str] = []
         self._laid: dict[str, bytes | None] = {}
 
     def beside(self) -> Iterable[tuple[str, bytes]]:
@@ -59,6 +60,7 @@ class Storing(MemoryStore):
     def save(self, state: State, *, touched: frozenset[str], why: str) -> State:
         """Store both, or neither."""
         stored = super().save(state, touched=touched, why=why)
+        self.puts += self._laid
         for name, data in self._laid.items():
             if data is None:
                 self.files.pop(name, None)
@@ -142,6 +144,14 @@ def test_a_create_that_is_begun_again() -> None:
     (launch,) = world.ledger().launches.values()
     assert launch.at == world.store.last.batches["welcome"].current.requests[0].attempted_at
     assert list(launch.hashes) == numbers(FIRST)
+
+
+def test_each_launch_is_stored_once() -> None:
+    """However often a run stores what came of others."""
+    world = Counting()
+    apply(world, *(spec(f"spec{n}", contents=n) for n in range(9)))
+    assert len(world.store.saved) > 3
+    assert sorted(world.store.puts) == sorted(world.store.files)
 
 
 def test_a_changed_spec_is_another_launch() -> None:

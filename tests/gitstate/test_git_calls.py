@@ -119,6 +119,16 @@ def test_an_intent_and_its_launch_are_one_commit(git_world: GitWorld) -> None:
     assert ledger(other) == {"rk1_one"}
 
 
+def test_what_was_stored_is_not_stored_again(git_world: GitWorld) -> None:
+    """A launch that another run took out stays out, whatever this one saves next."""
+    store, other = store_of(git_world.clone()), store_of(git_world.clone(), "b")
+    mine = put(store, store.load(), files(launch("one")), one=record("one", "a"))
+    put(other, other.load(), {"rk1_one.calls": None}, two=record("two", "b"))
+    outcome = mine.with_record("one", record("one", "a", "bat_1"))
+    store.save(outcome, touched=frozenset({"one"}), why="")
+    assert ledger(store) == set()
+
+
 @pytest.mark.parametrize("batches", [".", "a/b c/ünï", 'quo\'te "d" and \\back'])
 def test_any_root_in_any_place(make_git_world: Callable[..., GitWorld], batches: str) -> None:
     """Wherever the state is, the ledger is beside it."""

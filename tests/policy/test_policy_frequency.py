@@ -220,7 +220,9 @@ def test_a_list_that_is_not_held_has_the_same_hashes() -> None:
     assert KEY.of(spooled) == KEY.of(people(reversed(NUMBERS))) == KEY.hashed(NUMBERS)
 
 
-@pytest.mark.parametrize("written", ["", "   ", "short", "x" * 64, "ab" * 20])
+@pytest.mark.parametrize(
+    "written", ["", "   ", "short", "abcdefghijklmnopqrstuvwxyz", "x" * 64, "ab" * 20]
+)
 def test_no_key_and_weak_keys_are_refused(written: str) -> None:
     """Without a key that nobody can guess there are no hashes, and the key is not told."""
     with pytest.raises(Refused) as caught:
@@ -587,3 +589,6 @@ def test_what_is_too_old_goes() -> None:
     assert set(log.ledger.launches) == {"rk1_edge", "rk1_late"}
     log.lay(NOW - 30 * DAY)
     assert set(log.ledger.launches) == {"rk1_edge", "rk1_late"}
+    log.intend("rk1_own", people(NUMBERS), None, NOW - 9 * DAY)
+    log.lay(NOW)
+    assert "rk1_own" in log.ledger.launches  # the clock was set forward; nothing else is at fault

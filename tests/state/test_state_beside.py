@@ -147,6 +147,8 @@ def test_only_files_are_read(store: FileStore, path: Path, monkeypatch: pytest.M
         patched.setattr(beside, "MOST_BYTES", 10)
         with pytest.raises(LedgerUnusable, match="at most"):
             ledger(store)
-    (directory / "rk1_link.calls").symlink_to("/dev/zero")
-    with pytest.raises(LedgerUnusable, match="not a file"):
-        ledger(store)
+    for target in ("/dev/zero", "rk1_a.calls"):
+        (directory / "rk1_link.calls").symlink_to(target)
+        with pytest.raises(LedgerUnusable, match="not a file"):
+            ledger(store)
+        (directory / "rk1_link.calls").unlink()
