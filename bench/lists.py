@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 BARE, STREAMED = "bare csv.reader pass", "load_specs"
 FILE, CREATED = "httpx, body from a file", "HttpBatchApi.create"
 _SLOWER, _AS_FAST, _MOST_MEMORY, _MOST_GROWTH = 5.0, 0.9, 300.0, 1.5
-_SENT = 3
+_SENT = 9
 """How often each of the two sends the body, by turns, in one process."""
 _KEY = "rk1_0"
 _TIMES = 5

@@ -22,8 +22,8 @@ from reconciler.apply import sending
 from reconciler.digest import request_digest
 from reconciler.model import LongContacts
 from reconciler.sandbox import Sandbox
-from reconciler.spec import csv_stream, lists, spool
-from reconciler.spec.load import locate
+from reconciler.spec import csv_stream, lists, load, spool
+from reconciler.spec.load import load_specs, locate
 from reconciler.spec.spool import File, Spooled, Spooling, as_lines
 from reconciler.spec.yaml import Odd
 
@@ -102,6 +102,46 @@ def test_a_long_list_makes_the_requests_of_a_short_one(
     found = requests(root, more)
     monkeypatch.setattr(lists, "LONG", 1 << 30)
     assert requests(root, more) == found
+
+
+def test_a_list_that_is_really_long(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made small here: several runs, ranges and blocks give the same requests."""
+    monkeypatch.undo()
+    step, people = 7_368_787, 70_000
+    rows = "".join(
+        f"+91{6_000_000_000 + index * step % 3_999_999_999},{name},{'' if index % 9 else 'Plus'}\n"
+        for index in range(people)
+        for name in ["Asha" if index % 7 else '"Rao, Ravi"']
+    )
+    root.write("may.csv", HEAD + rows)
+    root.naming("may.csv")
+    root.write("reconciler.yaml", "split: {max_contacts: 9000}\n")
+
+    def found() -> list[tuple[str, list[str]]]:
+        (spec,) = load_specs(root.path, max_contacts=9_000).specs
+        assert isinstance(spec.whole.contacts, LongContacts) == (lists.LONG < 1 << 30)
+        parts = [(each.digest, in_order(each.contacts)) for each in spec.requests]
+        return [(spec.digest, []), *((d, [c["phone_number"] for c in cs]) for d, cs in parts)]
+
+    spooled = found()
+    assert len(spooled) == 9
+    monkeypatch.setattr(lists, "LONG", 1 << 30)
+    assert found() == spooled
+
+
+def test_long_lists_among_many_specs(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where specs are read in several processes, a long list is read in this one."""
+    monkeypatch.setattr(load, "_MANY_FILES", 2)
+    monkeypatch.setattr(load, "processors", lambda: 2)
+    root.write("may.csv", LIST)
+    root.naming("may.csv", name="long.yaml")
+    person = '- {phone_number: "+14155550100", call_variables: {callee_name: Asha}}'
+    for number in range(8):
+        root.write(f"{number}.yaml", f"campaign_id: cmp_abc123\ncontacts:\n  {person}\n")
+    specs = {spec.name: spec.whole.contacts for spec in root.load().specs}
+    assert len(specs) == 9
+    assert isinstance(specs.pop("long"), Spooled)
+    assert all(len(contacts) == 1 for contacts in specs.values())
 
 
 def test_a_long_list_is_spooled(root: Root) -> None:
