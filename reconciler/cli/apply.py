@@ -6,6 +6,7 @@ import queue
 import random
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +20,12 @@ from reconciler.apply.facts import known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
 from reconciler.apply.report import Ending
-from reconciler.cli.guarding import open_guard
+from reconciler.cli.calls import call_log
+from reconciler.cli.guarding import People, open_guard
 from reconciler.cli.options import (
     Pruning,
     Seconds,
+    cache_option,
     format_option,
     prune_options,
     state_options,
@@ -30,6 +33,7 @@ from reconciler.cli.options import (
 from reconciler.cli.planning import plan_with
 from reconciler.cli.progress import shown_progress
 from reconciler.cli.provenance import GitProvenance
+from reconciler.cli.reading import Reader
 from reconciler.cli.reviewing import only_begun, require_reviewed_plan
 from reconciler.cli.screen import show_plan, show_report
 from reconciler.cli.session import Session, StateOptions
@@ -37,7 +41,7 @@ from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
 from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
-from reconciler.plan.actions import Refusal
+from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.render import structured, text
 from reconciler.render.telling import asked
 from reconciler.spec.load import locate
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from reconciler.apply.sending import Event
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
+    from reconciler.plan.facts import Rules
     from reconciler.state.document import State
     from reconciler.state.store import StateStore
 
@@ -96,6 +101,7 @@ if TYPE_CHECKING:
     type=Seconds(),
     help="Seconds to wait for calls in flight before a batch is replaced. [default: 300]",
 )
+@cache_option
 @prune_options
 @state_options
 @click.pass_obj
@@ -145,19 +151,23 @@ class _Apply:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._agreed: list[dict[str, Any]] | None = None
         self._provenance = GitProvenance(session.root)
-        self._guard = open_guard(session)
+        self._reader = Reader(session, cache=not options["no_cache"])
+        self._people = People.of(session)
+        self._guard = open_guard(session, self._people)
 
     def run(self) -> int:
         """Do it, and give the exit status."""
-        specs = self._specs()
-        store = self._session.store()
+        store = self._reader.store()
         if self._session.options.sandbox:
             tell_of_the_sandbox(self._session.sandbox_directory())
-        with (
-            store.exclusive(),
-            self._session.api(parallelism=self._parallelism, stop=self._stop) as api,
-        ):
-            report = latest = self._once(specs, store, api)
+        with ExitStack() as stack:
+            stack.enter_context(store.exclusive())
+            first = self._reader.load(store)
+            self._specs(first)
+            api = stack.enter_context(
+                self._session.api(parallelism=self._parallelism, stop=self._stop)
+            )
+            report = latest = self._once(store, api, first)
             for lost in range(1, MOST_PLANS):
                 overtaken = report.moved or _is_outdated(report, store)
                 if self._stop.is_set() or not (overtaken or _has_settled(latest)):
@@ -166,7 +176,7 @@ class _Apply:
                     # So that two runs that met do not meet again at the next turn.
                     self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
                 try:
-                    latest = self._once(specs, store, api)
+                    latest = self._once(store, api)
                     report = report.followed_by(latest)
                 except Superseded as error:
                     click.echo(error.message, err=True)
@@ -186,16 +196,17 @@ class _Apply:
         except OSError:
             sys.stdout = None  # it is done and recorded; that it cannot be told changes no status
 
-    def _once(self, specs: SpecSet, store: StateStore, api: HttpBatchApi) -> Report:
+    def _once(self, store: StateStore, api: HttpBatchApi, first: State | None = None) -> Report:
         """Plan against the state as it is now; carry it out until somebody else moves the state."""
-        state = store.load()
+        state = first or store.load()
         try:
             store.require_current()
         except Superseded:
             if self._output == "json" and self._agreed is None:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
             raise
-        rules = self._session.rules(settle=self._options["settle"], prune=self._options["prune"])
+        self._people.open_ledger(store, state, self._session.clock.now())
+        rules, specs = self._rules(), self._specs(state)
         with signals_stop(self._stop, self._events):  # a read that hangs ends at once
             plan = plan_with(
                 self._session,
@@ -204,6 +215,7 @@ class _Apply:
                 rules,
                 api=api,
                 parallelism=self._parallelism,
+                store=store,
                 guard=self._guard,
             )
         if self._stop.is_set() and self._agreed is None:
@@ -216,12 +228,15 @@ class _Apply:
         self._warn_of_uncommitted(plan)
         if self._agree(plan) > LONGEST_THOUGHT:
             # That was agreed to as it stood then; what is the same now is not asked again.
-            return self._once(specs, store, api)
+            return self._once(store, api)
         return self._carry_out(plan, store, state, api)
 
-    def _specs(self) -> SpecSet:
+    def _rules(self) -> Rules:
+        return self._session.rules(settle=self._options["settle"], prune=self._options["prune"])
+
+    def _specs(self, state: State) -> SpecSet:
         try:
-            return self._session.specs()
+            return self._reader.specs(state, self._rules())
         except InvalidSpecs as error:
             if self._output == "json":
                 document = structured.failure_document(error.diagnostics)
@@ -313,6 +328,12 @@ class _Apply:
                     provenance=self._provenance,
                     lease=timedelta(seconds=chosen("lease")) if shared else None,
                     timeout=timedelta(seconds=api.timeout),
+                    calls=call_log(self._people.frequency, store),
+                    unchanged=[
+                        action.spec
+                        for action in plan.actions
+                        if action.kind is ActionKind.NONE and action.spec
+                    ],
                 ),
                 api=api,
                 lookup=Lookup(
@@ -334,7 +355,7 @@ class _Apply:
                 stop=self._stop,
                 events=self._events,
                 progress=progress,
-                exclusion=self._guard.lists,
+                exclusion=self._people,
             )
             report = engine.run()
         return replace(report, complaints=tuple(self._complaints(report)))

@@ -221,13 +221,20 @@ def _findings(session: Session) -> tuple[list[Finding], list[str]]:
     from reconciler.plan.drift import drift as differences  # noqa: PLC0415 - as above
     from reconciler.plan.facts import Facts  # noqa: PLC0415 - as above
 
-    specs, recorded = session.specs(), session.store().load()
+    specs, store = session.specs(), session.store()
+    recorded = store.load()
     if not recorded.batches:
         return [], []
     parallelism = session.settings.parallelism
     with session.api() as api:
         plan = plan_with(
-            session, specs, recorded, session.rules(), api=api, parallelism=parallelism
+            session,
+            specs,
+            recorded,
+            session.rules(),
+            api=api,
+            parallelism=parallelism,
+            store=store,
         )
         reader = Reader(api, session.clock, parallelism=parallelism, stop=threading.Event())
         reading = reader.read(recorded)

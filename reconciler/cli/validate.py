@@ -57,15 +57,18 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
 
 def _not_to_be_launched(session: Session, specs: SpecSet, *, secrets: bool) -> list[Diagnostic]:
     """Find start times that are over, and what the policy refuses, in what is not created yet."""
-    from reconciler.cli.guarding import open_guard  # noqa: PLC0415 - as below
+    from reconciler.cli.guarding import People, open_guard  # noqa: PLC0415 - as below
     from reconciler.spec.schedule import past_diagnostic  # noqa: PLC0415 - as above
 
+    people = People.of(session, secrets=secrets)
+    now = session.clock.now()
     try:
-        state = session.store().load()
+        store = session.store()
+        state = store.load()
+        people.open_ledger(store, state, now)
     except ReconcilerError:
         return []  # what is created is not known here; `plan` tells why
     created = {request.digest for _, _, request in state.requests()}
-    now = session.clock.now()
     late = [
         past_diagnostic(spec, request, now, None)
         for spec in specs.specs
@@ -73,7 +76,7 @@ def _not_to_be_launched(session: Session, specs: SpecSet, *, secrets: bool) -> l
         if request.digest not in created
     ]
     new = [spec for spec in specs.specs if any(r.digest not in created for r in spec.requests)]
-    refused = open_guard(session, secrets=secrets).check(new, now)
+    refused = open_guard(session, people).check(new, now)
     return [*(diagnostic for diagnostic in late if diagnostic), *refused]
 
 

@@ -73,7 +73,7 @@ class Unsure:
         """Refuse what cannot be checked; without the API it only is not checked yet."""
         if offline:
             message = "not checked without the API: apply checks it before anything is created"
-            return Finding(rule=rule, level=Level.WARN, message=message)
+            return Finding(rule=rule, level=Level.LATER, message=message)
         return Finding(rule=rule, message=self.message, hint=self.hint, path=self.path)
 
 

@@ -26,14 +26,16 @@ from reconciler.plan.actions import (
 from reconciler.plan.estimate import AVERAGE_CALL
 from reconciler.policy.case import Case, Crowd, Totals
 from reconciler.policy.finding import Level
+from reconciler.policy.frequency import continued
 from reconciler.policy.judge import judge
 from reconciler.spec.schedule import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from datetime import date, datetime
 
     from reconciler.model import Contact, Request, Spec
+    from reconciler.plan.actions import Creation
     from reconciler.policy.finding import Finding
     from reconciler.policy.judge import Judgement, Layer, SetAside
     from reconciler.state.document import State
@@ -57,12 +59,16 @@ class Lists(Protocol):
         """Give the days of the do-not-call lists that are for a campaign and can be read."""
 
     def findings(
-        self, case: Case, requests: Sequence[Request]
+        self, case: Case, requests: Sequence[Request], besides: Container[str] = ()
     ) -> Iterable[tuple[Layer | None, Finding]]:
         """Say which of these people may not be called, and why; or why nobody can tell.
 
-        Without requests, only what may have changed since they were given.
+        Without requests, only what may have changed since they were given. `besides` are keys of
+        requests that the launch goes on with, so that their calls do not count.
         """
+
+    def launched(self, case: Case, creations: Iterable[Creation]) -> None:
+        """Count a launch of the plan that nothing refuses, for those that come after it."""
 
     def without(
         self, campaign_id: str, contacts: Sequence[Contact]
@@ -96,11 +102,16 @@ class Guard:
                 continue
             launch = launches[id(action)]
             crowds = self.lists.crowds([creation.request for creation in launch.creations])
-            self._seen[action.name] = _Seen(launch, plan, crowds, totals)
+            besides = continued(action, state)
+            self._seen[action.name] = _Seen(launch, plan, crowds, totals, besides)
             judgement = self._judge(self._seen[action.name], now)
             warnings += (self._told(launch, finding) for finding in judgement.warnings)
             excepted += (_excepted(launch, each) for each in judgement.set_aside)
-            actions.append(self._blocked(launch, judgement) if judgement.refusals else launch)
+            if judgement.refusals:
+                actions.append(self._blocked(launch, judgement))
+            else:
+                self.lists.launched(self._case(self._seen[action.name], now), launch.creations)
+                actions.append(launch)
         return replace(
             plan,
             actions=tuple(actions),
@@ -149,27 +160,27 @@ class Guard:
         )
 
     def _judge(self, seen: _Seen, now: datetime, *, again: bool = False) -> Judgement:
+        case = self._case(seen, now)
+        requests = [] if again else [each.request for each in seen.action.creations]
+        more = self.lists.findings(case, requests, seen.besides)
+        return judge(case, self.layers, seen.crowds, more)
+
+    def _case(self, seen: _Seen, now: datetime) -> Case:
         action = seen.action
-        campaign = seen.plan.campaigns.get(action.campaign_id)
-        people = action.people
-        case = Case(
+        return Case(
             name=action.name,
             fields=self._fields(action.creations[0].request),
             crowd=_NOBODY,
             clearance=action.spec.clearance if action.spec else _NO_CLEARANCE,
-            campaign=campaign,
+            campaign=seen.plan.campaigns.get(action.campaign_id),
             starts_at=_starts_at(action, now),
             now=now,
-            parts=tuple(min(len(c.request.contacts), people) for c in action.creations)
-            if action.kind is not ActionKind.REPLACE
-            else (people,),
+            parts=_parts(action),
             totals=seen.totals,
             scrubs=self.lists.scrubs(action.campaign_id),
             average_call=self.average_call,
             offline=seen.plan.offline,
         )
-        requests = [] if again else [creation.request for creation in action.creations]
-        return judge(case, self.layers, seen.crowds, self.lists.findings(case, requests))
 
     def _case_of(self, spec: Spec, now: datetime) -> Case:
         return Case(
@@ -276,6 +287,7 @@ class _Seen:
     plan: Plan
     crowds: tuple[Crowd, ...]
     totals: Totals
+    besides: frozenset[str]
 
 
 def _totals(launches: Iterable[Action], state: State, now: datetime) -> Totals:
@@ -298,6 +310,15 @@ def _totals(launches: Iterable[Action], state: State, now: datetime) -> Totals:
         batches=sum(len(action.creations) for action in chosen),
         recent=recent,
     )
+
+
+def _parts(action: Action) -> tuple[int, ...]:
+    """Give how many people each batch calls; of a changed spec, as many as each may have."""
+    parts: list[int] = []
+    for creation in action.creations:
+        left = action.people - sum(parts)
+        parts.append(min(len(creation.request.contacts), left))
+    return tuple(parts)
 
 
 def _starts_at(action: Action, now: datetime) -> datetime | None:

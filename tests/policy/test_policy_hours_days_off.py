@@ -247,7 +247,7 @@ def test_what_cannot_be_known_is_refused_or_told_once() -> None:
     assert "no such campaign" in message_of(unknown)
     offline = replace(unknown, offline=True)
     (finding,) = found(offline)
-    assert finding.level is Level.WARN
+    assert finding.level is Level.LATER
     week = replace(INDIA, callee=(((0, 1440),),) * 7)
     assert found(offline, week) == []
     assert len(list(calling_hours(offline, week, TWO_MINUTES))) == 1

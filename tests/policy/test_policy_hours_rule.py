@@ -546,7 +546,7 @@ def test_offline_it_only_is_not_checked_yet() -> None:
     """A plan without the API says that apply will check it."""
     case = case_of({(NEW_YORK,): 10}, campaign=None, starts_at=None, offline=True)
     (finding,) = found(case)
-    assert finding.level is Level.WARN
+    assert finding.level is Level.LATER
     assert "apply checks it" in finding.message
 
 
