@@ -15,10 +15,10 @@ from reconciler.observed import TERMINAL
 from reconciler.plan.actions import ActionKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.model import Contact, Spec
+    from reconciler.model import Contact, SpecSet
     from reconciler.plan.actions import Action
     from reconciler.plan.facts import Facts
     from reconciler.state.document import Generation, NameRecord, State
@@ -29,7 +29,7 @@ _DAY = timedelta(days=1)
 
 
 def overlaps(
-    actions: Iterable[Action], specs: Iterable[Spec], state: State, facts: Facts, now: datetime
+    actions: Iterable[Action], specs: SpecSet, state: State, facts: Facts, now: datetime
 ) -> Iterator[Diagnostic]:
     """Tell of everyone who is about to be called and is in another batch of this root.
 
@@ -43,25 +43,61 @@ def overlaps(
         for action in new
     }
     digests = {action.name: action.spec.digest for action in new if action.spec is not None}
-    ordered = sorted(specs, key=lambda spec: spec.name)
-    others = [(spec, age) for spec in ordered if (age := _age(spec, state, facts, now)) is not None]
+    late = [name for name in specs.unread if _age(state.batches[name], facts, now) is not None]
+    ordered = sorted((*specs.specs, *specs.reread(late)), key=lambda spec: spec.name)
+    others = [
+        (spec, age)
+        for spec in ordered
+        if (record := state.record(spec.name)) is not None
+        and record.current.of == spec.digest
+        and (age := _age(record, facts, now)) is not None
+    ]
+    meeting = _meeting(numbers)
+    told: dict[str, list[tuple[str, int, str]]] = {action.name: [] for action in new}
+    for spec, age in others:
+        theirs = [_numbers(spec.whole.contacts)]
+        for name in meeting(theirs):
+            if spec.digest != digests[name] and (count := _shared(theirs, numbers[name])):
+                told[name].append((spec.name, count, age))
+    for other, theirs in numbers.items():
+        for name in meeting(theirs):
+            if (
+                other < name
+                and digests[other] != digests[name]
+                and (count := _shared(theirs, numbers[name]))
+            ):
+                told[name].append((other, count, "also to be created"))
     for action in new:
-        mine = numbers[action.name]
-        told = [
-            (spec.name, count, age)
-            for spec, age in others
-            if spec.digest != digests[action.name]
-            and (count := _shared([_numbers(spec.whole.contacts)], mine))
-        ]
-        told += [
-            (name, count, "also to be created")
-            for name, theirs in numbers.items()
-            if name < action.name
-            and digests[name] != digests[action.name]
-            and (count := _shared(theirs, mine))
-        ]
-        for name, count, age in told:
+        for name, count, age in told[action.name]:
             yield _told(action, name, count, age)
+
+
+def _meeting(new: Mapping[str, list[_Numbers]]) -> Callable[[list[_Numbers]], set[str]]:
+    """Give what tells which new batches somebody of a batch may be in, without asking each of them.
+
+    A thousand new batches would otherwise be half a million pairs. Whatever is too long to be held
+    may meet any.
+    """
+    holders: dict[str, list[str]] = {}
+    long = set()
+    for name, parts in new.items():
+        for part in parts:
+            if isinstance(part, LongContacts):
+                long.add(name)
+                continue
+            for number in part:
+                holders.setdefault(number, []).append(name)
+
+    def meeting(parts: list[_Numbers]) -> set[str]:
+        found = set(long)
+        for part in parts:
+            if isinstance(part, LongContacts):
+                return set(new)
+            for number in part:
+                found.update(holders.get(number, ()))
+        return found
+
+    return meeting
 
 
 _Numbers = frozenset[str] | LongContacts
@@ -103,11 +139,8 @@ def _merged(ones: Iterator[list[str]], others: Iterator[list[str]]) -> int:
     return count
 
 
-def _age(spec: Spec, state: State, facts: Facts, now: datetime) -> str | None:
-    """Say how long ago a spec's batch was created; None where that does not matter any more."""
-    record = state.record(spec.name)
-    if record is None or record.current.of != spec.digest:
-        return None
+def _age(record: NameRecord, facts: Facts, now: datetime) -> str | None:
+    """Say how long ago a name's batch was created; None where that does not matter any more."""
     times = [r.recorded_at for r in record.current.requests if r.recorded_at and r.batch_id]
     if not times:
         return None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from msgspec import structs
 from reconciler.digest import request_digest
 from reconciler.model import Request
 from reconciler.observed import Batch
+from reconciler.plan import overlap
 from reconciler.plan.facts import Facts
 from tests.core.builders import CAMPAIGN, NOW, created, people, plan, recorded, spec, state
 
@@ -88,3 +89,29 @@ def test_the_count_is_exact(first: int, count: int) -> None:
     both = len(set(range(10)) & set(range(first, first + count)))
     said = told(of("may", first, count), called(2))
     assert [int(line.split()[0]) for line in said] == [both] * bool(both)
+
+
+@pytest.mark.parametrize(
+    "most",
+    [
+        pytest.param(0, id="nobody is in two"),
+        pytest.param(299, id="one is in all"),
+    ],
+)
+def test_batches_without_anybody_in_common_are_not_compared(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many new batches are no pairs to go through: only those that meet are counted."""
+    compared = []
+    exact = overlap._shared
+
+    def counting(ones: Any, others: Any) -> int:
+        compared.append(1)
+        return exact(ones, others)
+
+    monkeypatch.setattr(overlap, "_shared", counting)
+    apart = [of(f"new-{index:03d}", 20 + 3 * index, 3) for index in range(299)]
+    meeting = of("with-all", 20, 3 * most) if most else of("with-nobody", 2_000, 3)
+    said = told(meeting, called(90), None, *apart)
+    assert len(said) == most
+    assert len(compared) <= most
