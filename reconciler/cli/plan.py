@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import Pruning, format_option, prune_options, state_options
+from reconciler.cli.options import (
+    Pruning,
+    cache_option,
+    format_option,
+    prune_options,
+    state_options,
+)
+from reconciler.cli.reading import Reader
 from reconciler.cli.screen import show_plan
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import tell_of_the_sandbox
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @click.option("--offline", is_flag=True, help="Ask the API nothing.")
+@cache_option
 @prune_options
 @state_options
 @click.pass_obj
@@ -60,11 +68,11 @@ def command(
       reconciler plan --format json --detailed-exitcode
       reconciler plan --format markdown > comment.md
     """
-    offline = options.pop("offline")
+    offline, cache = options.pop("offline"), not options.pop("no_cache")
     pruning = Pruning(options.pop("prune"), options.pop("prune_limit"))
     session = Session.open(root, StateOptions(**options))
     try:
-        plan = _plan(session, offline=offline, pruning=pruning)
+        plan = _plan(session, offline=offline, cache=cache, pruning=pruning)
     except InvalidSpecs as error:
         _tell_of_mistakes(error, output, root)
         raise
@@ -108,12 +116,14 @@ def _tell_of_mistakes(error: InvalidSpecs, output: str, root: Path) -> None:
         click.echo(failure_markdown(error.diagnostics, root=str(root)), nl=False)
 
 
-def _plan(session: Session, *, offline: bool, pruning: Pruning) -> Plan:
+def _plan(session: Session, *, offline: bool, cache: bool, pruning: Pruning) -> Plan:
     from reconciler.cli.planning import plan_of_nothing, plan_with  # noqa: PLC0415 - when it runs
 
-    specs = session.specs()
-    state = session.store().load()
+    reader = Reader(session, cache=cache)
+    store = reader.store()
+    state = reader.load(store)
     rules = session.rules(prune=pruning.prune)
+    specs = reader.specs(state, rules)
     if session.options.sandbox and not offline:
         tell_of_the_sandbox(session.sandbox_directory())
     if not offline and not session.options.sandbox and not os.environ.get("GRAINE_API_KEY"):
@@ -125,7 +135,13 @@ def _plan(session: Session, *, offline: bool, pruning: Pruning) -> Plan:
     with ExitStack() as stack:
         api = None if offline else stack.enter_context(session.api())
         plan = plan_with(
-            session, specs, state, rules, api=api, parallelism=session.settings.parallelism
+            session,
+            specs,
+            state,
+            rules,
+            api=api,
+            parallelism=session.settings.parallelism,
+            store=store,
         )
     pruning.require(plan, state)
     return plan

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from reconciler.plan.facts import Rules
     from reconciler.policy.guard import Guard
     from reconciler.state.document import State
+    from reconciler.state.store import StateStore
 
 
 def plan_of_nothing(session: Session, specs: SpecSet, state: State, rules: Rules) -> Plan | None:
@@ -44,11 +45,13 @@ def plan_with(
     *,
     api: HttpBatchApi | None,
     parallelism: int,
+    store: StateStore,
     guard: Guard | None = None,
 ) -> Plan:
     """Plan against what the API says now; without an API, as if nobody could be asked.
 
-    What the root's policy refuses is blocked; `guard` is the policy, opened here if not given.
+    `store` is what loaded the state. What the root's policy refuses is blocked; `guard` is the
+    policy, opened here if not given.
     Raises `Refused` for a root without specs that has recorded batches.
     """
     if state.batches and not specs.files:
@@ -63,7 +66,7 @@ def plan_with(
     clock = session.clock
     if api is None:
         plan = make_plan(specs, state, Facts(offline=True), rules, clock.now())
-        return _reviewed(session, plan, state, guard, clock.now())
+        return _reviewed(session, plan, (store, state), guard, clock.now())
     # Importing what asks takes longer than a plan that asks nothing.
     from reconciler.apply.facts import gather  # noqa: PLC0415 - as said above
     from reconciler.cli.progress import heartbeat  # noqa: PLC0415 - as above
@@ -83,17 +86,21 @@ def plan_with(
     now = clock.now() + min(api.least_skew, timedelta(0))
     plan = make_plan(specs, state, facts, rules, now)
     # The policy goes by the API's clock, because that is what calls go out by.
-    return _reviewed(session, plan, state, guard, clock.now() + api.skew)
+    return _reviewed(session, plan, (store, state), guard, clock.now() + api.skew)
 
 
 def _reviewed(
-    session: Session, plan: Plan, state: State, guard: Guard | None, now: datetime
+    session: Session,
+    plan: Plan,
+    recorded: tuple[StateStore, State],
+    guard: Guard | None,
+    now: datetime,
 ) -> Plan:
     """Give the plan as the policy leaves it. A plan that launches nothing needs none opened."""
     if guard is None:
         if not any(action.creations for action in plan.actions):
             return plan
-        from reconciler.cli.guarding import open_guard  # noqa: PLC0415 - only for a launch
+        from reconciler.cli.guarding import guard_for  # noqa: PLC0415 - only for a launch
 
-        guard = open_guard(session)
-    return guard.review(plan, state, now)
+        guard = guard_for(session, *recorded)
+    return guard.review(plan, recorded[1], now)
