@@ -20,6 +20,7 @@ from reconciler.errors import Usage
 from reconciler.model import Diagnostic, LongContacts, Origin, Request, Severity, Spec, SpecSet
 from reconciler.spec.blobs import git_blob
 from reconciler.spec.check import check, contacts_file
+from reconciler.spec.clashes import name_clashes
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.discover import Found, walk
 from reconciler.spec.documents import Reading, diagnose, read_document
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from reconciler.spec.check import Checked
     from reconciler.spec.lists import Lists
 
-_NAME = ("reconcile", "name")
 _FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -135,7 +135,7 @@ def load_specs(
                 del names[path]
             loaded += _load_all(reading, [Found(path) for path in like])
             loaded.sort(key=lambda one: one.path)
-    clashes = list(_name_clashes(root, loaded))
+    clashes = list(name_clashes(root, loaded))
     doubled = {id(one) for one, diagnostic in clashes if diagnostic.severity is Severity.ERROR}
     diagnostics = [diagnostic for one in loaded for diagnostic in one.diagnostics]
     diagnostics += [diagnostic for _, diagnostic in clashes]
@@ -397,45 +397,3 @@ def _contacts(
             loaded.list_blob = (os.path.normpath(file.file), read.blob)
         return read.contacts
     return []
-
-
-def _name_clashes(root: Path, loaded: Iterable[_Loaded]) -> Iterator[tuple[_Loaded, Diagnostic]]:
-    """Find names that two specs share: an error; and such as differ in capitals only: a warning."""
-    first: dict[str, _Loaded] = {}
-    folded: dict[str, _Loaded] = {}
-    for one in loaded:
-        if not one.name:
-            continue
-        other = first.setdefault(one.name, one)
-        if other is not one:
-            for this, that in ((one, other), (other, one)):
-                yield this, _clash(root, this, that, Severity.ERROR)
-            continue
-        other = folded.setdefault(one.name.casefold(), one)
-        if other is not one:
-            yield one, _clash(root, one, other, Severity.WARNING)
-
-
-def _clash(root: Path, one: _Loaded, other: _Loaded, severity: Severity) -> Diagnostic:
-    line, column = _name_place(root, one)
-    other_line, _ = _name_place(root, other)
-    where = f"{other.file}:{other_line}" if other_line else other.file
-    if severity is Severity.ERROR:
-        message = f"the name {quoted(one.name)} belongs to {where} too"
-        hint = "give each spec a name of its own: `reconcile: {name: …}`, or rename a file"
-    else:
-        message = f"the name {quoted(one.name)} differs from {quoted(other.name)} of {where} only"
-        message += " in capitals"
-        hint = "give one of them a clearer name"
-    return Diagnostic(severity, one.file, line, column, "reconcile.name", message, hint)
-
-
-def _name_place(root: Path, one: _Loaded) -> tuple[int, int]:
-    """Find where a spec says its name; (0, 0) when its path says it."""
-    if not one.named:
-        return (0, 0)
-    try:
-        data = read_bytes(root / one.path, limit=MAX_YAML, hint="")
-    except Unreadable:
-        return (0, 0)
-    return nearest(positions(data, {_NAME}), _NAME, key=False)
