@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
-from ruamel.yaml.events import MappingEndEvent, MappingStartEvent, SequenceEndEvent
+from ruamel.yaml.events import SequenceEndEvent
 
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.documents import diagnose, read_document
-from reconciler.spec.events import ScalarEvent, events
+from reconciler.spec.events import MappingEndEvent, MappingStartEvent, ScalarEvent, events
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.places import FIELD, NoPlace, place_of, shown

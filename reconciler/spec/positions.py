@@ -10,15 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import (
-    MappingEndEvent,
-    MappingStartEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
+from ruamel.yaml.events import SequenceEndEvent, SequenceStartEvent, StreamEndEvent
 
-from reconciler.spec.events import events
+from reconciler.spec.events import MappingEndEvent, MappingStartEvent, events
 from reconciler.spec.yaml import MAX_DEPTH
 from reconciler.spec.yaml_errors import at
 

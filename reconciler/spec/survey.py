@@ -11,16 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
-    SequenceEndEvent,
-    StreamEndEvent,
-)
+from ruamel.yaml.events import AliasEvent, DocumentStartEvent, SequenceEndEvent, StreamEndEvent
 
-from reconciler.spec.events import ScalarEvent, events
+from reconciler.spec.events import MappingEndEvent, MappingStartEvent, ScalarEvent, events
 from reconciler.spec.problems import Path, Problem, quoted
 from reconciler.spec.scalars import Plain
 from reconciler.spec.yaml import MAX_CONTACTS, MAX_DEPTH, MAX_NODES, Document

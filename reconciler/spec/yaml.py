@@ -18,15 +18,13 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     DocumentEndEvent,
     DocumentStartEvent,
-    MappingEndEvent,
-    MappingStartEvent,
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
     StreamStartEvent,
 )
 
-from reconciler.spec.events import ScalarEvent, events
+from reconciler.spec.events import MappingEndEvent, MappingStartEvent, ScalarEvent, events
 from reconciler.spec.scalars import Plain
 
 if TYPE_CHECKING:
