@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from datetime import date
 
 _NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,3}\d){6,}")
@@ -233,13 +233,18 @@ class Spec:
         return sum(len(request.contacts) for request in self.requests)
 
 
+def _nothing(_: Iterable[str]) -> tuple[Spec, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class SpecSet:
     """Everything below one batches root: the specs that are sound, and all diagnostics.
 
     `files` counts the spec files found, sound or not. `unsound_starts` are the starts of specs that
     have errors: file, (line, column) and the time as it would be sent. `unread` are the names of
-    specs that were not read, because they say what they said when they were recorded.
+    specs that were not read, because they say what they said when they were recorded; `reread`
+    gives some of them nevertheless, as far as they are sound.
     """
 
     specs: tuple[Spec, ...]
@@ -247,6 +252,7 @@ class SpecSet:
     files: int
     unsound_starts: tuple[tuple[str, tuple[int, int], str], ...] = ()
     unread: frozenset[str] = frozenset()
+    reread: Callable[[Iterable[str]], Iterable[Spec]] = _nothing
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

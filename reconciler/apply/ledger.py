@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from reconciler.apply.calls import NotLogged
+from reconciler.apply.sources import with_source, with_sources
 from reconciler.errors import StateMoved
 from reconciler.model import Lifecycle, kept_fields
 from reconciler.plan.history import cancelling
@@ -25,16 +26,16 @@ from reconciler.state.document import (
     RecordedBy,
     Replacing,
     RequestRecord,
-    Source,
     State,
     Status,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.apply.calls import CallLog
+    from reconciler.apply.sources import Provenance
     from reconciler.model import Spec
     from reconciler.plan.actions import Action, Adoption, Creation, Replacement
     from reconciler.ports import Clock
@@ -48,13 +49,6 @@ class Place:
     name: str
     generation: Generation
     part: int
-
-
-class Provenance(Protocol):
-    """Knows where specs come from."""
-
-    def source(self, spec: Spec) -> Source:
-        """Give a spec's path, and its commit and git blob as far as they are known."""
 
 
 class Ledger:
@@ -71,16 +65,19 @@ class Ledger:
         lease: timedelta | None = None,
         timeout: timedelta = timedelta(seconds=60),
         calls: CallLog | None = None,
+        unchanged: Sequence[Spec] = (),
     ) -> None:
         """`lease` is for how long an intent is this run's alone; None where a lock says so.
 
         `timeout` is how long a request may take. `calls` is told whom each intent calls.
+        Of specs that are `unchanged` it is recorded from which bytes they were read, in passing.
         """
         self._calls = calls or NotLogged()
         self._lease = lease
         self._timeout = timeout
         self._store = store
         self._provenance = provenance
+        self._unchanged = unchanged
         self._clock = clock
         self._run = run
         self._touched: set[str] = set()
@@ -96,7 +93,8 @@ class Ledger:
         """Make everything recorded so far durable. Raises what the store raises."""
         touched = self._to_store() if self.dirty else frozenset()
         if touched:
-            ours = self.state
+            # No reason to store anything, and forgone where somebody else stored something.
+            ours = with_sources(self.state, self._unchanged, self._provenance)
             self._calls.lay(self._clock.now())
             try:
                 self.state = self._store.save(ours, touched=touched, why="")
@@ -106,6 +104,7 @@ class Ledger:
             self._calls.laid()
             self._note_contested(ours, touched)
             self._stored |= touched
+            self._unchanged = ()
         self.dirty = False
 
     def _note_contested(self, ours: State, touched: frozenset[str]) -> None:
@@ -389,13 +388,14 @@ class Ledger:
         if record.lifecycle is not Lifecycle.ACTIVE:
             self._note(name, replace(record, lifecycle=Lifecycle.ACTIVE))
 
-    def set_lifecycle(self, name: str, lifecycle: Lifecycle) -> None:
+    def set_lifecycle(self, name: str, lifecycle: Lifecycle, spec: Spec | None = None) -> None:
         """Record what the batches of a name were made to do. What was only begun is over by it."""
         record = self.state.batches[name]
         replacing = record.replacing
         if replacing is not None and replacing.generation > record.current.generation:
             replacing = None
-        self._note(name, replace(record, lifecycle=lifecycle, replacing=replacing))
+        record = replace(record, lifecycle=lifecycle, replacing=replacing)
+        self._note(name, with_source(record, spec, self._provenance) if spec else record)
 
     def complete(self, place: Place, creation: Creation) -> None:
         """Record that nobody was left to call for a request, so that no batch is needed.

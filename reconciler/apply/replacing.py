@@ -414,7 +414,7 @@ class Replacer:
         elif action.spec is None:
             self.ledger.set_lifecycle(action.name, Lifecycle.CANCELLED)
         else:
-            self.ledger.set_lifecycle(action.name, action.spec.lifecycle)
+            self.ledger.set_lifecycle(action.name, action.spec.lifecycle, action.spec)
         self.outcomes.end(action, _WHOLE, Ending.DONE, batch_id=action.batch_id)
 
 

@@ -68,6 +68,15 @@ def prune_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def cache_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that everything is to be read, whatever is recorded of it."""
+    return click.option(
+        "--no-cache",
+        is_flag=True,
+        help="Read every spec, also those that are as they were when they were recorded.",
+    )(command)
+
+
 class Pruning(NamedTuple):
     """The options of `prune_options`, as given."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -22,14 +21,23 @@ class GitProvenance:
         self._root = root
 
     def source(self, spec: Spec) -> Source:
-        """Give a spec's path, the commit checked out and the blob of the file as it is now."""
+        """Give a spec's path, the commit checked out, and what bytes it was read from.
+
+        Those bytes, not the ones that lie there now: the spec may have been edited since.
+        """
         commit = None if spec.path in self.uncommitted else self._commit
-        try:
-            data = (self._root / spec.path).read_bytes()
-        except OSError:
+        origin = spec.origin
+        if origin is None:
             return Source(path=spec.path, commit=commit)
-        blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-        return Source(path=spec.path, commit=commit, blob=blob)
+        path, blob = origin.contacts or (None, None)
+        return Source(
+            path=spec.path,
+            commit=commit,
+            blob=origin.blob,
+            lifecycle=spec.lifecycle,
+            contacts_path=path,
+            contacts_blob=blob,
+        )
 
     @cached_property
     def uncommitted(self) -> frozenset[str]:

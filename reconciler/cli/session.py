@@ -16,11 +16,11 @@ from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from reconciler.api.client import HttpBatchApi
-    from reconciler.model import SpecSet
+    from reconciler.model import Spec, SpecSet
     from reconciler.plan.facts import Rules
     from reconciler.spec.settings import Settings
     from reconciler.state.store import StateStore
@@ -59,17 +59,27 @@ class Session:
         """The machine's clock."""
         return SystemClock()
 
-    def specs(self) -> SpecSet:
-        """Read all specs. Raises `InvalidSpecs` with every error there is."""
+    def specs(self, unread: Mapping[str, str] | None = None) -> SpecSet:
+        """Read all specs, but for the `unread` paths, of which the names are given.
+
+        Raises `InvalidSpecs` with every error there is.
+        """
         from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
         from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as above
 
         split = self.settings.split
-        specs = load_specs(self.root, max_contacts=split.max_contacts if split else None)
+        most = split.max_contacts if split else None
+        specs = load_specs(self.root, max_contacts=most, unread=unread or {})
         if specs.errors:
             late = unsound_and_past(specs, self.clock.now())
             raise InvalidSpecs([*specs.errors, *late], hint="mend these, then: reconciler validate")
         return specs
+
+    def some_specs(self, paths: Iterable[str]) -> tuple[Spec, ...]:
+        """Read the specs at some paths, as far as they are sound."""
+        from reconciler.spec.load import load_some  # noqa: PLC0415 - as above
+
+        return load_some(self.root, paths)
 
     def store(self) -> StateStore:
         """Give the store of the state. Raises what the store does, see `reconciler.state`."""

@@ -274,8 +274,9 @@ class Action:
 class Plan:
     """Ordered actions over one version of the state.
 
-    `actions` holds those of kind none too. `offline` tells that nothing was asked of the API.
-    `excepted` are the exceptions from the policy that it makes use of.
+    `actions` holds those of kind none too, but for `unread` specs: they are as recorded, and only
+    counted. `offline` tells that nothing was asked of the API. `excepted` are the
+    exceptions from the policy that it makes use of.
     """
 
     actions: tuple[Action, ...]
@@ -287,6 +288,7 @@ class Plan:
     excepted: tuple[Excepted, ...] = ()
 
     @property
+    unread: int = 0
     def pending(self) -> tuple[Action, ...]:
         """What there is to do or to tell: everything but none."""
         return tuple(a for a in self.actions if a.kind is not ActionKind.NONE)
@@ -316,6 +318,7 @@ class Plan:
         counts = Counter(action.kind for action in self.actions)
         return {kind.value: counts[kind] for kind in ActionKind}
 
+        counts[ActionKind.NONE] += self.unread
     def essence(self) -> list[dict[str, Any]]:
         """Give what a reviewer agrees to: what is created for whom; nothing that drifts by itself.
 

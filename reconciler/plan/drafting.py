@@ -11,7 +11,7 @@ from reconciler.plan.actions import AT_ONCE, Action, ActionKind, Creation, Reaso
 from reconciler.spec.schedule import FIRST_TIMEZONE, is_past, past_diagnostic, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.model import Request, Spec

@@ -7,6 +7,8 @@ plan; after everything in it was done, planning again gives nothing to do.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reconciler.model import Diagnostic, Severity, Spec
@@ -42,14 +44,16 @@ if TYPE_CHECKING:
 def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: datetime) -> Plan:
     """Plan what makes the API's batches be what the specs say.
 
-    `specs` must have no errors. `now` is aware, in UTC.
+    `specs` must have no errors. `now` is aware, in UTC. Specs that were not read are as recorded,
+    see `reconciler.plan.unread`: all that takes a look at each name is spared them.
     """
     by_name = {spec.name: spec for spec in specs.specs}
-    state = without_released(state, by_name, facts)
+    everything = state
+    state = without_released(_without(state, specs.unread), by_name, facts)
     settled = {each.name: each for each in settle(state, facts, rules, now)}
     actions = [
         *(a for each in settled.values() for a in _settling(each, by_name.get(each.name))),
-        *_duplicates(state, facts),
+        *_duplicates(everything, facts),
     ]
     stuck = {action.name for action in actions if action.kind is ActionKind.BLOCKED}
     known = _with_adoptions(state, settled.values(), now)
@@ -64,12 +68,15 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
         actions.extend(planned)
         for action in planned:
             diagnostics.extend(_time_diagnostics(action, facts, now))
-    diagnostics.extend(_same_again(actions, known))
-    diagnostics.extend(overlaps(actions, specs.specs, known, facts, now))
+    if any(action.creations for action in actions) or facts.batches:
+        everything = _together(everything, known, specs.unread)
+        diagnostics.extend(_same_again(actions, everything))
+        diagnostics.extend(overlaps(actions, specs, everything, facts, now))
     gone = sorted(set(known.batches) - set(by_name) - set(movable.values()) - stuck)
     actions.extend(for_removed(gone, known, facts, prune=rules.prune))
     diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))
-    diagnostics.extend(drift(known, facts))
+    if facts.batches:
+        diagnostics.extend(drift(everything, facts))
     return Plan(
         actions=tuple(actions),
         diagnostics=tuple(diagnostics),
@@ -77,6 +84,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
         serial=state.serial,
         offline=facts.offline,
         campaigns=facts.campaigns,
+        unread=len(specs.unread),
     )
 
 
@@ -132,7 +140,7 @@ def _unrepeatable(settled: Settled, spec: Spec | None) -> StillInDoubt | None:
 
 def _duplicates(state: State, facts: Facts) -> Iterator[Action]:
     """Find second batches of keys that are known to be created and are still watched."""
-    for name, generation, record in state.requests():
+    for name, generation, record in state.requests() if facts.found else ():
         found = [
             batch
             for batch in facts.found.get(record.key, ())

@@ -171,6 +171,13 @@ def _taken(names: Mapping[str, str], loaded: Iterable[_Loaded]) -> list[str]:
     return [path for path, name in names.items() if name.casefold() in read] if read else []
 
 
+def load_some(root: Path, paths: Iterable[str]) -> tuple[Spec, ...]:
+    """Read the specs at some paths below `root`, as far as they are sound, uncut."""
+    with _without_gc():
+        loaded = _load_all(_Root(root, str(root), None, secrets=True), [*map(Found, paths)])
+    return tuple(one.spec for one in loaded if one.spec is not None)
+
+
 def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, int, int]:
     """Find where a part of a spec's request stands: file as the user types it, line, column.
 

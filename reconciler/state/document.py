@@ -133,11 +133,19 @@ class RequestRecord(Recorded, frozen=True, kw_only=True):
 
 
 class Source(Recorded, frozen=True, kw_only=True):
-    """Where a generation's spec came from: path below the root, commit and git blob if known."""
+    """Where a generation's spec came from: path below the root, commit and git blob if known.
+
+    With `lifecycle`, it also says what is in that blob: a spec of this name and this generation's
+    digest, which asks for that lifecycle (whatever was made of it since), with its contacts from
+    the file at `contacts_path` as `contacts_blob` has it; or in itself, or from elsewhere, without.
+    """
 
     path: str
     commit: str | None = None
     blob: str | None = None
+    lifecycle: Lifecycle | None = None
+    contacts_path: str | None = None
+    contacts_blob: str | None = None
 
 
 class Generation(Recorded, frozen=True, kw_only=True):

@@ -1,0 +1,103 @@
+"""What a command that plans reads of the specs: all, or only what may not be as it is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from reconciler.errors import ReconcilerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reconciler.cli.session import Session
+    from reconciler.model import Spec, SpecSet
+    from reconciler.plan.facts import Rules
+    from reconciler.state.document import State
+    from reconciler.state.store import StateStore
+
+
+class Reader:
+    """Reads the specs of one root for planning.
+
+    What was read once is not read again: one run goes by one version of each spec.
+    """
+
+    def __init__(self, session: Session, *, cache: bool) -> None:
+        """Begin to ask git. Without `cache` everything is read."""
+        self._session = session
+        self._worktree = None
+        if cache and session.root.is_dir():
+            from reconciler.cli.worktree import WorkTree  # noqa: PLC0415 - only to save reading
+
+            self._worktree = WorkTree(session.root)
+        self._blobs: dict[str, str] | None = None
+        self._state: State | None = None
+        self._specs: SpecSet | None = None
+
+    def store(self) -> StateStore:
+        """Give the store. What is wrong with the specs is told before what is wrong with that."""
+        if not self._session.root.is_dir():
+            self._session.specs()  # says so; and nothing is to be made there, not even a lock
+        try:
+            return self._session.store()
+        except ReconcilerError:
+            self._session.specs()
+            raise
+
+    def load(self, store: StateStore) -> State:
+        """Read the state. What is wrong with the specs is told before what is wrong with that."""
+        try:
+            return store.load()
+        except ReconcilerError:
+            self._session.specs()
+            raise
+
+    def specs(self, state: State, rules: Rules) -> SpecSet:
+        """Give the specs, those left unread that say what this state has of them.
+
+        Raises `InvalidSpecs`.
+        """
+        if self._specs is not None and state is self._state:
+            return self._specs
+        unread = self._unread(state, rules)
+        if self._specs is None:
+            specs = self._session.specs(unread)
+        else:
+            specs = self._also(self._specs, unread)
+        paths = {unread[path]: path for path in unread if unread[path] in specs.unread}
+        self._state = state
+        self._specs = replace(specs, reread=partial(_reread, self._session, paths, {}))
+        return self._specs
+
+    def _unread(self, state: State, rules: Rules) -> dict[str, str]:
+        if self._worktree is None:
+            return {}
+        from reconciler.plan.unread import unread  # noqa: PLC0415 - as above
+
+        if self._blobs is None:
+            self._blobs = self._worktree.blobs()
+        return unread(state, self._blobs, rules)
+
+    def _also(self, specs: SpecSet, unread: Mapping[str, str]) -> SpecSet:
+        """Read those too that another version of the state does not allow to leave unread."""
+        still = specs.unread & frozenset(unread.values())
+        if still == specs.unread:
+            return specs
+        kept = {path: name for path, name in unread.items() if name in still}
+        have = {spec.name for spec in specs.specs}
+        more = [spec for spec in self._session.specs(kept).specs if spec.name not in have]
+        return replace(specs, specs=(*specs.specs, *more), unread=still)
+
+
+def _reread(
+    session: Session, paths: Mapping[str, str], had: dict[str, Spec | None], names: Iterable[str]
+) -> list[Spec]:
+    """Read some of the specs that were left unread; what is not sound any more is left out."""
+    chosen = list(names)
+    wanted = [paths[name] for name in chosen if name not in had]
+    if wanted:
+        read = {spec.name: spec for spec in session.some_specs(wanted)}
+        had.update((name, read.get(name)) for name in chosen if name not in had)
+    return [spec for name in chosen if (spec := had[name]) is not None]
