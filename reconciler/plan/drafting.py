@@ -27,7 +27,7 @@ class Drafting:
     facts: Facts
     rules: Rules
     now: datetime
-    taken: frozenset[str] = frozenset()
+    taken: Container[str] = frozenset()
 
     def action(self, kind: ActionKind, spec: Spec, reason: Reason) -> Action:
         """Draft an action about a spec."""

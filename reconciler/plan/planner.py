@@ -58,8 +58,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     stuck = {action.name for action in actions if action.kind is ActionKind.BLOCKED}
     known = _with_adoptions(state, settled.values(), now)
     movable = _movable(known, by_name)
-    taken = frozenset(request.key for _, _, request in state.requests())
-    draft = Drafting(known, facts, rules, now, taken)
+    draft = Drafting(known, facts, rules, now, _Keys(everything))
     planner = SpecPlanner(draft, movable, _doubtful(known, by_name))
     diagnostics = [*specs.diagnostics, *facts.diagnostics]
     for name in sorted(set(by_name) - stuck):
@@ -89,6 +88,34 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
 
 
 def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
+class _Keys:
+    """The keys ever used. Only for a new generation does anybody ask."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._all
+
+    @cached_property
+    def _all(self) -> frozenset[str]:
+        return frozenset(request.key for _, _, request in self._state.requests())
+
+
+def _without(state: State, names: frozenset[str]) -> State:
+    if not names:
+        return state
+    left = {name: record for name, record in state.batches.items() if name not in names}
+    return replace(state, batches=left)
+
+
+def _together(everything: State, known: State, unread: frozenset[str]) -> State:
+    """Give what is known of the names that were looked at, and all others as they are recorded."""
+    if not unread:
+        return known
+    return replace(everything, batches={**everything.batches, **known.batches})
+
+
     """Tell what becomes of a name in doubt: adopted, blocked, or left to its spec's action."""
     if settled.adoptions:
         yield Action(
