@@ -70,6 +70,7 @@ class Reason(StrEnum):
     REMOVED = "removed"
     PAUSED_BY_HAND = "paused_by_hand"
     CALLED_UNKNOWN = "called_unknown"
+    STOPPED_BY_HAND = "stopped_by_hand"
     POLICY = "policy"
 
 
@@ -286,9 +287,9 @@ class Plan:
     offline: bool = False
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
     excepted: tuple[Excepted, ...] = ()
+    unread: int = 0
 
     @property
-    unread: int = 0
     def pending(self) -> tuple[Action, ...]:
         """What there is to do or to tell: everything but none."""
         return tuple(a for a in self.actions if a.kind is not ActionKind.NONE)
@@ -316,9 +317,9 @@ class Plan:
     def summary(self) -> dict[str, int]:
         """Count the actions of every kind, zeros included. The one place that counts."""
         counts = Counter(action.kind for action in self.actions)
+        counts[ActionKind.NONE] += self.unread
         return {kind.value: counts[kind] for kind in ActionKind}
 
-        counts[ActionKind.NONE] += self.unread
     def essence(self) -> list[dict[str, Any]]:
         """Give what a reviewer agrees to: what is created for whom; nothing that drifts by itself.
 

@@ -87,7 +87,6 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     )
 
 
-def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
 class _Keys:
     """The keys ever used. Only for a new generation does anybody ask."""
 
@@ -116,6 +115,7 @@ def _together(everything: State, known: State, unread: frozenset[str]) -> State:
     return replace(everything, batches={**everything.batches, **known.batches})
 
 
+def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
     """Tell what becomes of a name in doubt: adopted, blocked, or left to its spec's action."""
     if settled.adoptions:
         yield Action(
