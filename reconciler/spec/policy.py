@@ -19,7 +19,7 @@ from reconciler.spec.policy_frequency import Frequencies
 from reconciler.spec.policy_hours import CallingHours
 from reconciler.spec.policy_suppression import Suppressions
 from reconciler.spec.problems import did_you_mean, quoted
-from reconciler.spec.scalars import fail, whole_number
+from reconciler.spec.scalars import fail, is_null, kind_of, whole_number
 
 PACKS = ("in-rbi", "in-trai", "us-fl", "us-regf", "us-tcpa")
 """The packs that come with the reconciler, see `reconciler.spec.packs`."""
@@ -66,11 +66,28 @@ def _packs(value: Any) -> tuple[str, ...]:
     return taken
 
 
+class Section(Model):
+    """A part of a policy. A line without a value is an error: it may be a rule that got lost."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            fail(f"is {kind_of(value)} where a mapping is needed", "write `field: value` lines")
+        empty = [name for name, inner in value.items() if is_null(inner)]
+        if empty:
+            fail(
+                f"says nothing for {', '.join(map(quoted, empty))}",
+                "write the rule, or delete the line",
+            )
+        return value
+
+
 Count = Annotated[int, Field(ge=0), BeforeValidator(_count)]
 _AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(_at_least_one)]
 
 
-class MaxContacts(Model):
+class MaxContacts(Section):
     """Most people who are called."""
 
     batch: Count | None = None
@@ -81,7 +98,7 @@ class MaxContacts(Model):
     """By this root within any 24 hours."""
 
 
-class Approval(Model):
+class Approval(Section):
     """When a batch needs names in its spec's `reconcile.approved_by`."""
 
     above: Count
@@ -101,7 +118,7 @@ class Approval(Model):
         return self
 
 
-class CallVariables(Model):
+class CallVariables(Section):
     """Which call variables every contact must have, and which none may have."""
 
     required: Names = ()
@@ -110,7 +127,7 @@ class CallVariables(Model):
     """No contact has a value for any of these."""
 
 
-class ScheduledStart(Model):
+class ScheduledStart(Section):
     """When a batch may start."""
 
     required: Flag = False
@@ -119,21 +136,21 @@ class ScheduledStart(Model):
     """How long before its start a batch must be created, at least."""
 
 
-class ConsentRule(Model):
+class ConsentRule(Section):
     """That each spec says on what ground its people may be called (`reconcile.consent`)."""
 
     bases: Names = ()
     """The grounds that count; without it, any."""
 
 
-class Scrubbed(Model):
+class Scrubbed(Section):
     """That numbers are compared with a do-not-call list that is new enough."""
 
     within: Duration
     """How old the newest list for the campaign may be at most."""
 
 
-class Policy(Model):
+class Policy(Section):
     """Who may be called, when, how often and how many. A rule that is not written is off."""
 
     packs: Annotated[
