@@ -26,6 +26,8 @@ _CONNECTING = (
     "start_tls.started",
     "start_tls.failed",
 )
+_CLOSING = ("response_closed.started", "response_closed.complete")
+"""Hanging up: nothing is sent by that, and whoever waits for the rest of a request is told."""
 _SLICE = 0.2  # seconds between two looks at `stop`
 
 
@@ -99,7 +101,8 @@ class Exchange:
                 self._stream = info.get("return_value")
             leaving = step.endswith("send_request_headers.started")
             # Whoever was suspended while connecting wakes up here: the time for it may be over.
-            if self._given_up or (leaving and not self.sent and self._over()):
+            given_up = self._given_up and not step.endswith(_CLOSING)
+            if given_up or (leaving and not self.sent and self._over()):
                 if self._stream is not None:
                     self._stream.close()
                 raise GivenUpError
