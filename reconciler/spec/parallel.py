@@ -15,6 +15,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -31,18 +33,31 @@ _MOST_PIECES = 512
 _NUMBER = 4
 """Bytes of a piece's number in the queue. So few are read at once or not at all."""
 
+_PATIENCE = 20
+"""Milliseconds that a thread of Python's may take to end after it was joined."""
+
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def processors() -> int:
     """Say how many processes would have a processor each; 1 where forking is out of question."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not _alone():
         return 1
-    try:
-        alone = len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - numbers, no paths
-    except OSError:
-        return 1
-    return len(os.sched_getaffinity(0)) if alone else 1
+    return len(os.sched_getaffinity(0))
+
+
+def _alone() -> bool:
+    """Tell whether this process has no thread but this one, of Python's or of anybody's."""
+    for _ in range(_PATIENCE):
+        if threading.active_count() > 1:
+            return False
+        try:
+            if len(os.listdir("/proc/self/task")) == 1:  # noqa: PTH208 - numbers, no paths
+                return True
+        except OSError:
+            return False
+        time.sleep(0.001)  # a thread that was joined is still about to end
+    return False
 
 
 def shared_out(

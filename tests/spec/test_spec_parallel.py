@@ -149,6 +149,23 @@ def test_beside_another_thread_there_is_one_process() -> None:
         thread.join()
 
 
+def test_a_thread_that_was_joined_is_in_nobodys_way() -> None:
+    """It is gone for Python a little before it is gone for the system."""
+    program = (
+        "import threading\n"
+        "from reconciler.spec.parallel import processors\n"
+        "def ended():\n"
+        "    thread = threading.Thread(target=list)\n"
+        "    thread.start(); thread.join()\n"
+        "    return processors()\n"
+        "print({ended() for _ in range(300)} == {processors()})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True\n"
+
+
 def test_what_goes_wrong_here_is_raised() -> None:
     """A mistake of ours is not swallowed with the work."""
     with pytest.raises(ZeroDivisionError):
