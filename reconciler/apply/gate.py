@@ -10,18 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from reconciler.plan.freezing import UNFREEZE
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.plan.actions import Action, Creation
     from reconciler.policy.guard import Guard
     from reconciler.ports import Brake
-
-UNFREEZE = (
-    "to go on, take `freeze` out of reconciler.yaml and remove the file FREEZE, merge that, then: "
-    "reconciler apply"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Objection:

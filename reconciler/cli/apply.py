@@ -17,9 +17,11 @@ import orjson
 
 from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import known_keys
+from reconciler.apply.gate import BrakeGate, Gates, PolicyGate, frozen
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
 from reconciler.apply.report import Ending
+from reconciler.cli.brakes import brake_of
 from reconciler.cli.calls import call_log
 from reconciler.cli.guarding import People, open_guard
 from reconciler.cli.options import (
@@ -170,7 +172,8 @@ class _Apply:
             report = latest = self._once(store, api, first)
             for lost in range(1, MOST_PLANS):
                 overtaken = report.moved or _is_outdated(report, store)
-                if self._stop.is_set() or not (overtaken or _has_settled(latest)):
+                again = overtaken or _has_settled(latest)
+                if self._stop.is_set() or report.halted or not again:
                     break
                 if overtaken:
                     # So that two runs that met do not meet again at the next turn.
@@ -309,6 +312,7 @@ class _Apply:
     def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options
         shared = self._session.in_git
+        brake = brake_of(self._session.root, store)
         clock = ServerClock(self._session.clock, lambda: api.skew)
         # One wrong `Date` must not make an attempt look older than it is.
         record_clock = ServerClock(self._session.clock, lambda: api.most_skew)
@@ -356,8 +360,12 @@ class _Apply:
                 events=self._events,
                 progress=progress,
                 exclusion=self._people,
+                gate=Gates((BrakeGate(brake), PolicyGate(self._guard))),
             )
             report = engine.run()
+        # A freeze that was pushed moved the branch, and planning again would only say so.
+        against = frozen(brake) if report.moved and not report.halted else None
+        report = report.halted_by(against) if against is not None else report
         return replace(report, complaints=tuple(self._complaints(report)))
 
     def _complaints(self, report: Report) -> Iterator[Diagnostic]:

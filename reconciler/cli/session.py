@@ -124,12 +124,14 @@ class Session:
     def rules(self, *, settle: float | None = None, prune: bool = False) -> Rules:
         """Give what planning goes by. `settle` is the command line's, in seconds."""
         from reconciler.plan.facts import Rules  # noqa: PLC0415 - with the planner
+        from reconciler.spec.freeze import frozen_here  # noqa: PLC0415 - as above
 
         return Rules(
             settle=timedelta(seconds=self.settings.settle if settle is None else settle),
             hold=self.settings.unknown == "hold",
             run=self.run,
             prune=prune,
+            frozen=frozen_here(self.root, self.settings),
             arm_delay=timedelta(seconds=self.settings.arm_delay),
             timeout=timedelta(seconds=_timeout()),
             organization_id=None

@@ -70,6 +70,7 @@ class Reason(StrEnum):
     REMOVED = "removed"
     PAUSED_BY_HAND = "paused_by_hand"
     CALLED_UNKNOWN = "called_unknown"
+    FROZEN = "frozen"
     STOPPED_BY_HAND = "stopped_by_hand"
     POLICY = "policy"
 

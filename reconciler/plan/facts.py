@@ -50,7 +50,7 @@ class Rules:
     it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`. `run` is this run,
     whose own intents it need not leave alone. `timeout` is how long a request may be under way
     after the intent of another run expired. `arm_delay` is how far ahead a batch that would call at
-    once is created. With `prune` the batches of removed specs are cancelled.
+    once is created. With `prune` the batches of removed specs are cancelled. `frozen` is why nothing may begin to ring.
     """
 
     settle: timedelta = timedelta(seconds=600)
@@ -60,3 +60,4 @@ class Rules:
     timeout: timedelta = timedelta(seconds=60)
     arm_delay: timedelta = timedelta(0)
     prune: bool = False
+    frozen: str | None = None

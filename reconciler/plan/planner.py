@@ -16,6 +16,7 @@ from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason, Role
 from reconciler.plan.drafting import Drafting
 from reconciler.plan.drift import drift
+from reconciler.plan.freezing import under_freeze
 from reconciler.plan.one_spec import SpecPlanner
 from reconciler.plan.overlap import overlaps
 from reconciler.plan.recorded import as_recorded, matches
@@ -77,7 +78,7 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     if facts.batches:
         diagnostics.extend(drift(everything, facts))
     return Plan(
-        actions=tuple(actions),
+        actions=tuple(under_freeze(actions, rules.frozen)),
         diagnostics=tuple(diagnostics),
         lineage=state.lineage,
         serial=state.serial,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?) ?(?P<unit>s|m|h|d)?", re.ASCII)
 _SECONDS = {None: 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 MOST_PARALLEL = 64
+_NEITHER = frozenset({"yes", "no", "on", "off", "y", "n", "0", "1", "none", "true", "false"})
+"""What other readers of YAML take for true or false, and ours for text."""
 
 
 def seconds(value: Any) -> float:
@@ -38,6 +40,16 @@ def flag(value: Any) -> bool:
         what = quoted(value) if isinstance(value, str) else kind_of(value)
         fail(f"is {what} where yes or no is needed", "write `true` or `false`")
     return value in (True, "true")
+
+
+def freeze(value: Any) -> bool | str:
+    """Take whether everything is stopped: yes, no, or the reason why it is."""
+    if value in (True, False, "true", "false"):
+        return value in (True, "true")
+    reason = text(value)
+    if reason.strip().lower() in _NEITHER:
+        fail(f"is {quoted(reason)}, which could mean either", "write `true`, `false` or a reason")
+    return reason
 
 
 def state(value: Any) -> str:
@@ -111,5 +123,6 @@ RULES: Rules = {
     "average_call": average_call,
     "drain": seconds,
     "chunk": chunk,
+    "freeze": freeze,
 }
 """Setting → what it takes; those that are more than one value (`split`, `policy`) are left out."""

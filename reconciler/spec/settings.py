@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.spec.models import Split
     from reconciler.spec.policy import Policy
 
-_MAX_SETTINGS = 1024 * 1024
+MAX_SETTINGS = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Settings:
     drain: float = 300.0
     split: Split | None = None
     chunk: int = 8
+    freeze: bool | str = False
     policy: Policy | None = None
 
 
@@ -58,15 +59,27 @@ def load_settings(root: Path, *, shown: str | None = None) -> Settings:
 
     `shown` is the root as the user typed it. Raises `InvalidSpecs` with everything wrong.
     """
-    path = root / SETTINGS
-    if not os.path.lexists(path):
-        return Settings()
     typed = str(root) if shown is None else shown
     file = os.path.join(typed, SETTINGS)  # noqa: PTH118 - keeps the root as typed
     try:
-        data = read_bytes(path, limit=_MAX_SETTINGS, hint="settings are a few lines")
+        data = read_settings(root / SETTINGS)
     except Unreadable as error:
         raise InvalidSpecs(diagnose([error.problem], b"", file)) from error
+    return Settings() if data is None else settings_of(data, file)
+
+
+def read_settings(path: Path) -> bytes | None:
+    """Read a `reconciler.yaml`; None where there is none. Raises `Unreadable`."""
+    if not os.path.lexists(path):
+        return None
+    return read_bytes(path, limit=MAX_SETTINGS, hint="settings are a few lines")
+
+
+def settings_of(data: bytes, file: str) -> Settings:
+    """Give what the bytes of a `reconciler.yaml` say; `file` is how messages call it.
+
+    Raises `InvalidSpecs` with everything wrong.
+    """
     if not any(line.partition(b"#")[0].strip() for line in data.splitlines()):
         return Settings()
     reading = read_document(data)

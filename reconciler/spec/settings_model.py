@@ -18,6 +18,11 @@ from reconciler.spec.policy import Policy
 from reconciler.spec.settings import Settings
 
 _Average = Annotated[float, BeforeValidator(rules.average_call), WithJsonSchema(DURATION_SCHEMA)]
+_Freeze = Annotated[
+    bool | str,
+    BeforeValidator(rules.freeze),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "minLength": 1}]}),
+]
 _Lease = Annotated[float, BeforeValidator(rules.lease), WithJsonSchema(DURATION_SCHEMA)]
 
 
@@ -64,5 +69,8 @@ class SettingsFile(Model):
     """Cut lists that are too long for one batch into several, where a spec says nothing itself."""
     chunk: Annotated[int, Field(ge=1), BeforeValidator(rules.chunk)] = Settings.chunk
     """How many creates are recorded together."""
+    freeze: _Freeze = Settings.freeze
+    """Stops every create and every resume at once: `true`, or the reason why. So does a file
+    called FREEZE beside this one."""
     policy: Policy | None = Settings.policy
     """Who may be called, when, how often and how many: what no launch may go against."""

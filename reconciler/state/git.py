@@ -161,6 +161,23 @@ class Git:
             at += 1
         return read
 
+    def has_entry(self, commit: str, path: str) -> bool:
+        """Whether a commit has anything at a path. Raises `StateError`."""
+        return bool(self._read("ls-tree", "-z", "--full-tree", commit, "--", path))
+
+    def linked_file_at(self, commit: str, path: str, *, limit: int) -> bytes | None:
+        """Read a file of a commit through symlinks within it; None where there is none to be read.
+
+        A file of more than `limit` bytes is none. Raises `StateError`.
+        """
+        asked = f"{commit}:{path}\n".encode()
+        done = self._run(["cat-file", "--batch", "--follow-symlinks"], _LOCAL_TIMEOUT, asked)
+        self._require(done, f"cannot read {path} at {commit[:12]}")
+        head, _, data = done.stdout.partition(b"\n")
+        words = head.split()
+        size = int(words[2]) if words[1:2] == [b"blob"] else limit + 1
+        return data[:size] if size <= limit else None
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether a commit is another's ancestor, or the same."""
         return self._maybe("merge-base", "--is-ancestor", older, newer) is not None

@@ -66,7 +66,7 @@ def test_every_setting_can_be_set(root: Root) -> None:
         'lease: "2 m"\nchunk: 1\narm_delay: 5m\naverage_call: 3m\n'
         "drain: 1m\nsplit: {max_contacts: 5000}\n"
         "require_reviewed_plan: true\nreviewed_plan_author: plans[bot]\n"
-        "policy: {max_batches: 3}\n",
+        "policy: {max_batches: 3}\nfreeze: too many complaints\n",
     )
     assert dataclasses.asdict(load_settings(root.path)) == {
         "arm_delay": 300,
@@ -86,6 +86,7 @@ def test_every_setting_can_be_set(root: Root) -> None:
         "settle": 5_400,
         "lease": 120,
         "chunk": 1,
+        "freeze": "too many complaints",
     }
 
 
@@ -108,6 +109,8 @@ def test_durations(root: Root, written: str, seconds: float) -> None:
         ("parallelism: 0", "it can be 1 to 64", ""),
         ('parallelism: "4"', "not a number", "remove the quotes"),
         ("chunk: 0", "it can be 1 or more", ""),
+        ("freeze: yes", "which could mean either", "write `true`, `false` or a reason"),
+        ("freeze: [a]", "a list where text is needed", ""),
         ("settle: -1", "a duration is needed", "`90s`, `2m`, `1h`, `1d`"),
         ("settle: 2 weeks", "a duration is needed", "`90s`"),
         ("settle: [1]", "is a list where a duration", ""),

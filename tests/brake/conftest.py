@@ -1,0 +1,48 @@
+"""Worlds for the brake and for stops by hand: runs against a real API, which can be held."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.proof.world import Runs, World
+from tests.torture.gitworld import GitRuns, GitWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def runs() -> Iterator[Runs]:
+    """Give the fork server of this test process, for state in a file."""
+    server = Runs()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def git_runs() -> Iterator[GitRuns]:
+    """Give the fork server of this test process, for state in git."""
+    server = GitRuns()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def world(runs: Runs) -> Iterator[World]:
+    """Give a world of three specs with state in a file."""
+    with tempfile.TemporaryDirectory() as top:
+        made = World(runs, Path(top) / "world")
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def git_world(git_runs: GitRuns, tmp_path: Path) -> Iterator[GitWorld]:
+    """Give a world of four specs with state in git, recorded two at a time."""
+    made = GitWorld(git_runs, tmp_path / "world", 4)
+    yield made
+    made.close()
