@@ -5,6 +5,7 @@ import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
