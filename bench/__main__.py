@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bench import creates, lists, sending, side_by_side, start_up, state, validation
+from bench import creates, lists, sending, side_by_side, start_up, state, unchanged, validation
 from bench.measure import Report, Scale, Unmeasurable
 from bench.tables import as_json, as_markdown, put_into, read, table
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "validation": validation.run,
     "lists": lists.run,
     "state": state.run,
+    "unchanged": unchanged.run,
     "creates": creates.run,
     "octodns": side_by_side.run,
     "script": sending.run,

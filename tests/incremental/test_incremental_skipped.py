@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec.structs import replace
+
+from reconciler.model import Lifecycle, OnChange
+from reconciler.plan.facts import Rules
+from reconciler.plan.unread import unread
+from reconciler.state.document import (
+    Generation,
+    NameRecord,
+    Replacing,
+    RequestRecord,
+    Source,
+    State,
+    Status,
+)
+from tests.apply.doubles import ManualClock
+from tests.incremental.twins import Twins, listed, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLOBS = {"a.yaml": "a" * 40, "contacts/a.csv": "c" * 40}
+NOW = ManualClock().now()
+
+
+def _request(part: int = 1) -> RequestRecord:
+    return RequestRecord(
+        part=part,
+        key=f"rk1_{part}",
+        status=Status.CREATED,
+        digest="v1:" + "0" * 64,
+        contacts=1,
+        attempt=1,
+        first_attempted_at=NOW,
+        attempted_at=NOW,
+        run="r",
+        batch_id=f"b{part}",
+        recorded_at=NOW,
+    )
+
+
+def _record() -> NameRecord:
+    source = Source(
+        path="a.yaml",
+        blob="a" * 40,
+        lifecycle=Lifecycle.ACTIVE,
+        contacts_path="contacts/a.csv",
+        contacts_blob="c" * 40,
+    )
+    generation = Generation(
+        generation=2, campaign_id="c", fields={}, source=source, requests=(_request(),)
+    )
+    return NameRecord(generations=(generation,))
+
+
+def _with_generation(**changes: object) -> NameRecord:
+    record = _record()
+    return replace(record, generations=(replace(record.current, **changes),))
+
+
+def _with_source(**changes: object) -> NameRecord:
+    return _with_generation(source=replace(_record().current.source, **changes))
+
+
+def _with_request(**changes: object) -> NameRecord:
+    return _with_generation(requests=(replace(_request(), **changes),))
+
+
+def _cancelling_earlier() -> NameRecord:
+    record = _record()
+    older = replace(record.current, generation=1, requests=(replace(_request(), cancelling=True),))
+    return replace(record, generations=(older, record.current))
+
+
+READ: dict[str, Callable[[], NameRecord]] = {
+    "another blob": lambda: _with_source(blob="b" * 40),
+    "no blob": lambda: _with_source(blob=None),
+    "another path": lambda: _with_source(path="b.yaml"),
+    "another blob of the list": lambda: _with_source(contacts_blob="d" * 40),
+    "no blob of the list": lambda: _with_source(contacts_blob=None),
+    "another list": lambda: _with_source(contacts_path="contacts/b.csv"),
+    "nothing is known of the reading": lambda: _with_source(lifecycle=None),
+    "the file asks for another lifecycle": lambda: _with_source(lifecycle=Lifecycle.PAUSED),
+    "another lifecycle was carried out": lambda: replace(_record(), lifecycle=Lifecycle.CANCELLED),
+    "in doubt": lambda: _with_request(status=Status.CREATING, batch_id=None),
+    "being cancelled": lambda: _with_request(cancelling=True),
+    "an earlier one is being cancelled": _cancelling_earlier,
+    "a part is missing": lambda: _with_generation(parts=2, digest="v1:" + "1" * 64),
+    "being replaced": lambda: replace(
+        _record(), replacing=Replacing(generation=3, on_change=OnChange.REMAINING, begun_at=NOW)
+    ),
+    "of another organisation": lambda: _with_generation(fields={"organization_id": "theirs"}),
+}
+
+
+def _unread(record: NameRecord, **more: NameRecord) -> dict[str, str]:
+    state = State(lineage="l", batches={"a": record, **more})
+    return unread(state, BLOBS, Rules(organization_id="ours"))
+
+
+def test_what_is_as_recorded_is_not_read() -> None:
+    """The cases below differ from this one in one thing each."""
+    assert _unread(_record()) == {"a.yaml": "a"}
+    assert _unread(_with_generation(fields={"organization_id": "ours"})) == {"a.yaml": "a"}
+
+
+@pytest.mark.parametrize("why", READ)
+def test_whatever_is_not_as_recorded_is_read(why: str) -> None:
+    """Each single condition keeps a spec from being left unread."""
+    assert _unread(READ[why]()) == {}
+
+
+def test_a_file_that_two_names_claim_is_read() -> None:
+    """Which of the two is right only the file can tell."""
+    assert _unread(_record(), b=_record()) == {}
+
+
+def test_what_git_can_tell_is_left_unread(twins: Twins) -> None:
+    """After an apply nothing is read, with contacts in the spec or in a list."""
+    twins.write("a.yaml", text())
+    twins.write("b.yaml", text(file="contacts/b.csv"))
+    twins.write("contacts/b.csv", listed(3, 5))
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == {"a", "b"}
+    twins.write("contacts/b.csv", listed(3, 6))
+    assert twins.unread() == {"a"}
+    twins.git("checkout", "-q", ".")
+    assert twins.unread() == {"a", "b"}
+
+
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_a_file_that_git_does_not_look_at_is_read(twins: Twins, flag: str) -> None:
+    """Git was told to believe that it is unmodified, and so does not know."""
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    twins.git("update-index", flag, "a.yaml")
+    twins.write("a.yaml", text(people=3))
+    assert twins.unread() == frozenset()
+    twins.plans()
+
+
+def test_a_list_behind_a_symlink_is_read(twins: Twins) -> None:
+    """A directory that became a symlink may lead anywhere."""
+    twins.write("a.yaml", text(file="contacts/a.csv"))
+    twins.write("contacts/a.csv", listed(2))
+    twins.commit()
+    twins.apply()
+    elsewhere = twins.root.parent / "elsewhere"
+    (twins.root / "contacts").rename(elsewhere)
+    (twins.root / "contacts").symlink_to(elsewhere)
+    assert twins.plans() is None
+
+
+def test_a_lifecycle_that_is_taken_back_is_seen(twins: Twins) -> None:
+    """The file is again what it was at the create, and the batch is paused by now."""
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    twins.write("a.yaml", text(lifecycle="paused"))
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == {"a"}
+    twins.write("a.yaml", text())
+    twins.commit()
+    plans = twins.plans()
+    assert plans is not None
+    assert plans[0].summary()["resume"] == 1
+
+
+def test_without_git_everything_is_read(twins: Twins) -> None:
+    """And works."""
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    (twins.root / ".git").rename(twins.root.parent / "gone")
+    assert twins.unread() == frozenset()
+    twins.plans()
+
+
+def test_what_was_edited_while_it_was_applied_is_read(twins: Twins) -> None:
+    """What is recorded is the file that was read, not the one that lies there meanwhile."""
+    twins.write("a.yaml", text())
+    specs = twins.some.specs()
+    plan = twins.some.planned(specs)
+    twins.write("a.yaml", text(people=3))
+    twins.some.engine(plan).run()
+    twins.commit()
+    assert twins.unread() == frozenset()
+
+
+def test_people_of_an_unread_spec_are_told(twins: Twins) -> None:
+    """Whoever is called twice is told, whether or not the other spec had to be read."""
+    twins.write("a.yaml", text(people=2))
+    twins.commit()
+    twins.apply()
+    twins.write("b.yaml", text(people=3))
+    assert twins.unread() == {"a"}
+    plans = twins.plans()
+    assert plans is not None
+    assert any("2 people are also in a" in each.message for each in plans[0].diagnostics)
+
+
+def test_a_comment_is_remembered_when_something_is_stored(twins: Twins) -> None:
+    """Alone it is no reason to write a state; with the next create it goes along."""
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    twins.write("a.yaml", text(comment="other words"))
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == frozenset()
+    twins.write("b.yaml", text(first=50))
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == {"a", "b"}

@@ -1,0 +1,223 @@
+"""A small git repository, planned and applied twice: by what git says, and by reading everything.
+
+Each way has an API and a state of its own. Whatever is done to the files, both must plan the same
+and come to the same state.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from reconciler.apply.engine import Engine
+from reconciler.apply.facts import gather, known_keys
+from reconciler.apply.ledger import Ledger
+from reconciler.apply.lookup import Lookup
+from reconciler.cli.provenance import GitProvenance
+from reconciler.cli.reading import Reader
+from reconciler.cli.session import Session, StateOptions
+from reconciler.errors import InvalidSpecs
+from reconciler.model import Lifecycle
+from reconciler.plan.actions import ActionKind
+from reconciler.plan.planner import make_plan
+from reconciler.spec.load import load_some
+from reconciler.state.codec import encode
+from tests.apply.doubles import Events, World
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reconciler.model import SpecSet
+    from reconciler.plan.actions import Plan
+
+GIT = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "a",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "a",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+}
+
+
+def text(
+    *,
+    people: int = 2,
+    first: int = 0,
+    comment: str = "",
+    lifecycle: str = "active",
+    on_change: str = "remaining",
+    name: str = "",
+    file: str = "",
+    cut: int = 0,
+) -> str:
+    """Write a spec."""
+    reconcile = [f"lifecycle: {lifecycle}", f"on_change: {on_change}"]
+    reconcile += [f"name: {name}"] if name else []
+    reconcile += [f"split: {{max_contacts: {cut}}}"] if cut else []
+    contacts = f"{{file: {file}}}" if file else f"[{', '.join(_people(people, first))}]"
+    lines = [f"# {comment}", "campaign_id: cmp_a", f"contacts: {contacts}"]
+    return "\n".join([*lines, f"reconcile: {{{', '.join(reconcile)}}}", ""])
+
+
+def _people(people: int, first: int) -> list[str]:
+    return [
+        f'{{phone_number: "+9198765{number:05d}", call_variables: {{callee_name: Asha}}}}'
+        for number in range(first, first + people)
+    ]
+
+
+def listed(people: int, first: int = 0) -> str:
+    """Write a contact list."""
+    rows = [f"+9198765{number:05d},Asha" for number in range(first, first + people)]
+    return "\n".join(["phone_number,callee_name", *rows, ""])
+
+
+class _World(World):
+    """One way of planning, with what it created and recorded."""
+
+    def __init__(self, root: Path, *, cache: bool) -> None:
+        super().__init__()
+        self._root = root
+        self._cache = cache
+
+    def specs(self) -> SpecSet:
+        session = Session.open(self._root, StateOptions())
+        return Reader(session, cache=self._cache).specs(self.store.load(), self.rules)
+
+    def planned(self, specs: SpecSet) -> Plan:
+        state, now = self.store.load(), self.clock.now()
+        facts = gather(specs, state, self.api, self.rules, now, parallelism=2)
+        return make_plan(specs, state, facts, self.rules, now)
+
+    def engine(self, plan: Plan) -> Engine:
+        state = self.store.load()
+        self.runs += 1
+        unchanged = [a.spec for a in plan.actions if a.kind is ActionKind.NONE and a.spec]
+        ledger = Ledger(
+            self.store,
+            state,
+            clock=self.clock,
+            run=f"run{self.runs}",
+            provenance=GitProvenance(self._root),
+            unchanged=unchanged,
+        )
+        return Engine(
+            plan=plan,
+            ledger=ledger,
+            api=self.api,
+            lookup=Lookup(self.api, known_keys(state)),
+            clock=self.clock,
+            limits=self.limits,
+            stop=self.stop,
+            events=Events(self.clock),
+            progress=self.told,
+        )
+
+
+class Twins:
+    """The repository, and both ways."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory / "batches"
+        self.root.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main")
+        self.git("commit", "-q", "--allow-empty", "-m", "begin")
+        self.some = _World(self.root, cache=True)
+        self.all = _World(self.root, cache=False)
+        self._said: dict[tuple[str, str, str | None], dict[str, str | None]] = {}
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the root."""
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.root,
+            env={**os.environ, **GIT},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.returncode, done.stderr
+        return done.stdout
+
+    def write(self, path: str, content: str) -> None:
+        """Write a file below the root."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content, encoding="utf-8")
+
+    def commit(self) -> None:
+        """Commit everything there is."""
+        self.git("add", "-A", ".")
+        self.git("commit", "-q", "--allow-empty", "-m", "more")
+
+    def plans(self) -> tuple[Plan, Plan] | None:
+        """Plan both ways, and hold that they agree; None when the specs are not sound."""
+        answers: list[Any] = []
+        for world in (self.some, self.all):
+            try:
+                specs = world.specs()
+            except InvalidSpecs as error:
+                answers.append(sorted(map(repr, error.diagnostics)))
+            else:
+                assert world is self.some or not specs.unread
+                answers.append((world.planned(specs), specs.files))
+        if isinstance(answers[0], list) or isinstance(answers[1], list):
+            assert answers[0] == answers[1]
+            return None
+        (mine, files), (full, all_files) = answers
+        assert mine.essence() == full.essence()
+        assert mine.summary() == full.summary()
+        assert set(map(repr, mine.diagnostics)) == set(map(repr, full.diagnostics))
+        assert files == all_files
+        return mine, full
+
+    def apply(self) -> None:
+        """Apply both ways, and hold that the states agree and say the truth of every blob."""
+        plans = self.plans()
+        if plans is None:
+            return
+        for world, plan in zip((self.some, self.all), plans, strict=True):
+            world.engine(plan).run()
+            world.check()
+        self.plans()
+        assert _forgetful(encode(self.some.store.last)) == _forgetful(encode(self.all.store.last))
+
+    def unread(self) -> frozenset[str]:
+        """Give what would not be read now."""
+        return self.some.specs().unread
+
+    def remember(self) -> None:
+        """Note what each file says now, for `hold_truth`."""
+        for path in self.root.rglob("*.y*ml"):
+            below = str(path.relative_to(self.root))
+            for spec in load_some(self.root, [below]):
+                origin = spec.origin
+                assert origin is not None
+                key = (below, origin.blob, origin.contacts[1] if origin.contacts else None)
+                self._said[key] = {
+                    "name": spec.name,
+                    "digest": spec.digest,
+                    "lifecycle": spec.lifecycle,
+                    "list": origin.contacts[0] if origin.contacts else None,
+                }
+
+    def hold_truth(self) -> None:
+        """Hold that whatever is recorded of a reading is what such files have said."""
+        for name, record in self.some.store.last.batches.items():
+            source = record.current.source
+            if source.lifecycle is None:
+                continue
+            said = self._said[source.path, str(source.blob), source.contacts_blob]
+            assert said == {
+                "name": name,
+                "digest": record.current.of,
+                "lifecycle": Lifecycle(source.lifecycle),
+                "list": source.contacts_path,
+            }
+
+
+def _forgetful(state: bytes) -> list[bytes]:
+    """Leave out by which commit something was read: the same bytes are in many."""
+    return [line for line in state.splitlines() if b'"commit":' not in line]
