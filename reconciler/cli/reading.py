@@ -66,9 +66,8 @@ class Reader:
             specs = self._session.specs(unread)
         else:
             specs = self._also(self._specs, unread)
-        paths = {unread[path]: path for path in unread if unread[path] in specs.unread}
         self._state = state
-        self._specs = replace(specs, reread=partial(_reread, self._session, paths, {}))
+        self._specs = replace(specs, reread=partial(_reread, self._session, unread, {}))
         return self._specs
 
     def _unread(self, state: State, rules: Rules) -> dict[str, str]:
@@ -92,11 +91,12 @@ class Reader:
 
 
 def _reread(
-    session: Session, paths: Mapping[str, str], had: dict[str, Spec | None], names: Iterable[str]
+    session: Session, unread: Mapping[str, str], had: dict[str, Spec | None], names: Iterable[str]
 ) -> list[Spec]:
     """Read some of the specs that were left unread; what is not sound any more is left out."""
     chosen = list(names)
-    wanted = [paths[name] for name in chosen if name not in had]
+    missing = set(chosen).difference(had)
+    wanted = [path for path, name in unread.items() if name in missing] if missing else []
     if wanted:
         read = {spec.name: spec for spec in session.some_specs(wanted)}
         had.update((name, read.get(name)) for name in chosen if name not in had)

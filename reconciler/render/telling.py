@@ -76,7 +76,7 @@ def headline(plan: Plan) -> str:
     """Say in one line what a plan does and how many people it calls."""
     parts = summary(plan)
     if not parts:
-        specs = len(plan.actions)
+        specs = len(plan.actions) + plan.unread
         return (
             f"Nothing to do: {counted(specs, 'spec')}, all as recorded."
             if specs

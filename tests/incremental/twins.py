@@ -21,6 +21,7 @@ from reconciler.errors import InvalidSpecs
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.planner import make_plan
+from reconciler.render.telling import headline
 from reconciler.spec.load import load_some
 from reconciler.state.codec import encode
 from tests.apply.doubles import Events, World
@@ -171,6 +172,7 @@ class Twins:
         assert mine.summary() == full.summary()
         assert set(map(repr, mine.diagnostics)) == set(map(repr, full.diagnostics))
         assert files == all_files
+        assert headline(mine) == headline(full)
         return mine, full
 
     def apply(self) -> None:
