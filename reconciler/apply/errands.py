@@ -88,7 +88,7 @@ def run(
             return Controlled(errand, batch_id, against.message, objection=against)
         match errand.verb:
             case Verb.READ:
-                return Controlled(errand, batch_id, skipped=_skipped(batch_id, api))
+                return Controlled(errand, batch_id, skipped=skipped_in(batch_id, api))
             case Verb.CANCEL:
                 api.cancel(batch_id)
             case Verb.PAUSE:
@@ -96,7 +96,7 @@ def run(
             case Verb.RESUME:
                 _resume(batch_id, api)
     except ApiError as error:
-        problem = "" if _is_gone(batch_id, api) else error.message
+        problem = "" if is_gone(batch_id, api) else error.message
         return Controlled(errand, batch_id, problem)
     except Exception as error:  # noqa: BLE001 - told as a failed errand, and run again next time
         return Controlled(errand, batch_id, f"internal error: {type(error).__name__}")
@@ -109,13 +109,13 @@ def _resume(batch_id: str, api: BatchApi) -> None:
         api.resume(batch_id)
 
 
-def _skipped(batch_id: str, api: BatchApi) -> tuple[str, ...]:
+def skipped_in(batch_id: str, api: BatchApi) -> tuple[str, ...]:
     """Give who is skipped in a batch. A filter may be ignored."""
     contacts = api.batch_contacts(batch_id, status="skipped")
     return tuple(each.contact_id for each in contacts if each.status == "skipped")
 
 
-def _is_gone(batch_id: str, api: BatchApi) -> bool:
+def is_gone(batch_id: str, api: BatchApi) -> bool:
     """Whether the API knows no such batch. Asked where it would not do what was asked of it.
 
     That a batch is gone takes two answers which agree: one alone may be a mistake.

@@ -394,7 +394,7 @@ class Ledger:
         replacing = record.replacing
         if replacing is not None and replacing.generation > record.current.generation:
             replacing = None
-        record = replace(record, lifecycle=lifecycle, replacing=replacing)
+        record = replace(record, lifecycle=lifecycle, replacing=replacing, stopped=None)
         self._note(name, with_source(record, spec, self._provenance) if spec else record)
 
     def complete(self, place: Place, creation: Creation) -> None:

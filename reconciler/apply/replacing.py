@@ -91,6 +91,9 @@ class Replacer:
         if action.replacement is not None:
             self._waiting.append(_Begun(action, action.replacement))
             return
+        if not action.targets:  # all of it has ended: only the record says otherwise
+            self._controlled(action, {})
+            return
         match action.kind:
             case ActionKind.PAUSE:
                 self._send(action, Verb.PAUSE)
@@ -411,6 +414,8 @@ class Replacer:
             return
         if action.role is Role.BEGUN:
             self.ledger.end_replacing(action.name)
+        elif action.role is Role.STOPPED:
+            pass  # that is recorded already
         elif action.spec is None:
             self.ledger.set_lifecycle(action.name, Lifecycle.CANCELLED)
         else:

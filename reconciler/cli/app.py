@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "results": "Write what became of each contact, as CSV or JSONL.",
     "state": "Read what is recorded.",
     "resolve": "Settle a batch in doubt by hand.",
+    "stop": "Stop calls at once, by hand, past the specs.",
     "adopt": "Record a batch that already exists.",
     "ledger": "Show or make anew who was called how often.",
     "pin": "Write into specs which contact list was reviewed.",

@@ -45,6 +45,11 @@ def name_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("name", shell_complete=_names)(command)
 
 
+def names_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take names of recorded batches; shells complete them."""
+    return click.argument("names", nargs=-1, shell_complete=_names)(command)
+
+
 def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     from reconciler.cli.completion import recorded_names  # noqa: PLC0415 - for a shell only
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.plan.progress import BatchProgress, Reading
+    from reconciler.state.document import State
 
     Look = Callable[[], tuple[list[BatchProgress], Reading]]
 
@@ -69,6 +70,7 @@ def command(
         return _nothing(output, session)
     if session.options.sandbox:
         tell_of_the_sandbox(session.sandbox_directory())
+    _tell_stopped(recorded)
     stop = threading.Event()
     with session.api(stop=stop) as api:
         reader = Reader(api, session.clock, parallelism=session.settings.parallelism, stop=stop)
@@ -105,6 +107,13 @@ def _warn(reading: Reading) -> None:
         click.echo(f"warning: {message}", err=True)
         if hint:
             click.echo(f"hint: {as_typed(hint)}", err=True)
+
+
+def _tell_stopped(recorded: State) -> None:
+    from reconciler.plan.stopped import stopped_names, told  # noqa: PLC0415 - when it runs
+
+    for each in told(stopped_names(recorded, recorded)):
+        click.echo(f"note: {each.field}: {each.message}", err=True)
 
 
 def _watch(look: Look, interval: float, stop: threading.Event) -> int:

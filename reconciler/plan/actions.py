@@ -84,6 +84,8 @@ class Role(StrEnum):
     """An earlier run began it: it is brought to its end, or undone."""
     DUPLICATE = "duplicate"
     """A second batch of a key came to light."""
+    STOPPED = "stopped"
+    """A person has stopped the name by hand, and this of it came to light since."""
 
 
 class Refusal(StrEnum):

@@ -27,19 +27,29 @@ def drift(state: State, facts: Facts) -> Iterator[Diagnostic]:
         for target in living(record, {}):
             if target.batch_id not in facts.batches or target in ours:
                 continue
-            said = _difference(record, target.batch_id, facts.batches[target.batch_id])
+            said = _difference(name, record, target.batch_id, facts.batches[target.batch_id])
             if said:
                 message, hint = said
                 yield Diagnostic(Severity.WARNING, "", 0, 0, name, message, hint)
 
 
-def _difference(record: NameRecord, batch_id: str, batch: Batch | None) -> tuple[str, str] | None:
+def _difference(
+    name: str, record: NameRecord, batch_id: str, batch: Batch | None
+) -> tuple[str, str] | None:
     if batch is None:
         return (
             f"drift: the API does not know batch {batch_id} any more",
             "ask the vendor what became of it; its record is kept",
         )
+    by_hand = record.stopped
     ours = record.replacing.paused if record.replacing else ()
+    if by_hand is not None and batch.status == "in_progress" and batch_id in by_hand.batches:
+        return (
+            f"drift: batch {batch_id} is calling, although it was stopped by hand",
+            f"stop it again: reconciler stop {name}; or leave it to whoever resumed it",
+        )
+    if by_hand is not None and batch.status == "paused":
+        return None  # that it was stopped is told of the name
     match record.lifecycle, batch.status:
         case Lifecycle.ACTIVE, "paused" if batch_id not in ours:
             return (

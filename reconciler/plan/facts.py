@@ -50,7 +50,8 @@ class Rules:
     it never does and a person decides. `organization_id` is `GRAINE_ORG_ID`. `run` is this run,
     whose own intents it need not leave alone. `timeout` is how long a request may be under way
     after the intent of another run expired. `arm_delay` is how far ahead a batch that would call at
-    once is created. With `prune` the batches of removed specs are cancelled. `frozen` is why nothing may begin to ring.
+    once is created. With `prune` the batches of removed specs are cancelled.
+    `frozen` is why nothing may begin to ring.
     """
 
     settle: timedelta = timedelta(seconds=600)

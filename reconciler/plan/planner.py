@@ -29,6 +29,7 @@ from reconciler.plan.settling import (
     with_adoption,
     without_released,
 )
+from reconciler.plan.stopped import came_to_light, stopped_names, told
 from reconciler.spec.schedule import dst_diagnostic, past_diagnostic
 from reconciler.state.document import Status
 
@@ -77,6 +78,9 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))
     if facts.batches:
         diagnostics.extend(drift(everything, facts))
+    by_hand = stopped_names(everything, known)
+    actions.extend(came_to_light(by_hand, facts))
+    diagnostics.extend(told(by_hand))
     return Plan(
         actions=tuple(under_freeze(actions, rules.frozen)),
         diagnostics=tuple(diagnostics),

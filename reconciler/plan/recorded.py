@@ -14,6 +14,7 @@ from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
 from reconciler.plan.changed import ChangePlanner
 from reconciler.plan.history import cancelling, leftover, living, made
+from reconciler.plan.stopped import how_stopped, way_back
 from reconciler.spec.split import split_as
 from reconciler.state.document import Status
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Request, Spec
     from reconciler.plan.drafting import Drafting
-    from reconciler.state.document import Generation, NameRecord, Replacing, RequestRecord
+    from reconciler.state.document import Generation, NameRecord, Replacing, RequestRecord, Stopped
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class RecordedPlanner:
         leftovers = () if matches(current, spec) and missing else leftover(record)
         if leftovers:
             yield self._cancel_leftovers(spec, record, leftovers)
+        if record.stopped is not None:
+            yield self._stopped(spec, record, record.stopped, leftovers, complete=complete)
+            return
         if spec.lifecycle is not Lifecycle.ACTIVE:
             yield self._not_active(spec, record, leftovers, complete=complete)
             return
@@ -113,6 +117,43 @@ class RecordedPlanner:
         return replace(
             waits,
             message=f"lifecycle is {spec.lifecycle}, so nothing new is created for what changed",
+        )
+
+    def _stopped(
+        self,
+        spec: Spec,
+        record: NameRecord,
+        stopped: Stopped,
+        leftovers: tuple[Target, ...],
+        *,
+        complete: bool,
+    ) -> Action:
+        """Keep what a person stopped by hand stopped, until the spec says the same."""
+        gone = {target.batch_id for target in leftovers}
+        alive = tuple(t for t in self._living(record) if t.batch_id not in gone)
+        if spec.lifecycle in {stopped.lifecycle, Lifecycle.CANCELLED}:
+            paused = spec.lifecycle is Lifecycle.PAUSED
+            return replace(
+                self.draft.action(
+                    ActionKind.PAUSE if paused else ActionKind.CANCEL, spec, Reason.LIFECYCLE
+                ),
+                generation=record.current.generation,
+                batch_id=next((t.batch_id for t in reversed(alive)), None),
+                targets=alive,
+                message=f"it was {how_stopped(stopped)}; from now on its spec says so too",
+            )
+        unchanged = complete and (
+            record.lifecycle in {Lifecycle.ACTIVE, stopped.lifecycle}
+            or spec.lifecycle is record.lifecycle
+        )
+        if unchanged or spec.lifecycle is not Lifecycle.ACTIVE:
+            return self._nothing(spec, record, Reason.UNCHANGED)
+        what = "the spec changed" if not matches(record.current, spec) else "the spec asks for more"
+        return self.draft.blocked(
+            spec,
+            Reason.STOPPED_BY_HAND,
+            f"it was {how_stopped(stopped)}; {what}, and nothing of it is created or resumed",
+            way_back(stopped),
         )
 
     def _living(self, record: NameRecord) -> tuple[Target, ...]:

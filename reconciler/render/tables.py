@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reconciler.plan.stopped import how_stopped
 from reconciler.render.words import people
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def record_text(name: str, record: NameRecord) -> str:
             f"{', '.join(begun.olds) or 'nothing'} ({begun.on_change}) since "
             f"{begun.begun_at:%Y-%m-%d %H:%M:%S} UTC"
         )
+    if record.stopped is not None:
+        lines.append(how_stopped(record.stopped))
     for generation in reversed(record.generations):
         commit = f" at commit {generation.source.commit[:12]}" if generation.source.commit else ""
         lines.append(

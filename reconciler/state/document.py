@@ -193,16 +193,31 @@ class Replacing(Recorded, frozen=True, kw_only=True):
     paused: tuple[str, ...] = ()
 
 
+class Stopped(Recorded, frozen=True, kw_only=True):
+    """What a person stopped by hand, whatever the spec says: nothing of it is created or resumed.
+
+    `lifecycle` is what was made of it: paused or cancelled. `batches` are those that were stopped
+    then; what comes to light of the name later is to be stopped as well. It ends with a spec that
+    says the same.
+    """
+
+    lifecycle: Lifecycle
+    by: Audit
+    batches: tuple[str, ...] = ()
+
+
 class NameRecord(Recorded, frozen=True, kw_only=True):
     """Everything recorded under one name, oldest generation first.
 
-    `replacing` is there while a new generation is taking the place of earlier ones.
+    `replacing` is there while a new generation is taking the place of earlier ones, `stopped` while
+    a person has stopped it by hand.
     """
 
     generations: tuple[Generation, ...]
     # From a factory, so that it is written even where it is the default.
     lifecycle: Lifecycle = field(default_factory=lambda: Lifecycle.ACTIVE)
     replacing: Replacing | None = None
+    stopped: Stopped | None = None
 
     @property
     def current(self) -> Generation:
@@ -301,6 +316,8 @@ def _decides(before: NameRecord | None, after: NameRecord | None) -> bool:
     """
     if after is None:
         return False
+    if after.stopped is not None and after.stopped != (before.stopped if before else None):
+        return False  # a person has stopped it already: a fact, whoever recorded what meanwhile
     begun = after.replacing
     if begun is not None and begun.generation == after.current.generation:
         return False

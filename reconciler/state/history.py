@@ -108,6 +108,8 @@ def _name_changes(
     if after.replacing is None and before.replacing is not None:
         there = current.generation == before.replacing.generation
         verbs.append("Finish replacing" if there else "Give up replacing")
+    if after.stopped != before.stopped:
+        verbs.append("Stop by hand" if after.stopped is not None else "Make official what stopped")
     if after.lifecycle is not before.lifecycle:
         verbs.append(_LIFECYCLES[after.lifecycle])
     for verb in verbs:
