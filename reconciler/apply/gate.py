@@ -75,7 +75,7 @@ class PolicyGate:
 
     def refuses(self, action: Action, creation: Creation | None, now: datetime) -> Objection | None:
         """Judge the launch once more."""
-        found = self.guard.refusals(action, now) if creation is not None else ()
+        found = self.guard.refusals(action, now, creation) if creation is not None else ()
         if not found:
             return None
         from reconciler.policy.guard import in_words  # noqa: PLC0415 - only where it refuses

@@ -48,6 +48,9 @@ _NO_CLEARANCE = Clearance()
 _NOBODY = Crowd()
 """In place of the people whom a single layer is about, each of which has its own."""
 
+_NO_TOTALS = Totals()
+"""Where a launch is judged for itself."""
+
 
 class Lists(Protocol):
     """What the rules know of single people. Counted in passes over them, never kept."""
@@ -86,13 +89,21 @@ class Guard:
     organization_id: str | None = None
     average_call: timedelta = AVERAGE_CALL
     _seen: dict[str, _Seen] = field(default_factory=dict)
+    _planned: dict[str, int] = field(default_factory=dict)
+    """How many people each request of the plan calls, by its key; of changed specs about."""
+    _sized: dict[str, int] = field(default_factory=dict)
+    """How many those are that were about to be sent."""
 
     def review(self, plan: Plan, state: State, now: datetime) -> Plan:
         """Give the plan with what the policy refuses blocked, and what it warns of told."""
         launches = {id(a): self._without_listed(a) for a in plan.actions if a.creations}
         if not launches:
             return plan
-        totals = _totals(launches.values(), state, now)
+        self._seen, self._planned, self._sized = {}, {}, {}
+        judgements = {each: self._first_look(plan, launches[each], state, now) for each in launches}
+        # What is not launched anyway is in nobody's way.
+        able = [launches[each] for each in launches if not judgements[each].refusals]
+        totals = _totals(able, state, now)
         actions: list[Action] = []
         warnings: list[Diagnostic] = []
         excepted: list[Excepted] = []
@@ -100,18 +111,13 @@ class Guard:
             if id(action) not in launches:
                 actions.append(action)
                 continue
-            launch = launches[id(action)]
-            crowds = self.lists.crowds([creation.request for creation in launch.creations])
-            besides = continued(action, state)
-            self._seen[action.name] = _Seen(launch, plan, crowds, totals, besides)
-            judgement = self._judge(self._seen[action.name], now)
+            launch, judgement = launches[id(action)], judgements[id(action)]
+            of_all = _totals([*able, launch], state, now) if judgement.refusals else totals
+            self._seen[action.name] = seen = replace(self._seen[action.name], totals=of_all)
+            judgement = self._judge(seen, now, again=True).and_also(judgement)
             warnings += (self._told(launch, finding) for finding in judgement.warnings)
             excepted += (_excepted(launch, each) for each in judgement.set_aside)
-            if judgement.refusals:
-                actions.append(self._blocked(launch, judgement))
-            else:
-                self.lists.launched(self._case(self._seen[action.name], now), launch.creations)
-                actions.append(launch)
+            actions.append(self._blocked(launch, judgement) if judgement.refusals else launch)
         return replace(
             plan,
             actions=tuple(actions),
@@ -119,12 +125,30 @@ class Guard:
             excepted=tuple(excepted),
         )
 
-    def refusals(self, action: Action, now: datetime) -> tuple[Finding, ...]:
+    def _first_look(self, plan: Plan, launch: Action, state: State, now: datetime) -> Judgement:
+        """Judge a launch for itself, and remember what the rules see of it."""
+        requests = [creation.request for creation in launch.creations]
+        seen = _Seen(launch, plan, self.lists.crowds(requests), besides=continued(launch, state))
+        keys = (creation.key for creation in launch.creations)
+        self._planned |= zip(keys, _parts(launch, {}), strict=True)
+        self._seen[launch.name] = seen
+        judgement = self._judge(seen, now)
+        if not judgement.refusals:
+            self.lists.launched(self._case(seen, now), launch.creations)
+        return judgement
+
+    def refusals(
+        self, action: Action, now: datetime, creation: Creation | None = None
+    ) -> tuple[Finding, ...]:
         """Judge a launch of the plan once more, as of now: what refuses it, or nothing.
 
+        `creation` is what is about to be sent: of a changed spec that may be more people than the
+        plan could know, because calls that were in flight then have failed meanwhile.
         Safe to call in several threads at once, after `review`.
         """
         seen = self._seen.get(action.name)
+        if creation is not None:
+            self._sized[creation.key] = len(creation.request.contacts)
         return self._judge(seen, now, again=True).refusals if seen is not None else ()
 
     def check(self, specs: Iterable[Spec], now: datetime) -> tuple[Diagnostic, ...]:
@@ -175,12 +199,17 @@ class Guard:
             campaign=seen.plan.campaigns.get(action.campaign_id),
             starts_at=_starts_at(action, now),
             now=now,
-            parts=_parts(action),
-            totals=seen.totals,
+            parts=_parts(action, self._sized),
+            totals=self._grown(seen.totals),
             scrubs=self.lists.scrubs(action.campaign_id),
             average_call=self.average_call,
             offline=seen.plan.offline,
         )
+
+    def _grown(self, totals: Totals) -> Totals:
+        """Give what the run launches in all, by what is known of it by now."""
+        more = sum(self._sized.get(key, people) - people for key, people in self._planned.items())
+        return replace(totals, people=totals.people + more)
 
     def _case_of(self, spec: Spec, now: datetime) -> Case:
         return Case(
@@ -286,8 +315,8 @@ class _Seen:
     action: Action
     plan: Plan
     crowds: tuple[Crowd, ...]
-    totals: Totals
     besides: frozenset[str]
+    totals: Totals = _NO_TOTALS
 
 
 def _totals(launches: Iterable[Action], state: State, now: datetime) -> Totals:
@@ -312,13 +341,17 @@ def _totals(launches: Iterable[Action], state: State, now: datetime) -> Totals:
     )
 
 
-def _parts(action: Action) -> tuple[int, ...]:
-    """Give how many people each batch calls; of a changed spec, as many as each may have."""
+def _parts(action: Action, sized: Mapping[str, int]) -> tuple[int, ...]:
+    """Give how many people each batch calls; of a changed spec, as many as each may have.
+
+    `sized` says it of requests that were about to be sent, by their keys.
+    """
     parts: list[int] = []
     for creation in action.creations:
         left = action.people - sum(parts)
         parts.append(min(len(creation.request.contacts), left))
-    return tuple(parts)
+    keys = (creation.key for creation in action.creations)
+    return tuple(sized.get(key, people) for key, people in zip(keys, parts, strict=True))
 
 
 def _starts_at(action: Action, now: datetime) -> datetime | None:

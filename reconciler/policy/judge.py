@@ -86,6 +86,14 @@ class Judgement:
     warnings: tuple[Finding, ...] = ()
     set_aside: tuple[SetAside, ...] = ()
 
+    def and_also(self, other: Judgement) -> Judgement:
+        """Give what either of two says, each thing once."""
+        return Judgement(
+            refusals=tuple(dict.fromkeys((*self.refusals, *other.refusals))),
+            warnings=tuple(dict.fromkeys((*self.warnings, *other.warnings))),
+            set_aside=tuple(dict.fromkeys((*self.set_aside, *other.set_aside))),
+        )
+
 
 def judge(
     case: Case,
