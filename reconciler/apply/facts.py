@@ -117,9 +117,12 @@ def gather(
 def _earlier(plan: Plan, state: State) -> list[str]:
     """List the batches whose people bear on whom a changed spec calls."""
     ids = []
+    # A spec may be renamed and changed at once, and its record is under the old name until then.
+    moved = {action.name: action.moved_from for action in plan.actions if action.moved_from}
     for action in plan.actions:
         if action.kind is ActionKind.REPLACE:
-            ids += [each.batch_id for each in made(state.batches[action.name], action.generation)]
+            record = state.batches[moved.get(action.name, action.name)]
+            ids += [each.batch_id for each in made(record, action.generation)]
         if action.kind is ActionKind.ADOPT:
             ids += [adoption.batch.batch_id for adoption in action.adoptions]
     changed = {action.name for action in plan.actions if action.kind is ActionKind.REPLACE}

@@ -100,6 +100,22 @@ def test_pruning(account: Cli, write: Callable[..., Path]) -> None:
     account.said("apply_prune")
 
 
+def test_a_spec_that_is_renamed_and_revived_at_once(
+    account: Cli, write: Callable[..., Path], sandbox: Sandbox
+) -> None:
+    """The record moves to the new name, and those who were not called are called from there."""
+    start = "2035-05-14T09:00:00"
+    write(scheduled_start=start, reconcile="{name: old}")
+    account.prepare("apply", "--yes")
+    write(scheduled_start=start, reconcile="{name: old, lifecycle: cancelled}")
+    account.prepare("apply", "--yes")
+    write(scheduled_start=start)
+    assert account.run("plan") == 0
+    assert account.run("apply", "--yes") == 0
+    assert account.run("plan", "--detailed-exitcode") == 0
+    assert [batch.status for batch in sandbox.batches()] == ["cancelled", "pending"]
+
+
 def test_a_changed_lifecycle(account: Cli, write: Callable[..., Path]) -> None:
     """A spec that says `paused` has its batch paused, and one that says `active` again resumed."""
     write(scheduled_start="2035-05-14T09:00:00")
