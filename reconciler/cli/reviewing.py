@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.plan.actions import ActionKind, Refusal
+from reconciler.plan.actions import ActionKind, Refusal, Role
 from reconciler.plan.fingerprint import action_hashes, is_decided
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def only_begun(plan: Plan) -> Plan:
 
 def _waits_elsewhere(action: Action) -> bool:
     """Whether an action is blocked by something else than a doubt: that was never begun."""
+    if action.role is Role.BEGUN:
+        return False
     return action.kind is ActionKind.BLOCKED and action.refusal not in _DOUBTS
 
 

@@ -339,6 +339,14 @@ class Plan:
                 or [a.digest for a in action.adoptions],
                 "on_change": action.replacement.on_change.value if action.replacement else None,
                 "targets": [target.batch_id for target in action.targets],
+                **_exceptions(action),
             }
             for action in self.pending
         ]
+
+
+def _exceptions(action: Action) -> dict[str, Any]:
+    """Give what a launch's spec asks to be excepted from, in use or not; mostly nothing."""
+    waivers = action.spec.clearance.exceptions if action.spec and action.creations else ()
+    each = sorted([w.rule, w.reason, w.until.isoformat()] for w in waivers)
+    return {"exceptions": each} if each else {}

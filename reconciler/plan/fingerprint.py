@@ -2,8 +2,9 @@
 
 Agreed to is *what is begun*: which batch is created for whom, with which fields, in place of which
 generation and by which `on_change`; which names are paused, resumed, cancelled or moved. People and
-fields are in it as the digests of the spec. So the hash is the same for a plan made now or in an
-hour, with the API asked or not (a fork has no token), whatever order files and people stand in.
+fields are in it as the digests of the spec; exceptions from the policy are, in use or not. So the
+hash is the same for a plan made now or in an hour, with the API asked or not (a fork has no token),
+whatever order files and people stand in.
 
 Not in it is what nobody decides in a pull request:
 
@@ -83,6 +84,7 @@ def _agreement(action: Action, essence: dict[str, Any]) -> dict[str, Any]:
         **agreement,
         "digests": [action.spec.digest] if action.spec else [],
         "moved_from": action.moved_from,
+        **{field: essence[field] for field in ("exceptions",) if field in essence},
     }
 
 

@@ -21,6 +21,7 @@ from reconciler.plan.actions import (
     Plan,
     Reason,
     Refusal,
+    Role,
     Ruled,
 )
 from reconciler.plan.estimate import AVERAGE_CALL
@@ -265,9 +266,11 @@ class Guard:
         message, hint = in_words(rules)
         if action.replacement is not None and action.replacement.paused:
             message += "; the batch before it stays paused"
+        begun = all(creation.previous for creation in action.creations)
         return replace(
             action,
             kind=ActionKind.BLOCKED,
+            role=Role.BEGUN if begun else action.role,
             reason=Reason.POLICY,
             refusal=Refusal.GUARD,
             creations=(),

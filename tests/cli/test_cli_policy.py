@@ -146,3 +146,26 @@ def test_not_after(account: Cli, write: Write, sandbox: Sandbox) -> None:
     assert account.run("apply", "--yes") == 4
     assert len(sandbox.batches()) == 1
     account.said("policy_not_after")
+
+
+def test_only_begun_tells_what_keeps_it(account: Cli, write: Write, sandbox: Sandbox) -> None:
+    """What an earlier run began, and a rule keeps from being brought to its end, is no success."""
+    write(people=3)
+    sandbox.faults.add(operation="create", kind="close", when="before", times=1)
+    assert account.run("apply", "--yes", "--verify-for", "0") == 3
+    policy("max_contacts: {batch: 2}")
+    assert account.run("apply", "--yes", "--only-begun", "--settle", "0") == 4
+    assert "max_contacts.batch" in account.stdout
+    policy("max_contacts: {batch: 3}")
+    assert account.run("apply", "--yes", "--only-begun", "--settle", "0") == 0
+    assert len(sandbox.batches()) == 1
+
+
+def test_a_saved_plan_without_the_exception(account: Cli, write: Write, sandbox: Sandbox) -> None:
+    """An exception that was written after the plan was looked at was not looked at."""
+    policy("approval: {above: 2}")
+    write(people=3, reconcile="{approved_by: [anna]}")
+    assert account.run("plan", "--out", "plan.json") == 0
+    write(people=3, reconcile=EXCEPTION)
+    assert account.run("apply", "--yes", "--plan", "plan.json") == 4
+    assert not sandbox.batches()

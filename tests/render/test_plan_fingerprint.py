@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.model import Lifecycle, OnChange
+from reconciler.model import Clearance, Lifecycle, OnChange, Waiver
 from reconciler.observed import Campaign
 from reconciler.plan.actions import Action, ActionKind, Callees, Reason, Replacement, Target
 from reconciler.plan.facts import Facts
@@ -210,3 +210,16 @@ def test_a_move_says_from_where() -> None:
 
     one, other = (replace(plan(), actions=(moved(old),)) for old in ("old", "older"))
     assert plan_hash(one) != plan_hash(other)
+
+
+def test_an_exception_is_agreed_to() -> None:
+    """One that came into the spec after the review is not what was reviewed."""
+    plain, waiver = spec(), Waiver(rule="approval", reason="r", until=date(2026, 5, 15))
+    specs = [
+        replace(plain, clearance=Clearance(exceptions=waivers))
+        for waivers in ((waiver,), (replace(waiver, until=date(2026, 6, 15)),))
+    ]
+    plans = [plan(plain), *(plan(each) for each in specs)]
+    assert len({plan_hash(each) for each in plans}) == 3
+    assert len({str(each.essence()) for each in plans}) == 3
+    assert hashes(plan(replace(plain, clearance=Clearance(approved_by=("a",))))) == hashes(plans[0])
