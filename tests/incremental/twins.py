@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.apply.engine import Engine
@@ -80,6 +81,8 @@ class _World(World):
 
     def __init__(self, root: Path, *, cache: bool) -> None:
         super().__init__()
+        # One at a time: the API numbers batches in the order in which requests arrive.
+        self.limits = replace(self.limits, parallelism=1)
         self._root = root
         self._cache = cache
 
