@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.policy.guard import Guard
     from reconciler.ports import Brake
 
+
 @dataclass(frozen=True, slots=True)
 class Objection:
     """Why a request is not sent. With `everything`, nothing more is begun in this run either."""
