@@ -60,8 +60,9 @@ def batches(case: Case, policy: Policy) -> Iterator[Finding]:
     if limit is not None and case.people and case.totals.batches > limit:
         yield Finding(
             rule="max_batches",
-            message=f"this run would create {case.totals.batches:,} batches; at most {limit:,} "
-            "are allowed at once",
+            message=f"this run would create {case.totals.batches:,} "
+            f"{'batch' if case.totals.batches == 1 else 'batches'}; at most {limit:,} "
+            f"{verb(limit)} allowed at once",
             hint="merge some of the specs later, or raise the limit in reconciler.yaml",
         )
 

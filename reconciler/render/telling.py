@@ -217,6 +217,8 @@ def _reasons(action: Action, plan: Plan) -> Iterator[Fact]:
         if each.hint:
             yield Fact("hint", printable(each.hint), Tone.QUIET)
     if action.rules:
+        if action.replacement is not None and action.replacement.paused:
+            yield Fact("why", "the batch before it stays paused meanwhile", Tone.QUIET)
         return
     if action.message:
         yield Fact("why", printable(action.message), Tone.QUIET)

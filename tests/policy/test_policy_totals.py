@@ -52,6 +52,10 @@ def test_batches_that_are_refused_are_not_counted() -> None:
     _, actions = reviewed(world, plan, {"max_contacts": {"batch": 4}, "max_batches": 1})
     assert actions["small"].kind is ActionKind.CREATE
     assert actions["large"].kind is ActionKind.BLOCKED
+    _, actions = reviewed(world, plan, {"max_batches": 1})
+    assert {each.message for action in actions.values() for each in action.rules} == {
+        "this run would create 2 batches; at most 1 is allowed at once"
+    }
 
 
 def sized(creation: Creation, people: int) -> Creation:

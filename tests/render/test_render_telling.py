@@ -18,6 +18,7 @@ from reconciler.plan.actions import (
     Plan,
     Reason,
     Replacement,
+    Ruled,
     Target,
 )
 from reconciler.plan.estimate import estimate
@@ -188,6 +189,16 @@ def test_a_revert_is_named() -> None:
         plan_of(back), NOW
     )
     assert plan_document(plan_of(back))["actions"][0]["replaces"]["reverts_to"] == 3
+
+
+def test_a_refused_change_says_what_stays_paused() -> None:
+    """Whoever reads what the policy refuses sees that nobody is called by the old batch either."""
+    rules = (Ruled(rule="consent", message="none is said"),)
+    for paused in (True, False):
+        stopped = Replacement(on_change=OnChange.REMAINING, paused=paused)
+        refused = replace(changed("a", replacement=stopped), kind=ActionKind.BLOCKED, rules=rules)
+        assert told(refused, "refused") == ["consent: none is said"]
+        assert told(refused, "why") == ["the batch before it stays paused meanwhile"] * paused
 
 
 def test_which_batches_are_touched() -> None:
