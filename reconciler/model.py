@@ -237,6 +237,12 @@ def _nothing(_: Iterable[str]) -> tuple[Spec, ...]:
     return ()
 
 
+def _unknown(
+    _: Iterable[str], __: Mapping[str, Sequence[Request]]
+) -> Mapping[str, Mapping[str, int]]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class SpecSet:
     """Everything below one batches root: the specs that are sound, and all diagnostics.
@@ -244,7 +250,10 @@ class SpecSet:
     `files` counts the spec files found, sound or not. `unsound_starts` are the starts of specs that
     have errors: file, (line, column) and the time as it would be sent. `unread` are the names of
     specs that were not read, because they say what they said when they were recorded; `reread`
-    gives some of them nevertheless, as far as they are sound.
+    gives some of them nevertheless, as far as they are sound. `met` is asked first where only
+    matters who is in them: given unread names and new requests by name, it maps each unread name of
+    which that is known without reading to how many people it has in common with each new name, left
+    out where nobody is.
     """
 
     specs: tuple[Spec, ...]
@@ -253,6 +262,9 @@ class SpecSet:
     unsound_starts: tuple[tuple[str, tuple[int, int], str], ...] = ()
     unread: frozenset[str] = frozenset()
     reread: Callable[[Iterable[str]], Iterable[Spec]] = _nothing
+    met: Callable[
+        [Iterable[str], Mapping[str, Sequence[Request]]], Mapping[str, Mapping[str, int]]
+    ] = _unknown
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

@@ -191,6 +191,9 @@ class _Apply:
                     self._tell(report, store)
                     raise
         self._tell(report, store)
+        if not report.interrupted:
+            made = (each.action.spec for each in report.results if each.ending is Ending.CREATED)
+            self._reader.remember([spec for spec in made if spec is not None])
         return report.exit_code
 
     def _tell(self, report: Report, store: StateStore) -> None:

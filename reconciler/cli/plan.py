@@ -68,11 +68,12 @@ def command(
       reconciler plan --format json --detailed-exitcode
       reconciler plan --format markdown > comment.md
     """
-    offline, cache = options.pop("offline"), not options.pop("no_cache")
+    offline, no_cache = options.pop("offline"), options.pop("no_cache")
     pruning = Pruning(options.pop("prune"), options.pop("prune_limit"))
     session = Session.open(root, StateOptions(**options))
+    reader = Reader(session, cache=not no_cache)
     try:
-        plan = _plan(session, offline=offline, cache=cache, pruning=pruning)
+        plan = _plan(session, reader, offline=offline, pruning=pruning)
     except InvalidSpecs as error:
         _tell_of_mistakes(error, output, root)
         raise
@@ -81,6 +82,7 @@ def command(
 
         _save(out, structured.dumps(structured.saved_plan_document(plan)))
     _show(plan, session, output, root)
+    reader.remember()
     if plan.errors:
         return ExitCode.FAILED
     return ExitCode.CHANGES_PENDING if detailed_exitcode and plan.pending else ExitCode.DONE
@@ -116,10 +118,9 @@ def _tell_of_mistakes(error: InvalidSpecs, output: str, root: Path) -> None:
         click.echo(failure_markdown(error.diagnostics, root=str(root)), nl=False)
 
 
-def _plan(session: Session, *, offline: bool, cache: bool, pruning: Pruning) -> Plan:
+def _plan(session: Session, reader: Reader, *, offline: bool, pruning: Pruning) -> Plan:
     from reconciler.cli.planning import plan_of_nothing, plan_with  # noqa: PLC0415 - when it runs
 
-    reader = Reader(session, cache=cache)
     store = reader.store()
     state = reader.load(store)
     rules = session.rules(prune=pruning.prune)

@@ -28,13 +28,18 @@ class Reader:
         """Begin to ask git. Without `cache` everything is read."""
         self._session = session
         self._worktree = None
+        self._meetings = None
         if cache and session.root.is_dir():
-            from reconciler.cli.worktree import WorkTree  # noqa: PLC0415 - only to save reading
+            from reconciler.cli.meetings import Meetings  # noqa: PLC0415 - only to save reading
+            from reconciler.cli.worktree import WorkTree  # noqa: PLC0415 - as above
 
             self._worktree = WorkTree(session.root)
+            self._meetings = Meetings(self._worktree.directory)
         self._blobs: dict[str, str] | None = None
         self._state: State | None = None
+        self._store: StateStore | None = None
         self._specs: SpecSet | None = None
+        self._reread: dict[str, Spec | None] = {}
 
     def store(self) -> StateStore:
         """Give the store. What is wrong with the specs is told before what is wrong with that."""
@@ -47,18 +52,39 @@ class Reader:
             raise
 
     def load(self, store: StateStore) -> State:
-        """Read the state. What is wrong with the specs is told before what is wrong with that."""
+        """Read the state. What is wrong with the specs is told before what is wrong with that.
+
+        Whether the state can be trusted may be found out until `specs` has given them.
+        """
+        from reconciler.spec.parallel import aside  # noqa: PLC0415 - with the specs
+
         try:
-            return store.load()
+            state = store.load(aside)
         except ReconcilerError:
             self._session.specs()
             raise
+        self._store = store
+        return state
 
     def specs(self, state: State, rules: Rules) -> SpecSet:
         """Give the specs, those left unread that say what this state has of them.
 
-        Raises `InvalidSpecs`.
+        Raises `InvalidSpecs`, and what `load` does where the state turned out not to be sound.
         """
+        try:
+            return self._specs_beside(state, rules)
+        finally:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        if self._store is not None:
+            try:
+                self._store.confirm()
+            except ReconcilerError:
+                self._session.specs()
+                raise
+
+    def _specs_beside(self, state: State, rules: Rules) -> SpecSet:
         if self._specs is not None and state is self._state:
             return self._specs
         unread = self._unread(state, rules)
@@ -67,8 +93,32 @@ class Reader:
         else:
             specs = self._also(self._specs, unread)
         self._state = state
-        self._specs = replace(specs, reread=partial(_reread, self._session, unread, {}))
-        return self._specs
+        self._reread = {}
+        specs = replace(specs, reread=partial(_reread, self._session, unread, self._reread))
+        if self._meetings is not None and specs.unread:
+            specs = replace(specs, met=partial(self._meetings.met, state))
+        self._specs = specs
+        return specs
+
+    def remember(self, created: Iterable[Spec] = ()) -> None:
+        """Keep for later runs who is in specs that were read, and that those may leave unread.
+
+        That is in those `created` now, and in those that are as recorded and not long past. To be
+        called when all is done and told: it takes its time, and tells of nothing.
+        """
+        state = self._state
+        if self._meetings is None or self._specs is None or state is None:
+            return
+        from reconciler.plan.overlap import is_recent  # noqa: PLC0415 - with the planner
+
+        now = self._session.clock.now()
+        as_recorded = [
+            spec
+            for spec in (*self._specs.specs, *filter(None, self._reread.values()))
+            if (record := state.record(spec.name)) is not None and record.current.of == spec.digest
+            if spec.name in self._reread or is_recent(record, now)
+        ]
+        self._meetings.remember([*created, *as_recorded], now)
 
     def _unread(self, state: State, rules: Rules) -> dict[str, str]:
         if self._worktree is None:

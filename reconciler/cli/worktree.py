@@ -8,8 +8,9 @@ at what git does not know). Where git cannot tell, nothing is said, and all is r
 
 from __future__ import annotations
 
+import os
 import subprocess
-import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class WorkTree:
     """The files below one root. Asks git at once; whoever wants the answers waits for them."""
 
     def __init__(self, root: Path) -> None:
+        self._root = root
         self._index = _Question(root, "ls-files", "-v", "--stage", "-z")
         self._modified = _Question(
             root, "diff-files", "--name-only", "--relative", "--ignore-submodules=all", "-z", "--",
@@ -48,31 +50,69 @@ class WorkTree:
             blobs.pop(path, None)
         return blobs
 
+    def directory(self) -> Path | None:
+        """Give where git keeps what all work trees of this repository share; None without git."""
+        said = _said(_command(self._root, "rev-parse", "--git-common-dir"))
+        name = said.decode(errors="surrogateescape").removesuffix("\n") if said else ""
+        return self._root / name if name else None
+
+
+def _command(root: Path, *arguments: str) -> list[str]:
+    return ["git", "--no-optional-locks", "-C", str(root), *arguments]
+
+
+def _said(command: list[str]) -> bytes | None:
+    """Give what git says; None where it has no answer."""
+    try:
+        done = subprocess.run(  # noqa: S603 - git, with our own words
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_TIMEOUT
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
+
 
 class _Question:
-    """Something that git is asked. Its answer is taken in at once, or git would wait too."""
+    """Something that git is asked. It need not wait for anybody to take its answer in.
+
+    No thread does that either: a process that has several cannot fork, see `spec.parallel`.
+    """
 
     def __init__(self, root: Path, *arguments: str) -> None:
-        self._command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
-        self._answer: list[str] | None = None
-        # Nobody waits for it who does not want the answer any more.
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-        self._thread.start()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._memory = _memory()
+        with suppress(OSError):
+            self._process = subprocess.Popen(  # noqa: S603 - git, with our own words
+                _command(root, *arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=self._memory,
+                stderr=subprocess.DEVNULL,
+            )
 
     def answer(self) -> list[str] | None:
         """Give the answer's entries; None where git has none."""
-        self._thread.join()
-        return self._answer
-
-    def _ask(self) -> None:
         try:
-            done = subprocess.run(  # noqa: S603 - git, with our own words
-                self._command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=True,
-                timeout=_TIMEOUT,
-            )
-        except (OSError, subprocess.SubprocessError):
-            return
-        self._answer = done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
+            if self._process is None or self._process.wait(_TIMEOUT):
+                return None
+        except subprocess.TimeoutExpired:
+            return None
+        with open(self._memory, "rb", closefd=False) as file:
+            file.seek(0)
+            return file.read().decode(errors="surrogateescape").split("\0")[:-1]
+
+    def __del__(self) -> None:
+        """End it if nobody wanted the answer any more."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._memory)
+
+
+def _memory() -> int:
+    """Open a file that nobody else sees, in memory where there are such."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("git", os.MFD_CLOEXEC)
+    from tempfile import TemporaryFile  # noqa: PLC0415 - only on other systems
+
+    with TemporaryFile() as file:
+        return os.dup(file.fileno())

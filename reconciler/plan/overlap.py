@@ -2,6 +2,7 @@
 
 Told and not refused: the same people may well be called about two things. It is exact, since who is
 in a recorded batch stands in its spec; one whose spec is gone or has changed since is not compared.
+Of specs that were left unread it may be known who is in them (`SpecSet.met`); the others are read.
 """
 
 from __future__ import annotations
@@ -38,38 +39,55 @@ def overlaps(
     new = [a for a in actions if a.kind is ActionKind.CREATE and a.spec is not None]
     if not new:
         return
-    numbers = {
-        action.name: [_numbers(each.request.contacts) for each in action.creations]
-        for action in new
-    }
-    digests = {action.name: action.spec.digest for action in new if action.spec is not None}
-    late = [name for name in specs.unread if _age(state.batches[name], facts, now) is not None]
-    ordered = sorted((*specs.specs, *specs.reread(late)), key=lambda spec: spec.name)
-    others = [
-        (spec, age)
-        for spec in ordered
-        if (record := state.record(spec.name)) is not None
-        and record.current.of == spec.digest
-        and (age := _age(record, facts, now)) is not None
-    ]
-    meeting = _meeting(numbers)
+    comparing = _New(new)
     told: dict[str, list[tuple[str, int, str]]] = {action.name: [] for action in new}
-    for spec, age in others:
-        theirs = [_numbers(spec.whole.contacts)]
-        for name in meeting(theirs):
-            if spec.digest != digests[name] and (count := _shared(theirs, numbers[name])):
-                told[name].append((spec.name, count, age))
-    for other, theirs in numbers.items():
-        for name in meeting(theirs):
-            if (
-                other < name
-                and digests[other] != digests[name]
-                and (count := _shared(theirs, numbers[name]))
-            ):
-                told[name].append((other, count, "also to be created"))
+    for other, counts, age in _recorded(comparing, specs, state, facts, now):
+        for name, count in counts.items():
+            told[name].append((other, count, age))
+    for other, theirs in comparing.numbers.items():
+        for name, count in comparing.counted(theirs, comparing.digests[other], after=other).items():
+            told[name].append((other, count, "also to be created"))
     for action in new:
         for name, count, age in told[action.name]:
             yield _told(action, name, count, age)
+
+
+def _recorded(
+    new: _New, specs: SpecSet, state: State, facts: Facts, now: datetime
+) -> Iterator[tuple[str, Mapping[str, int], str]]:
+    """Give each recorded batch that matters, by name: how many of each new one it has, its age."""
+    ages = _ages(specs, state, facts, now)
+    shared = dict(specs.met([name for name in specs.unread if name in ages], new.requests))
+    late = [name for name in specs.unread if name in ages and name not in shared]
+    for spec in (*specs.specs, *specs.reread(late)):
+        if spec.name in ages and state.batches[spec.name].current.of == spec.digest:
+            shared[spec.name] = new.counted([_numbers(spec.whole.contacts)], spec.digest)
+    for name in sorted(shared):
+        digest = state.batches[name].current.of
+        others = {to: n for to, n in shared[name].items() if new.digests[to] != digest}
+        yield name, others, ages[name]
+
+
+class _New:
+    """What is to be created, by name."""
+
+    def __init__(self, actions: Sequence[Action]) -> None:
+        self.requests = {a.name: [each.request for each in a.creations] for a in actions}
+        self.digests = {a.name: a.spec.digest for a in actions if a.spec is not None}
+        self.numbers = {
+            name: [_numbers(request.contacts) for request in requests]
+            for name, requests in self.requests.items()
+        }
+        self._meeting = _meeting(self.numbers)
+
+    def counted(self, theirs: list[_Numbers], digest: str, *, after: str = "") -> dict[str, int]:
+        """Count who of a batch is in each of other contents, and of a name `after` some."""
+        return {
+            name: count
+            for name in self._meeting(theirs)
+            if name > after and digest != self.digests[name]
+            if (count := _shared(theirs, self.numbers[name]))
+        }
 
 
 def _meeting(new: Mapping[str, list[_Numbers]]) -> Callable[[list[_Numbers]], set[str]]:
@@ -139,9 +157,30 @@ def _merged(ones: Iterator[list[str]], others: Iterator[list[str]]) -> int:
     return count
 
 
+def _ages(specs: SpecSet, state: State, facts: Facts, now: datetime) -> dict[str, str]:
+    """Say of the specs whose recorded batches matter when those were created."""
+    ages = {}
+    for name in (*specs.unread, *(spec.name for spec in specs.specs)):
+        record = state.record(name)
+        age = _age(record, facts, now) if record is not None else None
+        if age is not None:
+            ages[name] = age
+    return ages
+
+
+def is_recent(record: NameRecord, now: datetime) -> bool:
+    """Whether who is in a name's batch matters to others, even if it does not call any more."""
+    times = _times(record)
+    return bool(times) and now - max(times) <= RECENT
+
+
+def _times(record: NameRecord) -> list[datetime]:
+    return [r.recorded_at for r in record.current.requests if r.recorded_at and r.batch_id]
+
+
 def _age(record: NameRecord, facts: Facts, now: datetime) -> str | None:
     """Say how long ago a name's batch was created; None where that does not matter any more."""
-    times = [r.recorded_at for r in record.current.requests if r.recorded_at and r.batch_id]
+    times = _times(record)
     if not times:
         return None
     age = now - max(times)

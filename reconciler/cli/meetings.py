@@ -1,0 +1,132 @@
+"""Who of new batches is in specs that are left unread, told without reading those.
+
+Behind `SpecSet.met`, and only to save time: whatever goes wrong with what is kept, the specs are
+read as they would be without it. It lies in the repository's git directory, which all its work
+trees share and nothing of which is ever pushed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from reconciler.cli.hashed_people import HashedPeople
+from reconciler.model import LongContacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from reconciler.cli.hashed_file import Hashing
+    from reconciler.cli.hashed_people import People
+    from reconciler.model import Contact, Request, Spec
+    from reconciler.state.document import State
+
+DIRECTORY = "call-batch-reconciler"
+_AT_ONCE = 100_000
+"""How many numbers of new batches are looked up at a time: no more of their hashes is held."""
+_SECONDS_A_DAY = 86_400
+
+
+class Meetings:
+    """What is known of who is in the specs of one repository.
+
+    `git_directory` gives where it is kept, None for nowhere; it is asked when something is to be
+    looked up.
+    """
+
+    def __init__(self, git_directory: Callable[[], Path | None]) -> None:
+        self._git_directory = git_directory
+        self._kept: HashedPeople | None = None
+        self._needed: set[bytes] = set()
+
+    def met(
+        self, state: State, names: Iterable[str], new: Mapping[str, Sequence[Request]]
+    ) -> Mapping[str, Mapping[str, int]]:
+        """Count who is in unread specs and in new batches, see `SpecSet.met`; `state` has both."""
+        try:
+            kept = self._open()
+            if kept is None or kept.hashing is None:
+                return {}
+            known: dict[bytes, list[str]] = defaultdict(list)
+            for name in names:
+                spec = _recorded(kept.hashing, state, name)
+                if spec in kept:
+                    known[spec].append(name)
+            self._needed.update(known)
+            shared = _shared(kept, known, new) if known else {}
+        except OSError:
+            return {}
+        return {name: shared.get(spec, {}) for spec, names in known.items() for name in names}
+
+    def remember(self, specs: Iterable[Spec], now: datetime) -> None:
+        """Keep who is in specs that were read, for the next run; where that fails, do not."""
+        chosen = [spec for spec in specs if spec.origin is not None]
+        if not chosen:
+            return
+        try:
+            kept = self._open()
+            if kept is not None:
+                day = int(now.timestamp()) // _SECONDS_A_DAY
+                kept.add(_people(kept.ready(), chosen), self._needed, day)
+        except (OSError, MemoryError, KeyboardInterrupt):
+            return  # what the command was run for is done
+
+    def _open(self) -> HashedPeople | None:
+        if self._kept is None:
+            directory = self._git_directory()
+            self._kept = None if directory is None else HashedPeople(directory / DIRECTORY)
+        return self._kept
+
+
+def _recorded(hashing: Hashing, state: State, name: str) -> bytes:
+    """Give the hash of a spec as it is recorded: its bytes, those of its list, and what it says.
+
+    The digest says it all; the blobs are what it was read from.
+    """
+    current = state.batches[name].current
+    source = current.source
+    return hashing.spec(source.blob or "", source.contacts_blob or "", current.of)
+
+
+def _people(hashing: Hashing, specs: Iterable[Spec]) -> Iterator[People]:
+    for spec in specs:
+        if spec.origin is not None:
+            listed = spec.origin.contacts[1] if spec.origin.contacts else ""
+            contacts = spec.whole.contacts
+            hashed = hashing.spec(spec.origin.blob, listed, spec.digest)
+            yield hashed, len(contacts), _numbers(contacts)
+
+
+def _numbers(contacts: Sequence[Contact]) -> Iterator[Collection[str]]:
+    """Give the numbers of contacts, each once, some at a time. Raises `OSError`."""
+    if isinstance(contacts, LongContacts):
+        yield from contacts.numbers()
+    else:
+        yield frozenset(contact["phone_number"] for contact in contacts)
+
+
+def _shared(
+    kept: HashedPeople, known: Collection[bytes], new: Mapping[str, Sequence[Request]]
+) -> dict[bytes, Counter[str]]:
+    """Count for each known spec who is in each new one. Nobody is in two requests of one spec."""
+    shared: dict[bytes, Counter[str]] = defaultdict(Counter)
+    if kept.hashing is None:
+        return shared
+    numbers = (
+        (number, name)
+        for name, requests in new.items()
+        for request in requests
+        for some in _numbers(request.contacts)
+        for number in some
+    )
+    while some := list(islice(numbers, _AT_ONCE)):
+        whose: dict[bytes, list[str]] = defaultdict(list)
+        for hashed, (_, name) in zip(kept.hashing.each(n for n, _ in some), some, strict=True):
+            whose[hashed].append(name)
+        for number, spec in kept.having(whose):
+            if spec in known:
+                shared[spec].update(whose[number])
+    return shared
