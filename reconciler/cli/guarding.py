@@ -169,13 +169,14 @@ class People:
             self.frequency.launched(case, contacts)
 
     def without(
-        self, campaign_id: str, contacts: Sequence[Contact]
+        self, campaign_id: str, contacts: Sequence[Contact], *, readable: bool = False
     ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
         """Give the contacts without those whom a list leaves out, and how many each list does.
 
-        Raises `Refused` where a list cannot be asked. Safe to call in several threads at once.
+        Raises `Refused` where a list cannot be asked; with `readable` only the others are.
+        Safe to call in several threads at once.
         """
-        return self._suppression.without(campaign_id, contacts)
+        return self._suppression.without(campaign_id, contacts, readable=readable)
 
 
 def _unasked(layers: tuple[Layer, ...]) -> Frequency:

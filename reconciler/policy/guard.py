@@ -75,9 +75,12 @@ class Lists(Protocol):
         """Count a launch of the plan that nothing refuses, for those that come after it."""
 
     def without(
-        self, campaign_id: str, contacts: Sequence[Contact]
+        self, campaign_id: str, contacts: Sequence[Contact], *, readable: bool = False
     ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
-        """Give the contacts without those whom a list leaves out, and how many each has."""
+        """Give the contacts without those whom a list leaves out, and how many each has.
+
+        Raises `Refused` where a list cannot be asked; with `readable` only the others are.
+        """
 
 
 @dataclass
@@ -241,9 +244,13 @@ class Guard:
         for creation in action.creations:
             request = creation.request
             try:
-                contacts, out = self.lists.without(action.campaign_id, request.contacts)
+                # The rule refuses because of a list that cannot be read; where it is excepted or
+                # only warns, whoever is on the others is left out all the same.
+                contacts, out = self.lists.without(
+                    action.campaign_id, request.contacts, readable=True
+                )
             except Refused:
-                return action  # a list cannot be asked, and the rule refuses because of it
+                return action  # the contacts cannot be read, and are not sent
             for each in out:
                 left_out[each.of] = left_out.get(each.of, 0) + each.people
             if out:

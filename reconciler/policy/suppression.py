@@ -99,17 +99,20 @@ class Suppression:
     lists: tuple[DoNotCall, ...] = ()
 
     def without(
-        self, campaign_id: str, contacts: Sequence[Contact]
+        self, campaign_id: str, contacts: Sequence[Contact], *, readable: bool = False
     ) -> tuple[Sequence[Contact], tuple[LeftOut, ...]]:
         """Give the contacts whom no list leaves out, and how many each list leaves out.
 
-        Who is on two lists is counted by the first. Raises `Refused` where a list cannot be asked.
+        Who is on two lists is counted by the first. Raises `Refused` where a list cannot be asked;
+        with `readable`, those that cannot be read leave nobody out.
         """
         left_out: list[LeftOut] = []
         for each in self.lists:
             if each.refuses or not each.is_for(campaign_id):
                 continue
             if each.numbers is None:
+                if readable:
+                    continue
                 raise Refused(f"the do-not-call list {each.name} cannot be read", hint=_why(each))
             try:
                 kept = without(contacts, matches(contacts, each.numbers))

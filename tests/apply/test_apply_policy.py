@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.apply.gate import PolicyGate
@@ -97,6 +97,7 @@ def test_a_launch_that_waited_over_the_end_of_hours() -> None:
     assert len(office.api.creates) == 1
 
 
+@settings(deadline=None, max_examples=50)  # each makes several runs
 @given(
     sizes=st.lists(st.integers(1, 3), min_size=1, max_size=4),
     sent=st.integers(0, 6),

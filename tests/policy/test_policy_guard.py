@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.cli.guarding import People, layers_of
@@ -145,6 +145,7 @@ SCENES = [
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda each: f"{each.rule} {each.last:%H:%M}")
+@settings(deadline=None)  # the first look imports what knows of timezones
 @given(after=st.integers(0, 400))
 def test_time_moves_across_every_limit(scene: Scene, after: int) -> None:
     """What was fine when it was planned is refused when it is sent too late, and not before."""
@@ -204,6 +205,25 @@ def test_a_list_that_cannot_be_read_refuses(tmp_path: Path) -> None:
         Reason.POLICY,
         ["suppression"],
     )
+
+
+@pytest.mark.parametrize("excepted", [True, False])
+def test_an_unreadable_list_hides_no_other(tmp_path: Path, *, excepted: bool) -> None:
+    """Where that a list cannot be read is let pass, who is on another is not called because of it.
+
+    Whichever way it is let pass: by an exception, or by a rule that only warns.
+    """
+    waiver = Waiver(rule="suppression", reason="r", until=date(2026, 6, 1))
+    launch = spec(people=3, clearance=Clearance(exceptions=(waiver,) if excepted else ()))
+    gone = launch.requests[0].contacts[1]["phone_number"]
+    (tmp_path / "opt-outs.txt").write_text(f"{gone}\n", encoding="utf-8")
+    lists = [
+        {"name": name, "file": f"{name}.txt", "date": "2026-05-10"} for name in ("dnd", "opt-outs")
+    ]
+    policy = {"suppression": lists, "warn": [] if excepted else ["suppression"]}
+    (action,) = guard(policy, tmp_path).review(plan(launch), EMPTY, NOON).pending
+    assert (action.kind, action.people) == (ActionKind.CREATE, 2)
+    assert [(each.of, each.people) for each in action.left_out] == [("opt-outs", 1)]
 
 
 @given(
