@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.incremental.twins import Twins, listed, text
+from tests.incremental.twins import DAMAGES, Twins, listed, text
 
 _PATHS = ("a.yaml", "b.yaml", "team/c.yaml", "Team/C.yml", "_d.yaml")
 _LISTS = ("contacts/one.csv", "contacts/two.csv")
@@ -30,6 +30,7 @@ _edits = st.one_of(
     st.tuples(st.just("move"), st.sampled_from(_PATHS), st.sampled_from(_PATHS)),
     st.tuples(st.just("comment"), st.sampled_from(_PATHS), st.sampled_from(("# 1\n", "# 2\n"))),
     st.tuples(st.just("split"), st.sampled_from(("1", "2", "")), st.just("")),
+    st.tuples(st.just("damage"), st.sampled_from([*DAMAGES]), st.just("")),
     st.tuples(
         st.sampled_from(("commit", "commit", "stage", "revert", "switch", "apply", "apply")),
         st.just(""),
@@ -72,6 +73,8 @@ def _do(twins: Twins, what: str, path: str, content: str) -> None:
     match what:
         case "write" | "list":
             twins.write(path, content)
+        case "damage":
+            twins.damage(path)
         case "delete":
             file.unlink(missing_ok=True)
         case "move" if file.is_file() and path != content:

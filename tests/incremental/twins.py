@@ -15,6 +15,9 @@ from reconciler.apply.engine import Engine
 from reconciler.apply.facts import gather, known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
+from reconciler.apply.report import Ending
+from reconciler.cli.hashed_people import KEY, KEY_BYTES
+from reconciler.cli.meetings import DIRECTORY
 from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.reading import Reader
 from reconciler.cli.session import Session, StateOptions
@@ -28,8 +31,10 @@ from reconciler.state.codec import encode
 from tests.apply.doubles import Events, World
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from reconciler.apply.report import Report
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
 
@@ -41,6 +46,30 @@ GIT = {
     "GIT_COMMITTER_NAME": "a",
     "GIT_COMMITTER_EMAIL": "a@example.org",
 }
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    if data:
+        data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "empty": lambda path: path.write_bytes(b""),
+    "flip": _flip,
+    "gone": lambda path: path.unlink(),
+    "another version": lambda path: path.write_bytes(b"people of specs9" + path.read_bytes()[16:]),
+    "twice": lambda path: path.with_name(f"0{path.name}").write_bytes(path.read_bytes()),
+    "renamed": lambda path: path.rename(path.with_name(f"1{path.name}")),
+    "another key": lambda path: path.write_bytes(b"k" * KEY_BYTES),
+    "short key": lambda path: path.write_bytes(b"k"),
+    "open key": lambda path: path.chmod(0o644),
+    "no key": lambda path: path.unlink(),
+}
+"""What may happen to what is kept of who is in which spec: to its files, or to the key."""
 
 
 def text(
@@ -85,10 +114,19 @@ class _World(World):
         self.limits = replace(self.limits, parallelism=1)
         self._root = root
         self._cache = cache
+        self._reader: Reader | None = None
 
     def specs(self) -> SpecSet:
         session = Session.open(self._root, StateOptions())
-        return Reader(session, cache=self._cache).specs(self.store.load(), self.rules)
+        self._reader = Reader(session, cache=self._cache)
+        return self._reader.specs(self.store.load(), self.rules)
+
+    def remember(self, report: Report | None = None) -> None:
+        """End as a command does."""
+        assert self._reader is not None
+        results = report.results if report else ()
+        made = [r.action.spec for r in results if r.ending is Ending.CREATED and r.action.spec]
+        self._reader.remember(made)
 
     def planned(self, specs: SpecSet) -> Plan:
         state, now = self.store.load(), self.clock.now()
@@ -167,6 +205,7 @@ class Twins:
             else:
                 assert world is self.some or not specs.unread
                 answers.append((world.planned(specs), specs.files))
+                world.remember()
         if isinstance(answers[0], list) or isinstance(answers[1], list):
             assert answers[0] == answers[1]
             return None
@@ -184,7 +223,7 @@ class Twins:
         if plans is None:
             return
         for world, plan in zip((self.some, self.all), plans, strict=True):
-            world.engine(plan).run()
+            world.remember(world.engine(plan).run())
             world.check()
         self.plans()
         assert _forgetful(encode(self.some.store.last)) == _forgetful(encode(self.all.store.last))
@@ -192,6 +231,17 @@ class Twins:
     def unread(self) -> frozenset[str]:
         """Give what would not be read now."""
         return self.some.specs().unread
+
+    @property
+    def kept(self) -> Path:
+        """Where it is kept who is in which spec."""
+        return self.root / ".git" / DIRECTORY
+
+    def damage(self, how: str) -> None:
+        """Do something to what is kept there; see `DAMAGES`."""
+        for path in sorted(self.kept.glob("*")):
+            if (path.name == KEY) == how.endswith("key"):
+                DAMAGES[how](path)
 
     def remember(self) -> None:
         """Note what each file says now, for `hold_truth`."""
