@@ -49,11 +49,11 @@ class Totals:
 class Case:
     """One batch, or the several of one spec, about to be launched.
 
-    `fields` are the request's but its contacts. `parts` are the people of each batch. `starts_at`
-    is when its batch begins: None where the campaign's timezone is not known. `now` is the moment
-    of the decision; both are aware, in UTC. `campaign` is None where the API was not asked
-    (`offline`) or knows no such campaign. `scrubs` are the days of the do-not-call lists that its
-    people are compared with, `average_call` is how long a call takes.
+    `fields` are the request's but its contacts. `parts` are the people of each batch, `spec_people`
+    all that the spec has. `starts_at` is when its batch begins: None where the campaign's timezone
+    is not known. `now` is the moment of the decision; both are aware, in UTC. `campaign` is None
+    where the API was not asked (`offline`) or knows no such campaign. `scrubs` are the days of the
+    do-not-call lists that its people are compared with, `average_call` is how long a call takes.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Case:
     starts_at: datetime | None
     now: datetime
     parts: tuple[int, ...] = ()
+    spec_people: int = 0
     totals: Totals = Totals()
     scrubs: tuple[date, ...] = ()
     average_call: timedelta = AVERAGE_CALL

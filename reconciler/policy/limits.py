@@ -68,9 +68,14 @@ def batches(case: Case, policy: Policy) -> Iterator[Finding]:
 
 
 def approval(case: Case, policy: Policy) -> Iterator[Finding]:
-    """Refuse a large batch that not enough people approved by name."""
+    """Refuse a large spec that not enough people approved by name.
+
+    All of its people count, also those whom this launch leaves alone: a spec does not become small
+    by being launched a piece at a time.
+    """
     asked = policy.approval
-    if asked is None or case.people <= asked.above:
+    count = max(case.people, case.spec_people)
+    if asked is None or not case.people or count <= asked.above:
         return
     named = case.clearance.approved_by
     counting = [name for name in named if not asked.approvers or name in asked.approvers]
@@ -81,7 +86,7 @@ def approval(case: Case, policy: Policy) -> Iterator[Finding]:
     others = [name for name in named if name not in counting]
     yield Finding(
         rule="approval",
-        message=f"{people(case.people)} {verb(case.people)} more than {asked.above:,}, and "
+        message=f"{people(count)} {verb(count)} more than {asked.above:,}, and "
         f"{missing} more approval{'s' * (missing > 1)}{who} {verb(missing)} needed"
         + (f"; {', '.join(others)} cannot give it" if others else ""),
         hint="who approves adds the name: `reconcile: {approved_by: […]}`",

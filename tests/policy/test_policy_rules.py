@@ -344,3 +344,11 @@ def test_the_newest_list_counts(drawn: list[int], within: int) -> None:
     )
     policy = {"scrubbed": {"within": f"{within}d"}}
     assert (refused(case(scrubs=days), policy) == []) == fresh
+
+
+@given(left=st.integers(0, 5), whole=st.integers(5, 12), above=st.integers(0, 12))
+def test_a_spec_does_not_become_small_by_pieces(left: int, whole: int, above: int) -> None:
+    """Approval is asked for by all people of the spec; who calls nobody needs none."""
+    launch = case(left, parts=(left,), spec_people=whole)
+    needs = bool(refused(launch, {"approval": {"above": above}}))
+    assert needs == (left > 0 and whole > above)

@@ -70,7 +70,6 @@ def sized(creation: Creation, people: int) -> Creation:
         ({"max_contacts": {"batch": 3}}, "max_contacts.batch"),
         ({"max_contacts": {"apply": 5}}, "max_contacts.apply"),
         ({"max_contacts": {"day": 9}}, "max_contacts.day"),
-        ({"approval": {"above": 3}}, "approval"),
     ],
 )
 def test_a_changed_spec_is_counted_as_it_is_sent(policy: dict[str, Any], rule: str) -> None:
