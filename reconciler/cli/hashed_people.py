@@ -111,9 +111,9 @@ class HashedPeople:
             path.unlink(missing_ok=True)
         self._unsound = []
         for path in self._paths(UNFINISHED):
-            # Whoever writes is done within the hour, or was killed.
-            if time.time() - path.stat().st_mtime > _HOUR:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # whoever writes it is done
+                if time.time() - path.stat().st_mtime > _HOUR:
+                    path.unlink()  # … or was killed
         kept = self._kept(needed, day)
         files = sorted(self._files, key=lambda file: file.count)
         if 2 * len(kept) < sum(len(file.specs) for file in files) or (
