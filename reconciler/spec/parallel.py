@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -90,6 +91,26 @@ def shared_out(
         for number, piece in enumerate(pieces)
         for result in done.get(number, none[: len(piece)])
     ]
+
+
+def aside(work: Callable[[], bool]) -> Callable[[], bool] | None:
+    """Begin to find something out in another process, while this one goes on.
+
+    Gives what waits for the answer: False as well where the process died. It must be called once.
+    Gives None where no process can be begun, or would have no processor of its own.
+    """
+    if processors() == 1:
+        return None
+    for other in _begun(lambda: iter([(0, [work()])])):
+        return partial(_answer, other)
+    return None
+
+
+def _answer(other: _Other) -> bool:
+    try:
+        return list(other.ended()) == [(0, [True])]
+    finally:
+        other.stop()
 
 
 def _queue(pieces: int) -> int:

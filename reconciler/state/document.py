@@ -30,8 +30,10 @@ WATCH = timedelta(days=1)
 Moment = Annotated[datetime, Meta(tz=True)]
 """A time with its offset. Ours are in UTC."""
 Text = Annotated[str, Meta(min_length=1)]
-Count = Annotated[int, Meta(ge=0)]
-Ordinal = Annotated[int, Meta(ge=1)]
+LARGEST = 2**63 - 1
+"""Of whole numbers: every JSON library that we write or read with has these."""
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+Ordinal = Annotated[int, Meta(ge=1, le=LARGEST)]
 Digest = Annotated[str, Meta(pattern=r"^v[0-9]+:[0-9a-f]{64}$(?!\n)")]
 """See `reconciler.digest`."""
 
@@ -121,7 +123,7 @@ class RequestRecord(Recorded, frozen=True, kw_only=True):
     released_at: Moment | None = None
     duplicates: tuple[str, ...] = ()
     audit: tuple[Audit, ...] = ()
-    spec_contacts: int | None = None
+    spec_contacts: Count | None = None
     cancelled_at: Moment | None = None
     cancelling: bool = False
     not_owed: tuple[str, ...] = ()
@@ -161,8 +163,8 @@ class Generation(Recorded, frozen=True, kw_only=True):
     source: Source
     requests: tuple[RequestRecord, ...]
     digest: str | None = None
-    parts: int | None = None
-    max_contacts: int | None = None
+    parts: Count | None = None
+    max_contacts: Count | None = None
 
     @property
     def of(self) -> str:
@@ -186,7 +188,7 @@ class Replacing(Recorded, frozen=True, kw_only=True):
     it may have paused: they are resumed should it come to nothing. `begun_at` is aware, in UTC.
     """
 
-    generation: int
+    generation: Count
     on_change: OnChange
     begun_at: Moment
     olds: tuple[str, ...] = ()

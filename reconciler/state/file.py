@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from reconciler.ports import Ids
+    from reconciler.state.store import Aside
 
 STATE_NAME = "state.json"
 _PIECE = 2**20
@@ -53,16 +54,20 @@ class FileStore:
         """The path as the user would type it."""
         return str(self._shown)
 
-    def load(self) -> State:
+    def load(self, aside: Aside | None = None) -> State:
         """Read the file; no file is an empty state of a new lineage."""
         self._laid = {}
         self._on_disk = self._read()
         self._known = (
             State(lineage=self._ids.unique())
             if self._on_disk is None
-            else self._encoder.decode(self._on_disk, where=self.where)
+            else self._encoder.decode(self._on_disk, where=self.where, aside=aside)
         )
         return self._known
+
+    def confirm(self) -> None:
+        """Make sure that the file can be trusted."""
+        self._encoder.confirm()
 
     def require_current(self) -> None:
         """Do nothing: beside the specs there is no other version of them to compare with."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from reconciler.ports import Clock, Ids
     from reconciler.state.git import Pushed
+    from reconciler.state.store import Aside
 
 TRIES = 12
 """How often outcomes are pushed, each time onto what the branch holds by then."""
@@ -73,20 +74,24 @@ class GitStore:
         """The place as people know it."""
         return f"{without_secrets(self.place.remote)}/{self.place.branch}:{self.place.path}"
 
-    def load(self) -> State:
+    def load(self, aside: Aside | None = None) -> State:
         """Read the state at the remote's tip; a branch that is not there yet is empty."""
-        self._tip, self._known = self._look()
+        self._tip, self._known = self._look(aside)
         self._overtaken, self._laid = False, {}
         return self._known
 
-    def _look(self) -> tuple[str | None, State]:
+    def confirm(self) -> None:
+        """Make sure that the file can be trusted."""
+        self._encoder.confirm()
+
+    def _look(self, aside: Aside | None = None) -> tuple[str | None, State]:
         """Read the remote's tip and the state there."""
         tip = self.git.remote_tip(self.place.remote, self.place.branch)
         data = None
         if tip is not None:
             self.git.fetch(self.place.remote, self.place.branch, tip)
             data = self.git.file_at(tip, self.place.path)
-        return tip, self._decode(data)
+        return tip, self._decode(data, aside)
 
     def beside(self) -> Iterator[tuple[str, bytes]]:
         """Read the ledger of calls at the tip that was loaded; see `Beside`."""
@@ -288,10 +293,10 @@ class GitStore:
             others={self._beside(name): data for name, data in self._laid.items()},
         )
 
-    def _decode(self, data: bytes | None) -> State:
+    def _decode(self, data: bytes | None, aside: Aside | None = None) -> State:
         if data is None:
             return State(lineage=self._lineage)
-        return self._encoder.decode(data, where=self.where)
+        return self._encoder.decode(data, where=self.where, aside=aside)
 
 
 def _pause(attempt: int) -> None:

@@ -73,10 +73,7 @@ def _of_a_value(value: Any, kind: inspect.Type) -> str | None:
         case inspect.BoolType():
             return None if isinstance(value, bool) else "should be true or false"
         case inspect.IntType():
-            least = "" if kind.ge is None else f", {kind.ge} or more"
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            fits = whole and (kind.ge is None or value >= kind.ge)
-            return None if fits else f"should be a whole number{least}"
+            return _of_a_number(value, kind)
         case inspect.EnumType():
             words = [str(each.value) for each in kind.cls]
             return None if value in words else f"should be one of {', '.join(words)}"
@@ -84,6 +81,15 @@ def _of_a_value(value: Any, kind: inspect.Type) -> str | None:
             return None if _is_a_time(value) else "should be a time with its offset, as text"
         case _:
             return None
+
+
+def _of_a_number(value: Any, kind: inspect.IntType) -> str | None:
+    least = "" if kind.ge is None else f", {kind.ge} or more"
+    if not isinstance(value, int) or isinstance(value, bool):
+        return f"should be a whole number{least}"
+    if kind.ge is not None and value < kind.ge:
+        return f"should be a whole number{least}"
+    return None if kind.le is None or value <= kind.le else f"should be at most {kind.le}"
 
 
 def _of_a_text(value: Any, kind: inspect.StrType) -> str | None:

@@ -12,20 +12,27 @@ from typing import TYPE_CHECKING
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.state.document import NameRecord, RequestRecord, State
 
 
 def contradictions(state: State) -> Iterator[str]:
     """Name what cannot be true of any state we wrote, beyond what the types rule out."""
-    return iter(()) if _is_sound(state.batches) else _contradictions(state)
+    return iter(()) if is_sound([state.batches]) else _contradictions(state)
 
 
-def _is_sound(batches: Mapping[str, NameRecord]) -> bool:  # noqa: C901 - one loop, for 100,000 records
-    """Whether `_contradictions` would name nothing."""
+def is_sound(pieces: Iterable[Mapping[str, NameRecord]]) -> bool:
+    """Whether `contradictions` would name nothing of a state that has these batches."""
     keys: list[str] = []
     ids: list[str] = []
+    if not all(_are_sound(piece, keys, ids) for piece in pieces):
+        return False
+    return len(set(keys)) == len(keys) and len(set(ids)) == len(ids)
+
+
+def _are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str]) -> bool:  # noqa: C901 - one loop, for 100,000 records
+    """Whether each record is sound in itself. Adds its keys and ids, to be compared with all."""
     created, creating = Status.CREATED, Status.CREATING
     for name, record in batches.items():
         number = 0
@@ -54,7 +61,7 @@ def _is_sound(batches: Mapping[str, NameRecord]) -> bool:  # noqa: C901 - one lo
                 return False
         if not name or not number:
             return False
-    return len(set(keys)) == len(keys) and len(set(ids)) == len(ids)
+    return True
 
 
 def _contradictions(state: State) -> Iterator[str]:

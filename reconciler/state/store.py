@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from reconciler.state.document import State
+
+    Aside = Callable[[Callable[[], bool]], Callable[[], bool] | None]
+    """Begins to find something out while this goes on, see `reconciler.spec.parallel.aside`."""
 
 
 class StateStore(Protocol):
@@ -17,12 +21,16 @@ class StateStore(Protocol):
     def where(self) -> str:
         """How messages call the place, as the user would type it."""
 
-    def load(self) -> State:
+    def load(self, aside: Aside | None = None) -> State:
         """Read the state; one that was never stored is empty, with serial 0.
 
         Raises `StateUnusable` for content that cannot be trusted, `StateError` for a place that
-        cannot be read.
+        cannot be read. With `aside`, whether it can be trusted may be found out meanwhile: nothing
+        may be told or done by it before `confirm`.
         """
+
+    def confirm(self) -> None:
+        """Make sure that what was loaded can be trusted. Raises `StateUnusable` if it cannot."""
 
     def require_current(self) -> None:
         """Make sure that what is checked out is what is to be applied, if the store can tell.

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from reconciler.model import LongBody, Spec
     from reconciler.plan.actions import Plan
     from reconciler.state.document import RequestRecord
+    from reconciler.state.store import Aside
 
 CREATED = "created"
 """The batch is made, and the API says so."""
@@ -115,9 +116,12 @@ class MemoryStore:
         """The state as stored."""
         return self.saved[-1]
 
-    def load(self) -> State:
+    def load(self, aside: Aside | None = None) -> State:  # noqa: ARG002 - it is beyond doubt
         """Give the state as stored."""
         return self.last
+
+    def confirm(self) -> None:
+        """Do nothing: it is known."""
 
     def require_current(self) -> None:
         """Do nothing."""

@@ -221,7 +221,7 @@ def test_the_quick_look_finds_what_the_words_are_for(state: State, data: st.Data
     problems = list(sound._contradictions(changed))
     event("contradicts itself" if problems else "sound")
     assert list(sound.contradictions(changed)) == problems
-    assert sound._is_sound(batches) == (not problems)
+    assert sound.is_sound([batches]) == (not problems)
 
 
 @many

@@ -1,0 +1,193 @@
+"""Looking a state file through in another process, while this one goes on with what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import StateUnusable
+from reconciler.spec import parallel
+from reconciler.state import codec
+from reconciler.state.codec import Encoder, decode, encode, is_beyond_doubt
+from reconciler.state.file import FileStore
+from tests.state.strategies import states
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from reconciler.state.document import State
+    from reconciler.state.store import Aside
+    from tests.state.conftest import CountingIds
+
+pytestmark = pytest.mark.usefixtures("however_short")
+many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FREE: list[Any] = [1e16, 1e22, 1e-7, 0.1, -0.0, 2**63, 2**64, 10**30, -(2**70), "é\u2028\U0001f600"]
+"""What encoders write each in their own way, or not at all."""
+
+
+@pytest.fixture(scope="module")
+def however_short() -> Iterator[None]:
+    """Have files looked through aside that are short, a piece of few bytes at a time."""
+    before = codec._LONG, codec._PIECE
+    codec._LONG, codec._PIECE = 0, 600
+    yield
+    codec._LONG, codec._PIECE = before
+
+
+def at_once(work: Callable[[], bool]) -> Callable[[], bool]:
+    """Find something out in this process."""
+    found = work()
+    return lambda: found
+
+
+def never(_work: Callable[[], bool]) -> None:
+    """Be a system on which no process can be begun."""
+
+
+def no(_work: Callable[[], bool]) -> Callable[[], bool]:
+    """Be a process that died, or that does not know."""
+    return lambda: False
+
+
+def told(encoder: Encoder, text: bytes, aside: Aside | None) -> State | str:
+    """Give what a file says, or why it is refused."""
+    try:
+        state = encoder.decode(text, where="state.json", aside=aside)
+        encoder.confirm()
+    except StateUnusable as error:
+        return error.message
+    return state
+
+
+def edited(state: State, data: st.DataObject) -> bytes:
+    """Give a state's text after somebody wrote into it, laid out as we lay it out."""
+    document = json.loads(encode(state))
+    records = list(document["batches"].values())
+    what = data.draw(st.sampled_from(["nothing", "field", "deep", "count", "note", "twice", "id"]))
+    event(what)
+    if records and what != "nothing":
+        record = data.draw(st.sampled_from(records))
+        generation = record["generations"][-1]
+        request = generation["requests"][-1]
+        match what:
+            case "field":
+                generation["fields"]["metadata"] = data.draw(st.sampled_from(FREE))
+            case "deep":
+                deep: Any = 1
+                for _ in range(data.draw(st.integers(240, 258))):
+                    deep = [deep]
+                generation["fields"]["metadata"] = deep
+            case "count":
+                request["contacts"] = data.draw(st.sampled_from([2**63 - 1, 2**63, 2**64, 10**30]))
+            case "note":
+                data.draw(st.sampled_from([record, generation, request, document]))["note"] = 1
+            case "twice":
+                document["batches"]["~again"] = record
+            case _:
+                request["batch_id"] = data.draw(st.sampled_from(["", "bat_1", None]))
+    try:
+        return orjson.dumps(document, option=codec._STABLE | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+@many
+@given(states(most=5), st.data())
+def test_beyond_doubt_is_what_is_written_by_us_and_sound(state: State, data: st.DataObject) -> None:
+    """Yes is said of the files that are believed anyway and that we would write so."""
+    text = edited(state, data)
+    if data.draw(st.booleans()):
+        lines = text.splitlines(keepends=True)
+        one, other = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+        lines[one], lines[other] = lines[other], lines[one]
+        text = b"".join(lines)
+    try:
+        read, as_written = codec._decode(text, "state.json")
+    except StateUnusable:
+        as_written = False
+    else:
+        as_written = as_written and bool(read.batches)
+    event(f"{as_written}")
+    assert is_beyond_doubt(text) == as_written
+
+
+@pytest.mark.parametrize("aside", [at_once, never, no, parallel.aside])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(states(most=5), st.data())
+def test_what_is_found_aside_is_what_is_found_here(
+    aside: Aside, state: State, data: st.DataObject
+) -> None:
+    """The same state, the same refusal, and the same bytes when it is stored again."""
+    text = edited(state, data)
+    encoder = Encoder()
+    expected, found = told(Encoder(), text, None), told(encoder, text, aside)
+    assert found == expected
+    if not isinstance(expected, str):
+        assert encoder.encode(expected) == encode(expected)
+
+
+@pytest.mark.parametrize("how", ["is killed", "raises", "cannot begin", "has no memory"])
+@pytest.mark.parametrize("sound", [True, False])
+def test_a_process_that_says_nothing_is_not_needed(
+    how: str, *, sound: bool, fixtures: list[Path], ids: CountingIds, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """What the other process does not say is found out here, of a sound file as of another."""
+    (path,) = (path for path in fixtures if path.stem == "one_created")
+    data = (
+        path.read_bytes()
+        if sound
+        else path.read_bytes().replace(b'"status": "created"', b'"status": "creating"')
+    )
+    (tmp_path / "state.json").write_bytes(data)
+    here = os.getpid()
+
+    def badly(_: bytes) -> bool:
+        assert os.getpid() != here
+        if how == "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError
+
+    def impossible(*_: object) -> int:
+        raise OSError
+
+    monkeypatch.setattr(codec, "is_beyond_doubt", badly)
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+    if how == "cannot begin":
+        monkeypatch.setattr(os, "fork", impossible)
+    if how == "has no memory":
+        monkeypatch.setattr(os, "memfd_create", impossible)
+    store = FileStore(tmp_path / "state.json", ids=ids)
+
+    def load() -> State:
+        state = store.load(parallel.aside)
+        store.confirm()
+        return state
+
+    if sound:
+        assert load() == decode(data, where="state.json")
+    else:
+        with pytest.raises(StateUnusable, match="contradicts itself"):
+            load()
+
+
+def test_nothing_is_stored_before_it_is_known_to_be_sound(
+    fixtures: list[Path], ids: CountingIds, tmp_path: Path
+) -> None:
+    """Whoever forgets to ask is asked for when the state is stored."""
+    (path,) = (path for path in fixtures if path.stem == "one_created")
+    data = path.read_bytes().replace(b'"status": "created"', b'"status": "creating"')
+    (tmp_path / "state.json").write_bytes(data)
+    store = FileStore(tmp_path / "state.json", ids=ids)
+    state = store.load(no)
+    with pytest.raises(StateUnusable, match="contradicts itself"):
+        store.save(state, touched=frozenset(), why="")
+    assert (tmp_path / "state.json").read_bytes() == data
