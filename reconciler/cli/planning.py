@@ -31,10 +31,21 @@ def plan_of_nothing(session: Session, specs: SpecSet, state: State, rules: Rules
     what such a plan would cost.
     """
     now = session.clock.now()
-    if not specs.files or any(is_looked_for(request, now) for _, _, request in state.requests()):
+    if not specs.files or _is_any_looked_for(state, now):
         return None
     draft = make_plan(specs, state, Facts(offline=True), rules, now)
     return None if draft.pending else replace(draft, offline=False)
+
+
+def _is_any_looked_for(state: State, now: datetime) -> bool:
+    """Whether the API is to be asked for any request. Most are looked at no closer than here."""
+    return any(
+        is_looked_for(request, now)
+        for record in state.batches.values()
+        for generation in record.generations
+        for request in generation.requests
+        if request.watch_until is not None or request.in_doubt
+    )
 
 
 def plan_with(

@@ -44,7 +44,7 @@ class WorkTree:
         blobs = {
             line[_PATH]: line[_BLOB]
             for line in listed
-            if line.startswith(_TAGS) and line[_BLOB.stop : _PATH.start] == _STAGE
+            if line[: _BLOB.start] in _TAGS and line[_BLOB.stop : _PATH.start] == _STAGE
         }
         for path in modified:
             blobs.pop(path, None)

@@ -30,22 +30,35 @@ def unread(state: State, blobs: Mapping[str, str], rules: Rules) -> dict[str, st
     twice: set[str] = set()
     blob_at = blobs.get
     ours = rules.organization_id
+    created = Status.CREATED
     for name, record in state.batches.items():
         generation = record.generations[-1]
         source = generation.source
-        if source.blob is None or blob_at(source.path) != source.blob:
+        path = source.path
+        if source.blob is None or blob_at(path) != source.blob:
             continue
         if source.contacts_path is not None and (
             source.contacts_blob is None or blob_at(source.contacts_path) != source.contacts_blob
         ):
             continue
-        if source.lifecycle != record.lifecycle or not _is_at_rest(record):
+        # Enumerations are one object for each member, and most names have one request.
+        if source.lifecycle is not record.lifecycle:
+            continue
+        requests = generation.requests
+        simple = (
+            len(requests) == len(record.generations) == 1
+            and requests[0].status is created
+            and not requests[0].cancelling
+            and record.replacing is None
+            and generation.parts is None
+        )
+        if not (simple or _is_at_rest(record)):
             continue
         if ours is not None and generation.fields.get("organization_id") not in {None, ours}:
             continue
-        if source.path in found:
-            twice.add(source.path)
-        found[source.path] = name
+        if path in found:
+            twice.add(path)
+        found[path] = name
     for path in twice:
         del found[path]
     return found
