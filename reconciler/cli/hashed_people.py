@@ -61,8 +61,10 @@ class HashedPeople:
         for path in self._paths(SUFFIX):
             self._open(path)
 
-    def __contains__(self, spec: object) -> bool:
-        return spec in self._where
+    @property
+    def specs(self) -> Collection[bytes]:
+        """The hashes of the specs that are kept."""
+        return self._where.keys()
 
     def having(self, wanted: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Give the wanted hashes of numbers that any spec has, each with the hash of that spec."""

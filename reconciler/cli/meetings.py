@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.cli.hashed_people import HashedPeople
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from reconciler.cli.hashed_file import Hashing
     from reconciler.cli.hashed_people import People
     from reconciler.model import Contact, Request, Spec
-    from reconciler.state.document import State
+    from reconciler.state.document import Generation, State
 
 DIRECTORY = "call-batch-reconciler"
 _AT_ONCE = 100_000
 """How many numbers of new batches are looked up at a time: no more of their hashes is held."""
 _SECONDS_A_DAY = 86_400
+_NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Meetings:
@@ -41,6 +43,8 @@ class Meetings:
         self._git_directory = git_directory
         self._kept: HashedPeople | None = None
         self._needed: set[bytes] = set()
+        self._state: State | None = None
+        self._hashes: dict[str, bytes] = {}
 
     def met(
         self, state: State, names: Iterable[str], new: Mapping[str, Sequence[Request]]
@@ -50,16 +54,29 @@ class Meetings:
             kept = self._open()
             if kept is None or kept.hashing is None:
                 return {}
-            known: dict[bytes, list[str]] = defaultdict(list)
-            for name in names:
-                spec = _recorded(kept.hashing, state, name)
-                if spec in kept:
-                    known[spec].append(name)
-            self._needed.update(known)
-            shared = _shared(kept, known, new) if known else {}
+            known = self._known(kept, kept.hashing, state, names)
+            specs = set(known.values())
+            self._needed |= specs
+            shared = _shared(kept, specs, new) if specs else {}
         except OSError:
             return {}
-        return {name: shared.get(spec, {}) for spec, names in known.items() for name in names}
+        return {name: shared.get(spec, _NOBODY) for name, spec in known.items()}
+
+    def _known(
+        self, kept: HashedPeople, hashing: Hashing, state: State, names: Iterable[str]
+    ) -> dict[str, bytes]:
+        """Give the hashes of the specs that are kept, by name."""
+        if state is not self._state:
+            self._state, self._hashes = state, {}
+        hashes, have = self._hashes, kept.specs
+        known = {}
+        for name in names:
+            spec = hashes.get(name)
+            if spec is None:
+                spec = hashes[name] = _recorded(hashing, state.batches[name].current)
+            if spec in have:
+                known[name] = spec
+        return known
 
     def remember(self, specs: Iterable[Spec], now: datetime) -> None:
         """Keep who is in specs that were read, for the next run; where that fails, do not."""
@@ -81,14 +98,13 @@ class Meetings:
         return self._kept
 
 
-def _recorded(hashing: Hashing, state: State, name: str) -> bytes:
+def _recorded(hashing: Hashing, current: Generation) -> bytes:
     """Give the hash of a spec as it is recorded: its bytes, those of its list, and what it says.
 
     The digest says it all; the blobs are what it was read from.
     """
-    current = state.batches[name].current
     source = current.source
-    return hashing.spec(source.blob or "", source.contacts_blob or "", current.of)
+    return hashing.spec(f"{source.blob}\0{source.contacts_blob or ''}\0{current.of}")
 
 
 def _people(hashing: Hashing, specs: Iterable[Spec]) -> Iterator[People]:
@@ -96,7 +112,7 @@ def _people(hashing: Hashing, specs: Iterable[Spec]) -> Iterator[People]:
         if spec.origin is not None:
             listed = spec.origin.contacts[1] if spec.origin.contacts else ""
             contacts = spec.whole.contacts
-            hashed = hashing.spec(spec.origin.blob, listed, spec.digest)
+            hashed = hashing.spec(f"{spec.origin.blob}\0{listed}\0{spec.digest}")
             yield hashed, len(contacts), _numbers(contacts)
 
 

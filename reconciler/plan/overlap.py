@@ -56,16 +56,20 @@ def _recorded(
     new: _New, specs: SpecSet, state: State, facts: Facts, now: datetime
 ) -> Iterator[tuple[str, Mapping[str, int], str]]:
     """Give each recorded batch that matters, by name: how many of each new one it has, its age."""
-    ages = _ages(specs, state, facts, now)
-    shared = dict(specs.met([name for name in specs.unread if name in ages], new.requests))
-    late = [name for name in specs.unread if name in ages and name not in shared]
-    for spec in (*specs.specs, *specs.reread(late)):
-        if spec.name in ages and state.batches[spec.name].current.of == spec.digest:
+    late = [name for name in specs.unread if _matters(state.batches[name], facts, now)]
+    known = specs.met(late, new.requests)
+    shared = {name: counts for name, counts in known.items() if counts}
+    for spec in (*specs.specs, *specs.reread([name for name in late if name not in known])):
+        record = state.record(spec.name)
+        if record is None or record.current.of != spec.digest:
+            continue
+        if _matters(record, facts, now):
             shared[spec.name] = new.counted([_numbers(spec.whole.contacts)], spec.digest)
     for name in sorted(shared):
-        digest = state.batches[name].current.of
+        record = state.batches[name]
+        digest = record.current.of
         others = {to: n for to, n in shared[name].items() if new.digests[to] != digest}
-        yield name, others, ages[name]
+        yield name, others, _age(record, now)
 
 
 class _New:
@@ -157,36 +161,29 @@ def _merged(ones: Iterator[list[str]], others: Iterator[list[str]]) -> int:
     return count
 
 
-def _ages(specs: SpecSet, state: State, facts: Facts, now: datetime) -> dict[str, str]:
-    """Say of the specs whose recorded batches matter when those were created."""
-    ages = {}
-    for name in (*specs.unread, *(spec.name for spec in specs.specs)):
-        record = state.record(name)
-        age = _age(record, facts, now) if record is not None else None
-        if age is not None:
-            ages[name] = age
-    return ages
+def _matters(record: NameRecord, facts: Facts, now: datetime) -> bool:
+    """Whether people of a name's batch are told of: it is recent, or may still call."""
+    if is_recent(record, now):
+        return True
+    return bool(_times(record)) and _is_active(record, record.current, facts)
 
 
 def is_recent(record: NameRecord, now: datetime) -> bool:
-    """Whether who is in a name's batch matters to others, even if it does not call any more."""
-    times = _times(record)
-    return bool(times) and now - max(times) <= RECENT
+    """Whether a name's batch was created so lately that it matters even if it is over."""
+    since = now - RECENT
+    for request in record.current.requests:
+        if request.batch_id and request.recorded_at and request.recorded_at >= since:
+            return True
+    return False
 
 
 def _times(record: NameRecord) -> list[datetime]:
     return [r.recorded_at for r in record.current.requests if r.recorded_at and r.batch_id]
 
 
-def _age(record: NameRecord, facts: Facts, now: datetime) -> str | None:
-    """Say how long ago a name's batch was created; None where that does not matter any more."""
-    times = _times(record)
-    if not times:
-        return None
-    age = now - max(times)
-    if age > RECENT and not _is_active(record, record.current, facts):
-        return None
-    days = age // _DAY
+def _age(record: NameRecord, now: datetime) -> str:
+    """Say how long ago the batch of a name that matters was created."""
+    days = (now - max(_times(record))) // _DAY
     return "created today" if days < 1 else f"created {days} day{'s' * (days > 1)} ago"
 
 

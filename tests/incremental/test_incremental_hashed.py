@@ -47,7 +47,7 @@ def _found(directory: Path, rolls: Rolls, wanted: Collection[str]) -> Rolls:
     for number, spec in kept.having(plain):
         assert plain[number] not in found[names[spec]], "nobody is counted twice"
         found[names[spec]].add(plain[number])
-    return {name: frozenset(found[name]) for spec, name in names.items() if spec in kept}
+    return {name: frozenset(found[name]) for spec, name in names.items() if spec in kept.specs}
 
 
 _rolls = st.dictionaries(
