@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.github.context import Job, PullRequest
     from reconciler.github.drift import Finding
+    from reconciler.state.git import Git
 
 _LONGEST_FILE = 4 * 2**20  # bytes of what a step has printed that are read
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -37,7 +38,7 @@ def command() -> None:
 @command.command("check", short_help="Refuse a pull request that edits the recorded state.")
 @click.pass_obj
 def check(root: Path) -> int:
-    """Refuse a pull request that edits the recorded state.
+    """Refuse a pull request that edits the recorded state or the ledger of calls.
 
     It compares the merge commit that GitHub has made of the pull request with its first parent, so
     the checkout needs a depth of two: `fetch-depth: 2`.
@@ -69,6 +70,7 @@ def check(root: Path) -> int:
             hint="give actions/checkout `fetch-depth: 2`",
         ) from error
     if git.file_at("HEAD", path) == before:
+        _require_same_ledger(git, made_of[0], os.path.dirname(path))  # noqa: PTH120 - git's own
         click.echo(f"{path} is as the branch has it.")
         return ExitCode.DONE
     click.echo(f"::error file={path}::Only the reconciler writes this file. Take it out of here.")
@@ -79,6 +81,23 @@ def check(root: Path) -> int:
         "can call people twice",
         hint=f"take it out: git fetch && {back} && git commit; to mend it on purpose, push it "
         "to its branch yourself",
+    )
+
+
+def _require_same_ledger(git: Git, base: str, root: str) -> None:
+    """Refuse a pull request that edits the ledger of calls, which lies beside the state."""
+    from reconciler.state.calls import DIRECTORY, SUFFIX  # noqa: PLC0415 - when it runs
+
+    ledger = f"{root}/{DIRECTORY}" if root else DIRECTORY
+    if git.files_below("HEAD", ledger, SUFFIX) == git.files_below(base, ledger, SUFFIX):
+        return
+    click.echo(f"::error::Only the reconciler writes {ledger}. Take that out of here.")
+    raise Refused(
+        f"this pull request edits {ledger}, which only the reconciler writes: it says who was "
+        "called how often",
+        hint=f"take it out: git fetch && git checkout "
+        f"origin/{os.environ.get('GITHUB_BASE_REF') or 'main'} -- {ledger} && git commit; what is "
+        "damaged there: reconciler ledger rebuild",
     )
 
 

@@ -71,7 +71,7 @@ def pieces(wanted: Wanted, directory: Path) -> Iterator[Piece]:
         yield Piece(f"{root}/example.yaml", _schema_line(_read("example.yaml"), root), _nothing)
     for name, text in _schemas().items():
         yield Piece(f"schemas/{name}", text, _stale("reconciler schema"))
-    attributes = _read("gitattributes").replace(_BATCHES, str(root), 1)
+    attributes = _read("gitattributes").replace(f"{_BATCHES}/", f"{root}/")
     yield Piece(".gitattributes", attributes, lambda p: _lacks_lines(p, attributes))
     ignored = _read("gitignore")
     yield Piece(".gitignore", ignored, lambda p: _lacks_lines(p, ignored))

@@ -156,6 +156,18 @@ def test_a_pull_request_that_edits_the_state(hub: Hub) -> None:
     assert hub.plan(number).ok
 
 
+def test_a_pull_request_that_edits_the_ledger(hub: Hub) -> None:
+    """Who was called how often is written by the reconciler only."""
+    hub.branch("first")
+    hub.write("batches/ledger/rk1_0.calls", "somebody was never called")
+    hub.spec("welcome")
+    number = hub.open()
+    job = hub.plan(number)
+    assert not job.ok
+    assert "edits batches/ledger, which only the reconciler writes" in job.log
+    assert job.step("Plan").outcome == "skipped"
+
+
 def test_a_cancelled_job(make_hub: Callable[..., Hub]) -> None:
     """The signals reach apply itself: it ends what is under way, records it, and it is told."""
     hub = make_hub(settings="lease: 6s\n")

@@ -108,6 +108,7 @@ def test_nobodys_file_is_overwritten(place: Path, capsys: pytest.CaptureFixture[
         ("batches/reconciler.yaml", "add: state_branch: reconciler-state"),
         ("schemas/batch.schema.json", "this version writes it otherwise, see: reconciler schema"),
         (".gitattributes", "add: batches/state.json -merge -text linguist-generated"),
+        (".gitattributes", "add: batches/ledger/*.calls binary linguist-generated"),
         (".gitattributes", "add: schemas/*.json linguist-generated"),
         (".gitignore", "add: .state.json.lock"),
         ("CODEOWNERS", "add who must agree to calls: /batches/ @OWNER/TEAM"),
