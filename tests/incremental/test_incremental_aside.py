@@ -57,7 +57,7 @@ def test_a_state_that_is_not_sound_is_refused_before_specs_are_given(root: Path)
     session = Session.open(root, StateOptions())
     reader = Reader(session, cache=True)
     state = reader.load(reader.store())
-    with pytest.raises(StateUnusable, match="welcome.* has no generation"):
+    with pytest.raises(StateUnusable, match=r"welcome.* has no generation"):
         reader.specs(state, session.rules())
 
 
