@@ -10,7 +10,7 @@ Two numbers with the same hash of 128 bits do not happen, so what is counted by 
 from __future__ import annotations
 
 import hmac
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from hashlib import blake2b
 from struct import Struct
@@ -29,6 +29,7 @@ _ROW = Struct(f"<{_WIDTH}sI")
 """A number's hash, and which of the file's specs has it."""
 _INDEX = Struct("<I")
 _ROWS = Struct(f"{_ROW.size}s")
+_HIGHEST = b"\xff" * (_WIDTH - 1)
 _SEAL = 32
 _SEARCH = 16
 """Looking up one number in a file takes about as long as going past so many."""
@@ -75,15 +76,36 @@ class File:
         listed = memoryview(data)[start : start + specs * _SPEC.size]
         self.specs: list[tuple[bytes, int]] = list(_SPEC.iter_unpack(listed))
 
-    def having(self, wanted: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
-        """Give the wanted hashes that are here, each with which spec has it."""
-        if len(wanted) * _SEARCH > self.count:
-            yield from (row for row in _ROW.iter_unpack(self.rows) if row[0] in wanted)
-            return
+    def met(self, new: Draft) -> Counter[tuple[int, int]]:
+        """Count the hashes that a spec here and one of `new` both have, by which those two are."""
+        counts: Counter[tuple[int, int]] = Counter()
         every = range(self.count)
+        for first, part in enumerate(new.parts):
+            if not part:
+                continue
+            low = bisect_left(every, bytes([first]), key=self._hash)
+            high = bisect_right(every, bytes([first]) + _HIGHEST, low, key=self._hash)
+            pairs = list(_ROW.iter_unpack(part))
+            while pairs:
+                # Who is in several new ones is looked for again, for each of those.
+                wanted: dict[bytes, int] = {}
+                again = [(one, of) for one, of in pairs if wanted.setdefault(one, of) != of]
+                rows = self._having(wanted, low, high)
+                counts.update((spec, wanted[one]) for one, spec in rows)
+                pairs = again
+        return counts
+
+    def _having(
+        self, wanted: Collection[bytes], low: int, high: int
+    ) -> Iterator[tuple[bytes, int]]:
+        """Give those of some rows that have a wanted hash."""
+        if len(wanted) * _SEARCH > high - low:
+            rows = _ROW.iter_unpack(self.rows[low * _ROW.size : high * _ROW.size])
+            yield from (row for row in rows if row[0] in wanted)
+            return
         for one in wanted:
-            at = bisect_left(every, one, key=self._hash)
-            while at < self.count and self._hash(at) == one:
+            at = bisect_left(range(self.count), one, low, high, key=self._hash)
+            while at < high and self._hash(at) == one:
                 yield _ROW.unpack_from(self.rows, at * _ROW.size)
                 at += 1
 
@@ -98,12 +120,15 @@ class File:
 
 
 class Draft:
-    """A file that is being put together. Its rows are sorted a part at a time, to hold little."""
+    """Hashes that are being put together, by whose they are: for a file, or to be looked up.
+
+    `parts` are the rows by the first byte of their hashes, so that less is in hand at a time.
+    """
 
     def __init__(self) -> None:
         self.specs: list[tuple[bytes, int]] = []
         self.count = 0
-        self._parts = [bytearray() for _ in range(256)]
+        self.parts = [bytearray() for _ in range(256)]
 
     def add(self, spec: bytes, day: int) -> int:
         """Take in a spec, and give which one of the file it is."""
@@ -112,14 +137,14 @@ class Draft:
 
     def put(self, hashes: Iterable[bytes], spec: int) -> None:
         """Take in who is in a spec."""
-        parts, whose = self._parts, _INDEX.pack(spec)
+        parts, whose = self.parts, _INDEX.pack(spec)
         for one in hashes:
             parts[one[0]] += one + whose
             self.count += 1
 
     def take(self, file: File, places: dict[int, int]) -> None:
         """Take in the rows of some specs of a file, by which of this one they are."""
-        parts = self._parts
+        parts = self.parts
         for one, spec in _ROW.iter_unpack(file.rows):
             if spec in places:
                 parts[one[0]] += one + _INDEX.pack(places[spec])
@@ -129,7 +154,7 @@ class Draft:
         """Give the file's bytes but for the seal."""
         yield _MAGIC + _COUNTS.pack(len(self.specs), self.count)
         yield b"".join([_SPEC.pack(*spec) for spec in self.specs])
-        for part in self._parts:
+        for part in self.parts:
             yield b"".join(sorted(row for (row,) in _ROWS.iter_unpack(part)))
 
 

@@ -66,13 +66,13 @@ class HashedPeople:
         """The hashes of the specs that are kept."""
         return self._where.keys()
 
-    def having(self, wanted: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Give the wanted hashes of numbers that any spec has, each with the hash of that spec."""
+    def met(self, new: Draft) -> Iterator[tuple[bytes, int, int]]:
+        """Give which specs have whom in common with which new ones, and how many people that is."""
         for file in self._files:
-            for number, index in file.having(wanted):
+            for (index, one), count in file.met(new).items():
                 spec = file.specs[index][0]
                 if self._where[spec] is file:  # else it is there twice, and is told by the other
-                    yield number, spec
+                    yield spec, one, count
 
     def ready(self) -> Hashing:
         """Make the directory and a key where there is none, and give what is made with it."""

@@ -7,11 +7,11 @@ trees share and nothing of which is ever pushed.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from itertools import islice
+from collections import defaultdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from reconciler.cli.hashed_file import Draft
 from reconciler.cli.hashed_people import HashedPeople
 from reconciler.model import LongContacts
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from reconciler.state.document import Generation, State
 
 DIRECTORY = "call-batch-reconciler"
-_AT_ONCE = 100_000
-"""How many numbers of new batches are looked up at a time: no more of their hashes is held."""
 _SECONDS_A_DAY = 86_400
 _NOBODY: Mapping[str, int] = MappingProxyType({})
 
@@ -57,7 +55,7 @@ class Meetings:
             known = self._known(kept, kept.hashing, state, names)
             specs = set(known.values())
             self._needed |= specs
-            shared = _shared(kept, specs, new) if specs else {}
+            shared = _shared(kept, kept.hashing, new) if specs else {}
         except OSError:
             return {}
         return {name: shared.get(spec, _NOBODY) for name, spec in known.items()}
@@ -125,24 +123,16 @@ def _numbers(contacts: Sequence[Contact]) -> Iterator[Collection[str]]:
 
 
 def _shared(
-    kept: HashedPeople, known: Collection[bytes], new: Mapping[str, Sequence[Request]]
-) -> dict[bytes, Counter[str]]:
-    """Count for each known spec who is in each new one. Nobody is in two requests of one spec."""
-    shared: dict[bytes, Counter[str]] = defaultdict(Counter)
-    if kept.hashing is None:
-        return shared
-    numbers = (
-        (number, name)
-        for name, requests in new.items()
-        for request in requests
-        for some in _numbers(request.contacts)
-        for number in some
-    )
-    while some := list(islice(numbers, _AT_ONCE)):
-        whose: dict[bytes, list[str]] = defaultdict(list)
-        for hashed, (_, name) in zip(kept.hashing.each(n for n, _ in some), some, strict=True):
-            whose[hashed].append(name)
-        for number, spec in kept.having(whose):
-            if spec in known:
-                shared[spec].update(whose[number])
+    kept: HashedPeople, hashing: Hashing, new: Mapping[str, Sequence[Request]]
+) -> dict[bytes, dict[str, int]]:
+    """Count for each spec who is in each new one. Nobody is in two requests of one spec."""
+    draft = Draft()
+    names = list(new)
+    for index, name in enumerate(names):
+        for request in new[name]:
+            for some in _numbers(request.contacts):
+                draft.put(hashing.each(some), index)
+    shared: dict[bytes, dict[str, int]] = defaultdict(dict)
+    for spec, index, count in kept.met(draft):
+        shared[spec][names[index]] = count
     return shared

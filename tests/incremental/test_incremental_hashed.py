@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.cli import hashed_file, hashed_people
+from reconciler.cli.hashed_file import Draft
 from reconciler.cli.hashed_people import KEPT, KEY, MOST_FILES, SUFFIX, UNFINISHED, HashedPeople
 from tests.incremental.twins import DAMAGES
 
@@ -42,11 +43,15 @@ def _found(directory: Path, rolls: Rolls, wanted: Collection[str]) -> Rolls:
     if hashing is None:
         return {}
     names = {hashing.spec(spec): spec for spec in rolls}
-    plain = dict(zip(hashing.each(wanted), wanted, strict=True))
-    found: dict[str, set[str]] = defaultdict(set)
-    for number, spec in kept.having(plain):
-        assert plain[number] not in found[names[spec]], "nobody is counted twice"
-        found[names[spec]].add(plain[number])
+    draft = Draft()
+    for index, number in enumerate(wanted):
+        draft.put(hashing.each([number]), index)
+        draft.put(hashing.each([number]), index + len(wanted))  # as in another new batch
+    ordered = [*wanted, *wanted]
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for spec, index, count in kept.met(draft):
+        found[names[spec]][ordered[index]] += count
+    assert {each for counts in found.values() for each in counts.values()} <= {2}
     return {name: frozenset(found[name]) for spec, name in names.items() if spec in kept.specs}
 
 
