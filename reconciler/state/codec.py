@@ -5,7 +5,8 @@ conflict markers, truncation, unknown fields and records that contradict each ot
 refused, with the reason. Writing then reading gives back the same value, byte for byte.
 
 What is read is written again at once: a file that holds the very bytes we would write hides
-nothing that reading it would lose. Only any other file is looked at slowly, step by step.
+nothing that reading it would lose. Only any other file is looked at slowly, step by step. All of a
+long file can be looked through aside, while the caller goes on with what it seems to say.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ Nothing else holds these: deeper lines are indented further, and no text has a l
 """
 _LONG = 2_000_000
 """Bytes from which on it pays to have another process look a file through. It costs 20 ms."""
-_PIECE = 500_000
+_PIECE = 100_000
 """Bytes that are looked through together: what they hold fits into a processor's cache."""
 _AT_ONCE = 500
 """Batches that are turned into text together: more need memory, and are no faster."""
