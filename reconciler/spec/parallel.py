@@ -101,14 +101,21 @@ def aside(work: Callable[[], bool]) -> Callable[[], bool] | None:
     """
     if processors() == 1:
         return None
-    for other in _begun(lambda: iter([(0, [work()])])):
+    for other in _begun(partial(_only_if, work)):
         return partial(_answer, other)
     return None
 
 
+def _only_if(work: Callable[[], bool]) -> Iterator[Piece[Any]]:
+    """Give no results, which ends well, if the work says yes."""
+    if not work():
+        raise ValueError
+    return iter(())
+
+
 def _answer(other: _Other) -> bool:
     try:
-        return list(other.ended()) == [(0, [True])]
+        return other.ended_well()
     finally:
         other.stop()
 
@@ -140,7 +147,7 @@ class _Other:
 
     def ended(self) -> Iterator[Piece[Any]]:
         """Wait until it has ended, and give what it did: nothing, unless it ended well."""
-        if self._wait():
+        if not self.ended_well():
             return
         import pickle  # noqa: PLC0415 - most roots are read by one process
 
@@ -149,6 +156,10 @@ class _Other:
             file.seek(0)
             while file.tell() < size:
                 yield pickle.load(file)  # noqa: S301 - written by a fork of this process
+
+    def ended_well(self) -> bool:
+        """Wait until it has ended, and say whether it did all it was to do."""
+        return self._wait() == 0
 
     def stop(self) -> None:
         """End it if it has not ended, and give its memory back."""
