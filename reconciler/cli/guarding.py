@@ -67,7 +67,9 @@ def layers_of(policy: Policy | None) -> tuple[Layer, ...]:
                 pack=f"{name} {rules.version}",
                 regions=frozenset(rules.scope.regions),
                 prefixes=rules.scope.prefixes,
-                sources=rules.sources,
+                sources={
+                    rule: f"{source}; {rules.notice}" for rule, source in rules.sources.items()
+                },
             )
         )
     return tuple(layers)

@@ -18,10 +18,16 @@ from reconciler.spec.documents import read_document
 from reconciler.spec.fields import Model, Text
 from reconciler.spec.policy import Policy
 from reconciler.spec.rules import mapping
-from reconciler.spec.scalars import text, whole_number
+from reconciler.spec.scalars import fail, text, whole_number
 
 NOTICE = "help with keeping the law, not legal advice"
 """What is said of every pack, wherever packs are told of."""
+
+
+def _notice(value: Any) -> str:
+    if text(value) != NOTICE:
+        fail("is not what a pack must say of itself", f"write `{NOTICE}`")
+    return NOTICE
 
 
 def _sources(value: Any) -> dict[str, str]:
@@ -46,6 +52,8 @@ class Pack(Model):
     """What the rules are from."""
     as_of: Day
     """The day on which the sources were last looked at."""
+    notice: Annotated[str, BeforeValidator(_notice)]
+    """What every pack says of itself, and every refusal by one of its rules."""
     scope: Scope
     """Whom it is about; everybody else is left to the other rules."""
     policy: Policy

@@ -73,6 +73,14 @@ def test_the_documentation_has_every_rule(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKS)
+def test_every_rule_says_that_it_is_no_legal_advice(name: str) -> None:
+    """The pack says so of itself, and so does whatever it refuses."""
+    _, layer = layers_of(Policy.model_validate({"packs": [name]}))
+    assert pack(name).notice == NOTICE
+    assert all(source.endswith(NOTICE) for source in layer.sources.values())
+
+
+@pytest.mark.parametrize("name", PACKS)
 def test_a_pack_is_about_its_people(name: str) -> None:
     """People of other places are not counted, and so not judged."""
     numbers = [FLORIDA, TEXAS, TORONTO, MUMBAI]
