@@ -74,3 +74,8 @@ class SettingsFile(Model):
     called FREEZE beside this one."""
     policy: Policy | None = Settings.policy
     """Who may be called, when, how often and how many: what no launch may go against."""
+
+    @classmethod
+    def _needs(cls, name: str) -> bool:
+        """Take a policy without a line below it for a mistake: its rules may have got lost."""
+        return name == "policy" or super()._needs(name)
