@@ -97,17 +97,20 @@ class Guard:
     """How many people each request of the plan calls, by its key; of changed specs about."""
     _sized: dict[str, int] = field(default_factory=dict)
     """How many those are that were about to be sent."""
+    _grown_by: dict[str, int] = field(default_factory=dict)
+    """How many more that is than was planned, where it differs."""
 
     def review(self, plan: Plan, state: State, now: datetime) -> Plan:
         """Give the plan with what the policy refuses blocked, and what it warns of told."""
         launches = {id(a): self._without_listed(a) for a in plan.actions if a.creations}
         if not launches:
             return plan
-        self._seen, self._planned, self._sized = {}, {}, {}
+        self._seen, self._planned, self._sized, self._grown_by = {}, {}, {}, {}
         judgements = {each: self._first_look(plan, launches[each], state, now) for each in launches}
         # What is not launched anyway is in nobody's way.
         able = [launches[each] for each in launches if not judgements[each].refusals]
-        totals = _totals(able, state, now)
+        recent = _recent(state, now)
+        totals = _totals(able, recent)
         actions: list[Action] = []
         warnings: list[Diagnostic] = []
         excepted: list[Excepted] = []
@@ -116,7 +119,7 @@ class Guard:
                 actions.append(action)
                 continue
             launch, judgement = launches[id(action)], judgements[id(action)]
-            of_all = _totals([*able, launch], state, now) if judgement.refusals else totals
+            of_all = _and_also(totals, launch, recent) if judgement.refusals else totals
             self._seen[action.name] = seen = replace(self._seen[action.name], totals=of_all)
             judgement = self._judge(seen, now, again=True).and_also(judgement)
             warnings += (self._told(launch, finding) for finding in judgement.warnings)
@@ -152,7 +155,11 @@ class Guard:
         """
         seen = self._seen.get(action.name)
         if creation is not None:
-            self._sized[creation.key] = len(creation.request.contacts)
+            people = len(creation.request.contacts)
+            self._sized[creation.key] = people
+            planned = self._planned.get(creation.key, people)
+            if people != planned or creation.key in self._grown_by:
+                self._grown_by[creation.key] = people - planned
         return self._judge(seen, now, again=True).refusals if seen is not None else ()
 
     def check(self, specs: Iterable[Spec], now: datetime) -> tuple[Diagnostic, ...]:
@@ -213,8 +220,8 @@ class Guard:
 
     def _grown(self, totals: Totals) -> Totals:
         """Give what the run launches in all, by what is known of it by now."""
-        more = sum(self._sized.get(key, people) - people for key, people in self._planned.items())
-        return replace(totals, people=totals.people + more)
+        more = sum(tuple(self._grown_by.values()))
+        return replace(totals, people=totals.people + more) if more else totals
 
     def _case_of(self, spec: Spec, now: datetime) -> Case:
         return Case(
@@ -331,26 +338,38 @@ class _Seen:
     totals: Totals = _NO_TOTALS
 
 
-def _totals(launches: Iterable[Action], state: State, now: datetime) -> Totals:
-    """Count what a plan launches, and whom this root set out to call in the day before.
+def _totals(launches: Sequence[Action], recent: Mapping[str, int]) -> Totals:
+    """Count what some launches of a plan are in all, beside whom this root called of late."""
+    begun_again = (recent.get(each.key, 0) for action in launches for each in action.creations)
+    return Totals(
+        people=sum(action.people for action in launches),
+        batches=sum(len(action.creations) for action in launches),
+        recent=sum(recent.values()) - sum(begun_again),
+    )
+
+
+def _and_also(totals: Totals, launch: Action, recent: Mapping[str, int]) -> Totals:
+    """Count one launch more."""
+    begun_again = sum(recent.get(each.key, 0) for each in launch.creations)
+    return Totals(
+        people=totals.people + launch.people,
+        batches=totals.batches + len(launch.creations),
+        recent=totals.recent - begun_again,
+    )
+
+
+def _recent(state: State, now: datetime) -> dict[str, int]:
+    """Give whom this root set out to call in the day before: how many, by each request's key.
 
     A request in doubt counts as launched; one that is now begun again counts once.
     """
-    chosen = list(launches)
-    keys = {creation.key for action in chosen for creation in action.creations}
-    recent = sum(
-        request.contacts
+    return {
+        request.key: request.contacts
         for _, _, request in state.requests()
         if request.attempted_at > now - DAY
-        and request.key not in keys
         and request.released_at is None
         and (request.batch_id is not None or request.in_doubt)
-    )
-    return Totals(
-        people=sum(action.people for action in chosen),
-        batches=sum(len(action.creations) for action in chosen),
-        recent=recent,
-    )
+    }
 
 
 def _parts(action: Action, sized: Mapping[str, int]) -> tuple[int, ...]:
