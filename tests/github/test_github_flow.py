@@ -170,7 +170,8 @@ def test_a_pull_request_that_edits_the_ledger(hub: Hub) -> None:
 
 def test_a_cancelled_job(make_hub: Callable[..., Hub]) -> None:
     """The signals reach apply itself: it ends what is under way, records it, and it is told."""
-    hub = make_hub(settings="lease: 6s\n")
+    # Shorter than what a cancelled run waits for what is under way: over when the next one looks.
+    hub = make_hub(settings="lease: 5s\n")
     hub.branch("many")
     for position in range(3):
         hub.spec(f"spec-{position}", first=10 * position)
