@@ -130,7 +130,7 @@ class People:
             crowd_of(
                 lists,
                 regions=_asks_for_regions(layer.policy),
-                zones=layer.policy.calling_hours is not None,
+                zones=_asks_for_zones(layer.policy),
                 variables=layer.policy.call_variables is not None,
                 within=_within(layer),
             )
@@ -216,6 +216,11 @@ def _selected(
     if isinstance(contacts, LongContacts):
         return _Numbers([n for block in contacts.numbers() for n in filter(within, block)])
     return _Numbers([c["phone_number"] for c in contacts if within(c["phone_number"])])
+
+
+def _asks_for_zones(policy: Policy) -> bool:
+    hours = policy.calling_hours
+    return hours is not None and hours.rules.needs_zones
 
 
 def _asks_for_regions(policy: Policy) -> bool:

@@ -9,7 +9,7 @@ everybody needed every one of them, it is about the latest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +39,7 @@ class Estimate:
     which its campaign may call: None where nobody can tell, or there is none within a year.
     `last_call` is about when everybody has been called once. `at_once` is how many calls go out at
     the same time, `needed` the time of calling that takes. `windows` are the working hours that are
-    used for it. `outside_hours` tells that calling is not allowed at `starts_at`. `retries` is how
-    often each person is tried again, None where nobody says, and `last_retry` about when the last
-    call goes out if everybody needs all of them.
+    used for it. `outside_hours` tells that calling is not allowed at `starts_at`.
     """
 
     people: int
@@ -54,8 +52,6 @@ class Estimate:
     outside_hours: bool = False
     never: bool = False
     """The campaign may not call at any time within a year."""
-    retries: int | None = None
-    last_retry: datetime | None = None
 
 
 def estimate(plan: Plan, now: datetime, average_call: timedelta) -> Mapping[str, Estimate]:
@@ -77,18 +73,13 @@ def estimate_action(
     at_once = calls_at_once(requests, campaign)
     needed = None if at_once is None else calling_time(action.people, at_once, average_call)
     starts_at = _starts_at(action, now)
-    retries = retries_of(requests[0] if requests else {}, campaign)
     plain = Estimate(people=action.people, starts_at=starts_at, at_once=at_once, needed=needed)
     if starts_at is None or not_calling(campaign):
         return plain
     hours = hours_of(campaign)
     if hours is None:
         return plain
-    laid = _within(hours, plain, starts_at)
-    if at_once is None or retries is None:
-        return replace(laid, retries=retries)
-    longest = calling_time(action.people, at_once, average_call, retries)
-    return replace(laid, retries=retries, last_retry=laid_out(hours, starts_at, longest)[1])
+    return _within(hours, plain, starts_at)
 
 
 def calling_time(people: int, at_once: int, average_call: timedelta, retries: int = 0) -> timedelta:

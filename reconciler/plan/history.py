@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Target
 from reconciler.plan.callees import Roll
-from reconciler.state.document import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -116,13 +115,4 @@ def rolls(
         )
         for each in made(record, before)
         if (people := contacts.get(each.batch_id)) is not None
-    )
-
-
-def is_settled(record: NameRecord, generation: int) -> bool:
-    """Whether every recorded request of a generation has come to its end."""
-    return any(
-        each.generation == generation
-        and all(request.status is not Status.CREATING for request in each.requests)
-        for each in record.generations
     )

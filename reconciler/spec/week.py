@@ -1,4 +1,4 @@
-"""Weeks of calling hours, as plain values, and what two sets of them allow together.
+"""Weeks of calling hours, as plain values.
 
 A week is seven days, Monday first; a day is its windows, ascending and apart: (first minute, minute
 after the last) from midnight on the wall clock, so that 1440 is the end of the day.
@@ -6,7 +6,7 @@ after the last) from midnight on the wall clock, so that 1440 is the end of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ Day = tuple[tuple[int, int], ...]
 Week = tuple[Day, ...]
 
 MIDNIGHT = 24 * 60
-ALWAYS: Week = (((0, MIDNIGHT),),) * 7
-"""A week in which calling is allowed at any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,28 +65,6 @@ class HoursRules:
         return any(calendar.of_callee for calendar in self.calendars)
 
 
-def both(one: HoursRules, other: HoursRules) -> HoursRules:
-    """Give what two sets of rules allow together: a moment in a zone that each of them allows.
-
-    A number of no known timezone is called only where both would call it, and then in the zones of
-    both.
-    """
-    asking = [each.unknown_zones for each in (one, other) if each.needs_zones]
-    known = sorted({zone for zones in asking for zone in zones}) if all(asking) else []
-    return HoursRules(
-        callee=_common(one.callee, other.callee),
-        campaign=_common(one.campaign, other.campaign),
-        calendars=tuple(dict.fromkeys((*one.calendars, *other.calendars))),
-        unknown_zones=tuple(known),
-        retries=max(one.retries, other.retries),
-    )
-
-
-def knowing(rules: HoursRules, zones: tuple[str, ...]) -> HoursRules:
-    """Give rules with the timezones for numbers of which none is known, if they name none."""
-    return rules if rules.unknown_zones else replace(rules, unknown_zones=zones)
-
-
 def joined(windows: Iterable[tuple[int, int]]) -> Day:
     """Put the windows of a day in order, and those that touch or overlap together."""
     day: list[tuple[int, int]] = []
@@ -98,12 +74,3 @@ def joined(windows: Iterable[tuple[int, int]]) -> Day:
         elif end > start:
             day.append((start, end))
     return tuple(day)
-
-
-def _common(one: Week | None, other: Week | None) -> Week | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return tuple(
-        joined((max(a, c), min(b, d)) for a, b in mine for c, d in yours)
-        for mine, yours in zip(one, other, strict=True)
-    )

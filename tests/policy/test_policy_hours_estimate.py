@@ -10,16 +10,13 @@ from hypothesis import strategies as st
 from reconciler.api.models import as_campaign
 from reconciler.observed import Campaign
 from reconciler.plan.estimate import (
-    Estimate,
     calling_time,
     calls_at_once,
-    estimate,
     laid_out,
     retries_of,
 )
-from reconciler.plan.facts import Facts
 from reconciler.plan.hours import WEEKDAYS, hours_of
-from tests.core.builders import CAMPAIGN, plan, spec
+from tests.core.builders import CAMPAIGN
 
 TUESDAY = datetime(2026, 5, 12, 3, 30, tzinfo=UTC)
 """09:00 in Kolkata."""
@@ -41,38 +38,15 @@ def campaign(max_retries: int | None, hours: tuple[str, str] | None = None) -> C
     )
 
 
-def estimated(of: Campaign, **fields: Any) -> Estimate:
-    """Estimate a batch of 500 people."""
-    planned = plan(spec(n=500, **fields), facts=Facts(campaigns={CAMPAIGN: of}), now=TUESDAY)
-    return estimate(planned, TUESDAY, TWO_MINUTES)["welcome"]
-
-
-def test_the_last_retry_is_later_than_the_last_call() -> None:
-    """Everybody is called once in 100 minutes; with two retries each it is 300."""
-    found = estimated(campaign(2))
-    assert found.needed == timedelta(minutes=100)
-    assert found.last_call == TUESDAY + timedelta(minutes=100)
-    assert (found.retries, found.last_retry) == (2, TUESDAY + timedelta(minutes=300))
-
-
-def test_a_spec_has_retries_of_its_own() -> None:
+@pytest.mark.parametrize(
+    ("fields", "of_campaign", "expected"),
+    [({"max_retries_override": 0}, 2, 0), ({}, 2, 2), ({}, None, None)],
+)
+def test_a_spec_has_retries_of_its_own(
+    fields: dict[str, int], of_campaign: int | None, expected: int | None
+) -> None:
     """`max_retries_override` counts before the campaign's policy, also when it is 0."""
-    found = estimated(campaign(2), max_retries_override=0)
-    assert (found.retries, found.last_retry) == (0, found.last_call)
-
-
-def test_retries_that_nobody_knows() -> None:
-    """Where nobody says how often people are tried again, there is no such figure."""
-    found = estimated(campaign(None))
-    assert (found.retries, found.last_retry) == (None, None)
-    assert found.last_call is not None
-
-
-def test_retries_keep_to_working_hours() -> None:
-    """What does not fit into a day goes on when calling is allowed again."""
-    found = estimated(campaign(2, ("09:00", "11:00")))
-    assert found.last_call == TUESDAY + timedelta(minutes=100)
-    assert found.last_retry == TUESDAY + timedelta(days=2, minutes=60)
+    assert retries_of(fields, campaign(of_campaign)) == expected
 
 
 @given(st.integers(1, 10**7), st.integers(1, 1_000), st.integers(0, 20))

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import Clearance
 from reconciler.observed import Campaign
 from reconciler.plan.hours import WEEKDAYS, hours_of, windows
-from reconciler.policy import calling_hours as module
 from reconciler.policy import clocks, places
 from reconciler.policy.calling_hours import calling_hours
 from reconciler.policy.case import Case, Crowd
 from reconciler.policy.clocks import merged, minus, outside, stretches
 from reconciler.policy.finding import Finding, Level
-from reconciler.spec.week import ALWAYS, HoursRules, both, joined
+from reconciler.spec.week import MIDNIGHT, HoursRules, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -553,7 +552,9 @@ def test_offline_it_only_is_not_checked_yet() -> None:
 def test_a_campaign_without_timezone_has_no_hours_of_its_own() -> None:
     """Hours of the campaign need its timezone."""
     case = case_of({(): 10}, campaign=campaign(timezone=None))
-    assert "its timezone is not known" in message_of(case, HoursRules(campaign=ALWAYS))
+    assert "its timezone is not known" in message_of(
+        case, HoursRules(campaign=(((0, MIDNIGHT),),) * 7)
+    )
 
 
 def test_a_campaign_that_is_asleep_is_warned_of() -> None:
@@ -585,17 +586,3 @@ def test_a_year_of_calling_costs_days_not_minutes(monkeypatch: pytest.MonkeyPatc
     zones = {(zone,): 10**6 for zone in ZONES}
     assert len(found(case_of(zones))) == 4
     assert len(walked) < len(ZONES) * 450
-
-
-@settings(max_examples=60, deadline=None)
-@given(weeks, weeks, starts, st.integers(1, 5_000), st.sampled_from(ZONES))
-@example(NINE_TO_NINE, WEEKDAYS_ONLY, FRIDAY, 5_000, NEW_YORK)
-def test_two_rules_together_refuse_what_either_refuses(
-    one: Week, other: Week, start: datetime, people: int, zone: str
-) -> None:
-    """Taken together, rules refuse just the launches that one of them refuses."""
-    mine, yours = HoursRules(callee=one), HoursRules(callee=other)
-    case = case_of({(zone,): people}, start)
-    either = bool(found(case, mine)) or bool(found(case, yours))
-    assert bool(found(case, both(mine, yours))) == either
-    assert module.RULE == "calling_hours"

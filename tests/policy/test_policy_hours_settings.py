@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -14,7 +14,7 @@ from reconciler.spec.documents import read_document
 from reconciler.spec.model_errors import model_problems
 from reconciler.spec.policy_hours import CallingHours
 from reconciler.spec.scalars import Plain, Unfit
-from reconciler.spec.week import ALWAYS, Calendar, HoursRules, both, joined, knowing
+from reconciler.spec.week import Calendar, HoursRules
 
 if TYPE_CHECKING:
     from reconciler.spec.week import Day, Week
@@ -216,74 +216,6 @@ def test_whatever_is_written_gets_an_answer(value: Any) -> None:
             )
 
 
-minutes = st.integers(0, 1440)
-days = st.lists(st.tuples(minutes, minutes), max_size=4).map(joined)
-weeks = st.none() | st.tuples(*[days] * 7)
-rules = st.builds(
-    HoursRules,
-    callee=weeks,
-    campaign=weeks,
-    unknown_zones=st.sampled_from([(), ("Asia/Kolkata",), ("UTC",)]),
-    retries=st.integers(0, 5),
-    calendars=st.lists(
-        st.builds(
-            Calendar,
-            codes=st.sampled_from([("IN",), ("US", "IN"), ()]),
-            of_callee=st.booleans(),
-            extra=st.sets(st.dates(), max_size=2).map(frozenset),
-            excepted=st.sets(st.dates(), max_size=2).map(frozenset),
-        ),
-        max_size=2,
-    ).map(tuple),
-)
-
-
-def open_at(week: Week | None, day: int, minute: int) -> bool:
-    """Tell whether a week allows a minute of a day."""
-    return week is None or any(start <= minute < end for start, end in week[day])
-
-
-@settings(max_examples=200, deadline=None)
-@given(rules, rules, st.integers(0, 6), st.lists(st.integers(0, 1439), min_size=20, max_size=20))
-def test_both_allow_what_each_allows(
-    one: HoursRules, other: HoursRules, day: int, sampled: list[int]
-) -> None:
-    """A moment is allowed by both together if and only if each allows it; never more."""
-    together = both(one, other)
-    edges = [m for week in (one.callee, other.callee) if week for w in week[day] for m in w]
-    for minute in {*sampled, *(m - 1 for m in edges if m), *(m for m in edges if m < 1440)}:
-        for mine, yours, ours in (
-            (one.callee, other.callee, together.callee),
-            (one.campaign, other.campaign, together.campaign),
-        ):
-            expected = open_at(mine, day, minute) and open_at(yours, day, minute)
-            assert open_at(ours, day, minute) == expected
-    assert set(together.calendars) == {*one.calendars, *other.calendars}
-    assert together.retries == max(one.retries, other.retries)
-    for each in (one, other):
-        if each.needs_zones and not each.unknown_zones:
-            assert together.unknown_zones == ()
-        if each.needs_zones and together.unknown_zones:
-            assert set(each.unknown_zones) <= set(together.unknown_zones)
-
-
-@given(rules, rules, rules)
-def test_order_does_not_matter(one: HoursRules, other: HoursRules, third: HoursRules) -> None:
-    """Rules taken together in another order allow the same."""
-    assert both(one, other).callee == both(other, one).callee
-    assert both(both(one, other), third).campaign == both(one, both(other, third)).campaign
-    assert both(one, one).callee == one.callee
-
-
-def test_a_week_without_a_common_hour_allows_nothing() -> None:
-    """Hours that have nothing in common are not the same as no rule."""
-    morning = taken(callee="06:00-09:00")
-    evening = taken(callee="18:00-21:00")
-    assert both(morning, evening).callee == ((),) * 7
-    assert both(morning, taken(callee="00:00-24:00")) == morning
-    assert taken(callee="00:00-24:00").callee == ALWAYS
-
-
 def test_the_example_in_the_documentation() -> None:
     """What the documentation shows can be written, and means something."""
     page = (Path(__file__).parents[2] / "docs" / "calling-hours.md").read_text(encoding="utf-8")
@@ -297,11 +229,3 @@ def test_the_example_in_the_documentation() -> None:
     assert found.callee[6] == ()
     assert found.calendars[0].of_callee
     assert all(f"| `{field}` |" in page for field in CallingHours.model_fields)
-
-
-def test_a_zone_that_is_known_is_handed_on() -> None:
-    """Rules that say no timezone for unknown numbers can be given one, others keep theirs."""
-    plain = taken(callee="09:00-21:00")
-    assert knowing(plain, ("UTC",)).unknown_zones == ("UTC",)
-    own = taken(callee="09:00-21:00", unknown_zone="Asia/Kolkata")
-    assert knowing(own, ("UTC",)) == own
