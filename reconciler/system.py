@@ -1,14 +1,16 @@
-"""The real clock and the real ids: the adapters of two ports."""
+"""The real clock and the real ids, the adapters of two ports; and reading much at once."""
 
 from __future__ import annotations
 
+import gc
 import os
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import timedelta
 
     from reconciler.ports import Clock
@@ -56,3 +58,15 @@ class RandomIds:
     def unique(self) -> str:
         """Give 32 hexadecimal digits."""
         return os.urandom(16).hex()  # what the module `secrets` gives, without its import
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Keep the garbage collector from walking all that was just read, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

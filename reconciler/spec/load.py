@@ -6,10 +6,9 @@ keeps no positions. Only a file with a problem is read again, for lines and colu
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
@@ -39,9 +38,10 @@ from reconciler.spec.source import (
     without_bom,
 )
 from reconciler.spec.split import split_as
+from reconciler.system import without_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.model import Contact
@@ -128,7 +128,7 @@ def load_specs(
         del names[path]
     for path in _alike(names):
         del names[path]
-    with _without_gc():
+    with without_gc():
         reading = _Root(root, shown, max_contacts, secrets)
         loaded = _load_all(reading, _sorted([*_but(paths, names), *odd]))
         like = _taken(names, loaded)
@@ -176,7 +176,7 @@ def _taken(names: Mapping[str, str], loaded: Iterable[_Loaded]) -> list[str]:
 
 def load_some(root: Path, paths: Iterable[str]) -> tuple[Spec, ...]:
     """Read the specs at some paths below `root`, as far as they are sound, uncut."""
-    with _without_gc():
+    with without_gc():
         loaded = _load_all(_Root(root, str(root), None, secrets=True), [*map(Found, paths)])
     return tuple(one.spec for one in loaded if one.spec is not None)
 
@@ -224,18 +224,6 @@ def _number_at(spec: Spec, path: tuple[str | int, ...]) -> str | None:
     if isinstance(contacts, LongContacts) and isinstance(index, int) and index < len(contacts):
         return contacts[index]["phone_number"]
     return None
-
-
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Keep the garbage collector from walking a million fresh contacts again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _load_all(root: _Root, found: Sequence[Found]) -> list[_Loaded]:

@@ -18,7 +18,8 @@ from reconciler.spec.fields import Model
 from reconciler.spec.policy_frequency import Frequencies
 from reconciler.spec.policy_hours import CallingHours
 from reconciler.spec.policy_suppression import Suppressions
-from reconciler.spec.problems import did_you_mean, quoted
+from reconciler.spec.problems import quoted
+from reconciler.spec.rules import choice
 from reconciler.spec.scalars import fail, is_null, kind_of, whole_number
 
 PACKS = ("in-rbi", "in-trai", "us-fl", "us-regf", "us-tcpa")
@@ -56,14 +57,7 @@ def _rules(value: Any) -> tuple[str, ...]:
 
 
 def _packs(value: Any) -> tuple[str, ...]:
-    for name in (taken := names(value)):
-        if name not in PACKS:
-            meant = did_you_mean(name, list(PACKS))
-            fail(
-                f"has {quoted(name)}, which is no pack",
-                f"did you mean `{meant}`?" if meant else "packs are: " + ", ".join(PACKS),
-            )
-    return taken
+    return tuple(choice(name, list(PACKS)) for name in names(value))
 
 
 class Section(Model):

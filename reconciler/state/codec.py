@@ -11,12 +11,10 @@ long file can be looked through aside, while the caller goes on with what it see
 
 from __future__ import annotations
 
-import gc
 import inspect
 import re
 from bisect import bisect_left
 from collections import Counter
-from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,7 @@ from reconciler.errors import StateUnusable
 from reconciler.state.document import NameRecord, Ordinal, Recorded, State, Text
 from reconciler.state.overlay import changed
 from reconciler.state.sound import contradictions, is_sound
+from reconciler.system import without_gc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -211,7 +210,7 @@ def decode(data: bytes, *, where: str) -> State:
 
 def _decode(data: bytes, where: str) -> tuple[State, bool]:
     """Give the state, and whether the file is as a version of ours writes it."""
-    with _without_gc():
+    with without_gc():
         document = _as_written(data)
         as_written = document is not None
         if document is None:
@@ -227,22 +226,10 @@ def _decode(data: bytes, where: str) -> tuple[State, bool]:
     return state, as_written
 
 
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Keep the garbage collector from walking all that was just read, again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 def _as_read(data: bytes) -> StateFile | None:
     """Give what a file says if it has the shape of a state; nothing more is known of it then."""
     try:
-        with _without_gc():
+        with without_gc():
             return _PARSER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
@@ -254,7 +241,7 @@ def is_beyond_doubt(data: bytes) -> bool:
     No is no verdict: what is wrong, if anything, `decode` says.
     """
     try:
-        with _without_gc():
+        with without_gc():
             return is_sound(_pieces(data))
     except (ValueError, RecursionError, TypeError):  # so are all errors of parsing
         return False
