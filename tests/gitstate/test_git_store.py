@@ -5,110 +5,33 @@ from __future__ import annotations
 import stat
 import subprocess
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from msgspec import structs
 
 from reconciler.cli.git_state import git_store
 from reconciler.errors import Refused, StateError, StateMoved, StateUnusable
 from reconciler.state import codec
 from reconciler.state import git as git_module
 from reconciler.state import git_store as store_module
-from reconciler.state.document import (
-    Generation,
-    NameRecord,
-    RecordedBy,
-    RequestRecord,
-    Source,
-    State,
-    Status,
-)
 from reconciler.system import RandomIds, SystemClock
+from tests.gitstate.stores import NOW, created, intent, put, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from reconciler.state.git_store import GitStore
+    from reconciler.state.document import NameRecord, RequestRecord, State
     from tests.torture.gitworld import Clone, GitWorld
 
-NOW = datetime(2026, 5, 1, 9, tzinfo=UTC)
-
-
-def intent(name: str, run: str = "a", **fields: Any) -> NameRecord:
-    """Build the record of a name whose only request is about to be created."""
-    record = RequestRecord(
-        part=1,
-        key=f"rk1_{name}",
-        status=Status.CREATING,
-        digest="v1:" + "0" * 64,
-        contacts=1200,
-        attempt=1,
-        first_attempted_at=NOW,
-        attempted_at=NOW,
-        run=run,
-        expires_at=NOW + timedelta(seconds=300),
-    )
-    return of(structs.replace(record, **fields))
-
-
-def of(*requests: RequestRecord) -> NameRecord:
-    """Build a name's record of requests."""
-    source = Source(path="x.yaml")
-    return NameRecord(
-        generations=(
-            Generation(
-                generation=1, campaign_id="cmp_1", fields={}, source=source, requests=requests
-            ),
-        )
-    )
-
-
-def created(name: str, batch_id: str, run: str = "a", **fields: Any) -> NameRecord:
-    """Build the record of a name whose only request is created."""
-    return intent(
-        name,
-        run,
-        status=Status.CREATED,
-        batch_id=batch_id,
-        recorded_at=NOW,
-        recorded_by=RecordedBy.CREATED,
-        expires_at=None,
-        **fields,
-    )
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 
 def only(state: State, name: str) -> RequestRecord:
     """Give the only request recorded under a name."""
     (record,) = state.batches[name].current.requests
     return record
-
-
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Let nothing of the user's git settings count, and no time be waited."""
-    world: GitWorld = request.getfixturevalue("git_world")
-    for name, value in world.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in ("GITHUB_REF_TYPE", "GITHUB_REF_NAME", "GITHUB_BASE_REF"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(store_module, "_pause", lambda _: None)
-
-
-def store_of(clone: Clone, run: str = "a", branch: str | None = None) -> GitStore:
-    """Open the store of a clone."""
-    return git_store(
-        clone.root, remote="origin", branch=branch, clock=SystemClock(), ids=RandomIds(), run=run
-    )
-
-
-def put(store: GitStore, state: State, **records: NameRecord) -> State:
-    """Save some records."""
-    for name, record in records.items():
-        state = state.with_record(name, record)
-    return store.save(state, touched=frozenset(records), why="")
 
 
 def picture(clone: Clone) -> dict[str, str]:
