@@ -15,22 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session")
-def runs() -> Iterator[Runs]:
-    """Give the fork server of this test process, for state in a file."""
-    server = Runs()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
-def git_runs() -> Iterator[GitRuns]:
-    """Give the fork server of this test process, for state in git."""
-    server = GitRuns()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def world(runs: Runs) -> Iterator[World]:
     """Give a world of three specs with state in a file."""

@@ -14,20 +14,18 @@ import atexit
 import copy
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.proof.world import KILLED, SETTLED, Ended, Runs, Started, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from reconciler.sandbox import Sandbox
     from reconciler.sandbox.journal import Entry
@@ -59,16 +57,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 class ChangeRuns(Runs):
     """A client of the fork server of `killed_change`."""
 
-    def __init__(self) -> None:
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.change.killed_change"],
-            cwd=Path(__file__).parents[2],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        self._ended: dict[int, int] = {}
-        self._rest = b""
+    module = "tests.change.killed_change"
 
 
 @cache

@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture(scope="session")
-def git_runs() -> Iterator[GitRuns]:
-    """Give the fork server of this test process."""
-    server = GitRuns()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def make_git_world(git_runs: GitRuns, tmp_path: Path) -> Iterator[Callable[..., GitWorld]]:
     """Give a maker of worlds; all end with the test."""

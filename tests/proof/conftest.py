@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
 
 
-@pytest.fixture(scope="session")
-def runs() -> Iterator[Runs]:
-    """Give the fork server of this test process."""
-    server = Runs()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def make_world(runs: Runs) -> Iterator[Callable[..., World]]:
     """Give a maker of worlds, one at a time: each ends with the next one, or with the test."""

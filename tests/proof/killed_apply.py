@@ -328,8 +328,8 @@ def _patched(patches: Iterator[Patch]) -> None:
         setattr(owner, name, wrap(getattr(owner, name)))
 
 
-def _run(order: Mapping[str, Any]) -> int:
-    """Be the command, in the forked process."""
+def _begin(order: Mapping[str, Any]) -> None:
+    """Have the forked process stand where the command would: streams, directory, environment."""
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -340,6 +340,11 @@ def _run(order: Mapping[str, Any]) -> int:
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
+
+
+def _run(order: Mapping[str, Any]) -> int:
+    """Be the command, in the forked process."""
+    _begin(order)
     # Where a run is to get through after two such answers, a slow machine must not keep it from it.
     _patched(_impatient(busy=2.0))
     _patched(_shifted(order.get("clock", 0.0)))

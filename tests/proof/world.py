@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from reconciler.sandbox import Sandbox
 from reconciler.state import codec
@@ -47,9 +47,12 @@ PEOPLE = 2
 class Runs:
     """A client of the fork server: starts runs, and waits for them in any order."""
 
+    module: ClassVar[str] = "tests.proof.killed_apply"
+    """The server."""
+
     def __init__(self) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.proof.killed_apply"],
+            [sys.executable, "-m", self.module],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -41,23 +41,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--torture-seed", type=int, help="Repeat the schedule drawn from this seed.")
 
 
-@pytest.fixture(scope="session")
-def torture_runs() -> Iterator[GitRuns]:
-    """Give the fork server of this test process."""
-    server = GitRuns()
-    yield server
-    server.close()
-
-
 @pytest.fixture
-def make_torture_world(torture_runs: GitRuns, tmp_path: Path) -> Iterator[Maker]:
+def make_torture_world(git_runs: GitRuns, tmp_path: Path) -> Iterator[Maker]:
     """Give a maker of worlds, each of which ends when the next is made."""
     made: list[GitWorld] = []
 
     def maker() -> GitWorld:
         while made:
             made.pop().close()
-        made.append(GitWorld(torture_runs, tmp_path / "world"))
+        made.append(GitWorld(git_runs, tmp_path / "world"))
         return made[0]
 
     yield maker

@@ -192,16 +192,7 @@ SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
 
 def _run(order: Mapping[str, Any]) -> int:
     """Be the command, in the forked process."""
-    for number in (signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for descriptor, suffix in ((1, ".out"), (2, ".err")):
-        file = os.open(order["out"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, descriptor)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.chdir(order["directory"])
-    os.environ.clear()
-    os.environ.update(order["environment"])
+    server._begin(order)
     server._patched(server._impatient())
     server._patched(_in_no_time())
     server._patched(_clocks(order))

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -42,24 +41,17 @@ __all__ = [
     "git_environment",
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "gat_gitworld"  # noqa: S105 - opens a sandbox only
 
 
 class GitRuns(Runs):
     """A client of the fork server in `git_runs`; it keeps the remotes that worlds begin with."""
 
+    module = "tests.torture.git_runs"
+
     def __init__(self) -> None:
+        super().__init__()
         self._remotes = tempfile.TemporaryDirectory()
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.git_runs"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-        )
-        self._ended: dict[int, int] = {}
-        self._rest = b""
 
     def close(self) -> None:
         """End the server."""
