@@ -29,6 +29,7 @@ from bench.measure import (
     Scale,
     Unmeasurable,
     at_least,
+    divided,
     environment,
     seconds,
 )
@@ -74,7 +75,7 @@ def run(scale: Scale) -> Report:
             Ratio(
                 f"{what}: rate of the create phase",
                 "rate of bare httpx",
-                tuple(theirs / ours for theirs, ours in zip(bare_httpx, phase, strict=True)),
+                divided(bare_httpx, phase),
                 at_least(0.9),
             ),
         ],

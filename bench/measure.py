@@ -15,10 +15,12 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+_Measured = TypeVar("_Measured")
 
 PYTHON = sys.executable
 RECONCILER = str(Path(sys.executable).with_name("reconciler"))
@@ -106,14 +108,14 @@ class Report:
 
 
 def in_turns(
-    turns: int, subjects: Mapping[str, Callable[[], float]], *, warm: bool = True
-) -> dict[str, list[float]]:
+    turns: int, subjects: Mapping[str, Callable[[], _Measured]], *, warm: bool = True
+) -> dict[str, list[_Measured]]:
     """Run every subject once in each turn and give their measurements, in order of the turns.
 
     With `warm`, one more turn goes before and is thrown away: it fills caches of the disk and
     writes bytecode.
     """
-    measured: dict[str, list[float]] = {name: [] for name in subjects}
+    measured: dict[str, list[_Measured]] = {name: [] for name in subjects}
     for turn in range(turns + warm):
         for name, subject in subjects.items():
             value = subject()
@@ -129,8 +131,27 @@ def ratio(
     limit: Limit | None = None,
 ) -> Ratio:
     """Divide a subject's measurements by another's, turn by turn."""
-    pairs = zip(measured[subject], measured[against], strict=True)
-    return Ratio(subject, against, tuple(mine / theirs for mine, theirs in pairs), limit)
+    return Ratio(subject, against, divided(measured[subject], measured[against]), limit)
+
+
+def divided(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, ...]:
+    """Divide two measurements, turn by turn."""
+    return tuple(mine / other for mine, other in zip(ours, theirs, strict=True))
+
+
+def compared(
+    command: str, against: str, where: str, measured: Mapping[str, Sequence[float]]
+) -> tuple[Ratio, str]:
+    """Hold a command to being no slower than another tool; give the figures in words too.
+
+    `measured` has the seconds of both; `where` says what they were given to do.
+    """
+    ours, theirs = measured[command], measured[against]
+    found = Ratio(f"{command}, {where}", against, divided(ours, theirs), at_most(1))
+    return found, (
+        f"{where}: {statistics.median(ours):.2f} s, {against} {statistics.median(theirs):.2f} s:"
+        f" {1 / found.median:.1f} times as fast"
+    )
 
 
 def timed(

@@ -9,7 +9,6 @@ that keeps digests has seen that the same people arrive from both, in the same b
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +21,8 @@ from bench.measure import (
     Report,
     Scale,
     Unmeasurable,
-    at_most,
     beside,
+    compared,
     environment,
     in_turns,
     timed,
@@ -32,7 +31,6 @@ from bench.server import serving, summary
 
 CAMPAIGN = "cmp_000000"
 LATENCIES = (0.0, 0.05)
-FASTER = at_most(1)
 SCRIPT, OURS = "plain script", "reconciler apply --yes"
 
 
@@ -75,15 +73,10 @@ def run(scale: Scale) -> Report:
                     measured = in_turns(
                         scale.turns, {SCRIPT: script, OURS: ours}, warm=False
                     )  # the check has filled caches
-                pairs = zip(measured[OURS], measured[SCRIPT], strict=True)
-                what = f"{OURS}, {shape}, {latency * 1000:.0f} ms"
-                quotients = tuple(mine / other for mine, other in pairs)
-                ratios.append(Ratio(what, SCRIPT, quotients, FASTER))
-                mine, other = (statistics.median(measured[name]) for name in (OURS, SCRIPT))
-                notes.append(
-                    f"{shape}, {latency * 1000:.0f} ms: {mine:.2f} s, script {other:.2f} s:"
-                    f" {1 / statistics.median(quotients):.1f} times as fast"
-                )
+                where = f"{shape}, {latency * 1000:.0f} ms"
+                found, note = compared(OURS, SCRIPT, where, measured)
+                ratios.append(found)
+                notes.append(note)
     return Report("Creating, side by side with a plain script", ratios, notes)
 
 

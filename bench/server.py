@@ -13,18 +13,18 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import subprocess
 import sys
 import time
 import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from bench.processes import answering
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 Row = dict[str, Any]
 
@@ -161,20 +161,9 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
     return await reader.readexactly(int(headers.get("content-length", 0)))
 
 
-@contextlib.contextmanager
-def serving(latency: float, *, digests: bool = False) -> Iterator[str]:
+def serving(latency: float, *, digests: bool = False) -> AbstractContextManager[str]:
     """Run the server in a process of its own, and give the API's address."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.server", str(latency), *["digests"] * digests],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101 - it was asked for above
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/api/v1"
-        finally:
-            process.kill()
+    return answering("bench.server", str(latency), *["digests"] * digests)
 
 
 def summary(url: str) -> Row:

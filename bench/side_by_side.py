@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +22,8 @@ from bench.measure import (
     Report,
     Scale,
     Unmeasurable,
-    at_most,
     beside,
+    compared,
     environment,
     in_turns,
     timed,
@@ -34,7 +33,7 @@ from bench.server import serving, summary
 FEW, MANY = 2, 20
 """Entries a file: what a small zone has, and what a spec of the other benchmarks has."""
 NEW, SAME = "all new", "unchanged"
-FASTER = at_most(1)
+OCTODNS, OURS = "octoDNS", "plan --offline"
 _PROVIDER = "class: octodns.provider.yaml.YamlProvider"
 _DIRECTORIES = {NEW: "empty", SAME: "zones"}
 """What octoDNS compares with: nothing at all, or the very same files, read as its target."""
@@ -72,15 +71,10 @@ def run(scale: Scale) -> Report:
         with tempfile.TemporaryDirectory() as directory, serving(latency=0) as url:
             measured = _measured(scale, shape, sync, Path(directory), url)
         for what in (NEW, SAME):
-            theirs, ours = (measured[f"{tool}, {what}"] for tool in ("octoDNS", "reconciler"))
-            pairs = zip(ours, theirs, strict=True)
-            quotients = tuple(mine / other for mine, other in pairs)
-            ratios.append(Ratio(f"plan --offline, {shape}, {what}", "octoDNS", quotients, FASTER))
-            mine, other = statistics.median(ours), statistics.median(theirs)
-            notes.append(
-                f"{shape}, {what}: {mine:.2f} s, octoDNS {other:.2f} s:"
-                f" {1 / statistics.median(quotients):.1f} times as fast"
-            )
+            both = {tool: measured[f"{tool}, {what}"] for tool in (OURS, OCTODNS)}
+            found, note = compared(OURS, OCTODNS, f"{shape}, {what}", both)
+            ratios.append(found)
+            notes.append(note)
     return Report("Planning, side by side with octoDNS", ratios, notes)
 
 
@@ -111,8 +105,8 @@ def _measured(
     for what, status in ((NEW, 2), (SAME, 0)):
         plan = [*ours[what], "plan", "--offline", "--detailed-exitcode"]
         quiet = [*theirs[what], "--quiet"]
-        subjects[f"octoDNS, {what}"] = partial(_planned, quiet, env, what, shape)
-        subjects[f"reconciler, {what}"] = partial(_seconds, plan, env, status)
+        subjects[f"{OCTODNS}, {what}"] = partial(_planned, quiet, env, what, shape)
+        subjects[f"{OURS}, {what}"] = partial(_seconds, plan, env, status)
     return in_turns(scale.turns, subjects, warm=False)  # the check above has filled caches
 
 

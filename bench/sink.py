@@ -10,14 +10,13 @@ import contextlib
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.processes import answering
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 _ROOM = 1 << 20
@@ -59,20 +58,9 @@ def _head(connection: socket.socket) -> bytes:
     return head
 
 
-@contextlib.contextmanager
-def draining() -> Iterator[str]:
+def draining() -> AbstractContextManager[str]:
     """Run the server in a process of its own, and give the API's address."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.sink"],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101 - it was asked for above
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/api/v1"
-        finally:
-            process.kill()
+    return answering("bench.sink")
 
 
 if __name__ == "__main__":

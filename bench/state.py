@@ -13,15 +13,16 @@ import hashlib
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.measure import PYTHON, Ratio, Report, Scale, Unmeasurable, at_most, peak_memory
+from bench.measure import Ratio, Report, Scale, at_most, divided, in_turns, peak_memory
+from bench.processes import in_a_fresh_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,23 +169,23 @@ _SUBJECTS: dict[str, Callable[..., dict[str, float]]] = {
 def run(scale: Scale) -> Report:
     """Measure."""
     batches = FEWER if scale.quick else BATCHES
-    answers: dict[str, list[dict[str, float]]] = {name: [] for name in (BARE, CODEC, FILE, STORE)}
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory, "state.json"))
-        _in_a_fresh_process("make", path, str(batches))
+        in_a_fresh_process("bench.state", "make", path, str(batches))
         size = Path(path).stat().st_size
-        for turn in range(scale.turns + 1):
-            for name, each in answers.items():
-                answer = _in_a_fresh_process(name, path)
-                if turn:  # the first turn filled the disk's cache
-                    each.append(answer)
+        answers = in_turns(
+            scale.turns,
+            {
+                name: partial(in_a_fresh_process, "bench.state", name, path)
+                for name in (BARE, CODEC, FILE, STORE)
+            },
+        )
 
     def figures(name: str, figure: str) -> list[float]:
         return [answer[figure] for answer in answers[name]]
 
     def against(mine: str, theirs: str, figure: str) -> tuple[float, ...]:
-        pairs = zip(figures(mine, figure), figures(theirs, figure), strict=True)
-        return tuple(ours / bare for ours, bare in pairs)
+        return divided(figures(mine, figure), figures(theirs, figure))
 
     what = f"state of {batches:,} batches"
     recording = statistics.median(figures(CODEC, "recording")) * 1000
@@ -206,19 +207,6 @@ def run(scale: Scale) -> Report:
             f"recording {RECORDED:,} more batches there, one by one: {recording:.0f} ms",
         ],
     )
-
-
-def _in_a_fresh_process(name: str, *arguments: str) -> dict[str, float]:
-    done = subprocess.run(
-        [PYTHON, "-m", "bench.state", name, *arguments],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode:
-        raise Unmeasurable(f"{name} ended with {done.returncode}")
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
 
 
 if __name__ == "__main__":

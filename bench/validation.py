@@ -12,14 +12,25 @@ import json
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from bench.corpus import write_specs
-from bench.measure import PYTHON, Limit, Ratio, Report, Scale, Unmeasurable, at_most, peak_memory
+from bench.measure import (
+    Limit,
+    Ratio,
+    Report,
+    Scale,
+    Unmeasurable,
+    at_most,
+    divided,
+    in_turns,
+    peak_memory,
+)
+from bench.processes import in_a_fresh_process
 
 CONTACTS = 20
 ONE, MANY = "one", "many"
@@ -62,27 +73,24 @@ SUBJECTS = {EVENTS: read_events, LOAD: load, ALONE: load_alone}
 
 def run(scale: Scale) -> Report:
     """Measure."""
-    took: dict[str, list[float]] = {name: [] for name in SUBJECTS}
-    memory: dict[str, list[float]] = {name: [] for name in SUBJECTS}
-    others: dict[str, list[float]] = {name: [] for name in SUBJECTS}
     with tempfile.TemporaryDirectory() as directory:
         size = write_specs(Path(directory, MANY), specs=scale.specs, contacts=CONTACTS)
         write_specs(Path(directory, ONE), specs=1, contacts=CONTACTS)
-        for turn in range(scale.turns + 1):
-            for name in SUBJECTS:
-                answer = _in_a_fresh_process(name, directory, expected=scale.specs)
-                if turn:  # the first turn filled the disk's cache
-                    took[name].append(answer["seconds"])
-                    memory[name].append(answer["peak_mb"])
-                    others[name].append(answer["others_mb"])
+        answers = in_turns(
+            scale.turns,
+            {name: partial(_measured, name, directory, expected=scale.specs) for name in SUBJECTS},
+        )
+    took, memory, others = (
+        {name: [answer[figure] for answer in each] for name, each in answers.items()}
+        for figure in ("seconds", "peak_mb", "others_mb")
+    )
     what = f"validating {scale.specs:,} specs of {CONTACTS} contacts"
     megabytes = size / 1e6
 
     def ratio(measured: str, name: str, limit: Limit | None = None) -> Ratio:
         figures = memory if measured == "peak memory" else took
-        pairs = zip(figures[name], figures[EVENTS], strict=True)
         where = ", one processor" if name == ALONE else ""
-        values = tuple(mine / bare for mine, bare in pairs)
+        values = divided(figures[name], figures[EVENTS])
         return Ratio(f"{what}: {measured}{where}", EVENTS, values, limit)
 
     return Report(
@@ -105,16 +113,9 @@ def run(scale: Scale) -> Report:
     )
 
 
-def _in_a_fresh_process(name: str, directory: str, *, expected: int) -> dict[str, float]:
-    done = subprocess.run(
-        [PYTHON, "-m", "bench.validation", name, directory],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode:
-        raise Unmeasurable(f"{name} ended with {done.returncode}")
-    answer: dict[str, float] = json.loads(done.stdout)
+def _measured(name: str, directory: str, *, expected: int) -> dict[str, float]:
+    """Measure in a fresh process; raise Unmeasurable unless it found every spec to be sound."""
+    answer = in_a_fresh_process("bench.validation", name, directory)
     if answer["specs"] != expected:
         raise Unmeasurable(f"{name} found {answer['specs']} sound specs of {expected}")
     return answer
