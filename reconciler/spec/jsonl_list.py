@@ -48,19 +48,24 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
 
     `data` comes without a BOM. Raises `Odd` when `examine_list` should say what is wrong.
     """
-    if b"\x7f" in data:
+    names = Names(file)
+    contacts = sound_contacts(data, names)
+    names.require_sound()
+    return contacts
+
+
+def sound_contacts(lines: bytes, names: Names) -> list[Contact]:
+    """Give the contact of each line that has any content. Raises `Odd`."""
+    if b"\x7f" in lines:
         raise Odd
-    names = _Names(file)
     try:
-        contacts = [
+        return [
             names.contact(_fast(line))
-            for line in data.split(b"\n")
+            for line in lines.split(b"\n")
             if line and line.strip(b" \t\r")
         ]
-        names.check()
-    except (orjson.JSONDecodeError, Unusable, _Bad, UnicodeDecodeError) as error:
+    except (orjson.JSONDecodeError, _Bad, UnicodeDecodeError) as error:
         raise Odd from error
-    return contacts
 
 
 def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
@@ -71,7 +76,7 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     problem = text_problem(data)
     if problem is not None:
         return Examined(problems=[problem])
-    names = _Names(file)
+    names = Names(file)
     contacts: list[Contact] = []
     examined = Examined(contacts=contacts)
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
@@ -89,11 +94,7 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
         index = len(contacts)
         contacts.append(contact)
         if index in rows_wanted:
-            examined.cells[("contacts", index)] = (number, 1)
-            for key, column in _columns(line):
-                name = our_name(key, file)
-                below = (NUMBER,) if name == NUMBER else (_NESTED, name or key)
-                examined.cells[("contacts", index, *below)] = (number, column)
+            _note_cells(examined, file, index, (number, line))
     try:
         names.check()
     except Unusable as error:
@@ -101,7 +102,36 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     return examined
 
 
-class _Names:
+def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+    """Find where the contact with a number stands, in a list that is sound; `index` is its own."""
+    examined = Examined()
+    names = Names(file)
+    digits = number.encode()
+    for place, line in enumerate(data.split(b"\n"), start=1):
+        # With an escape in it, a line need not show the number that it holds.
+        if digits not in line and b"\\" not in line:
+            continue
+        try:
+            text = line.decode("utf-8")
+            if names.contact(_exact(text))["phone_number"] == number:
+                _note_cells(examined, file, index, (place, text))
+                break
+        except (_Bad, UnicodeDecodeError):
+            break  # it is another list by now
+    return examined
+
+
+def _note_cells(examined: Examined, file: ContactsFile, index: int, line: tuple[int, str]) -> None:
+    """Remember where the values of one contact stand."""
+    number, text = line
+    examined.cells[("contacts", index)] = (number, 1)
+    for key, column in _columns(text):
+        name = our_name(key, file)
+        below = (NUMBER,) if name == NUMBER else (_NESTED, name or key)
+        examined.cells[("contacts", index, *below)] = (number, column)
+
+
+class Names:
     """What the keys of a list are called here: learned line by line, checked at the end."""
 
     def __init__(self, file: ContactsFile) -> None:
@@ -129,30 +159,48 @@ class _Names:
         if self._names:
             matched(list(self._names), self._file, _WORDING, (1, 1))
 
+    def require_sound(self) -> None:
+        """Check all the keys there were. Raises `Odd`."""
+        try:
+            self.check()
+        except Unusable as error:
+            raise Odd from error
+
 
 def _fast(line: bytes) -> Row:
-    """Read a line that is plain: texts and nulls only, no key twice. Else read it exactly."""
+    """Read a line that is plain: texts and nulls only, no key twice. Else read it exactly.
+
+    What it gives has no other values than texts and nulls. Raises `Odd`, and what `_exact` raises.
+    """
     row = orjson.loads(line)
     if type(row) is not dict:
         raise Odd
     texts = len(row)
-    inner = row.get(_NESTED)
-    if type(inner) is dict:
-        del row[_NESTED]
-        if not row.keys().isdisjoint(inner):
+    if _NESTED in row:
+        inner = row.pop(_NESTED)
+        if type(inner) is dict:
+            if not row.keys().isdisjoint(inner):
+                raise Odd
+            texts += len(inner)
+            row.update(inner)
+        elif inner is not None:
             raise Odd
-        texts += len(inner)
-        row.update(inner)
-    elif inner is not None:
-        return _exact(line.decode("utf-8"))
     for value in row.values():
         if type(value) is str:
             texts += 1
         elif value is not None:
-            return _exact(line.decode("utf-8"))
+            return _exact_texts(line)
     # Of a key that stands there twice the first value is gone, but not its quotes.
     if b"\\" in line or line.count(b'"') != 2 * texts:
-        return _exact(line.decode("utf-8"))
+        return _exact_texts(line)
+    return row
+
+
+def _exact_texts(line: bytes) -> Row:
+    """Read one line exactly. Raises `Odd` where a value is more than one text."""
+    row = _exact(line.decode("utf-8"))
+    if not all(value is None or type(value) is str for value in row.values()):
+        raise Odd
     return row
 
 

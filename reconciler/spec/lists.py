@@ -31,7 +31,7 @@ from reconciler.spec.source import (
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path as FilePath
 
     from reconciler.model import Contact, Diagnostic
@@ -46,7 +46,7 @@ _DIGITS = 12
 """How much of a SHA-256 is shown: enough for people to tell two apart."""
 
 LONG = 1024 * 1024
-"""From so many bytes on a CSV list is spooled. Up to about there, holding it is faster."""
+"""From so many bytes on a list is spooled. Up to about there, holding it is faster."""
 
 _SPLIT = "split the list and its spec in two"
 
@@ -59,6 +59,9 @@ class Format(Protocol):
 
     def examine_list(self, data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
         """Say what is wrong with a list, and where the wanted paths stand."""
+
+    def find_contact(self, data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+        """Say where the contact with a number stands; `index` is what paths call it."""
 
 
 _FORMATS: dict[str, Format] = {
@@ -100,15 +103,16 @@ class Shelves:
     def __init__(self) -> None:
         self._files: dict[bool, File] = {}
 
-    def spooled(self, stream: Readable, file: ContactsFile, *, memory: bool) -> Spooled | None:
-        """Read a list in CSV, and keep it. None when all is not as it should be.
+    def spooled(
+        self, form: str, stream: Readable, file: ContactsFile, *, memory: bool
+    ) -> Spooled | None:
+        """Read a list of a format, and keep it. None when all is not as it should be.
 
         With `memory`, nothing of it is written to disk. Raises `Unreadable`.
         """
-        # A short list needs neither.
-        from reconciler.spec.csv_stream import read_stream  # noqa: PLC0415 - as above
-        from reconciler.spec.spool import File  # noqa: PLC0415 - as above
+        from reconciler.spec.spool import File  # noqa: PLC0415 - a short list needs none
 
+        read_stream = _stream_of(form)
         try:
             if memory not in self._files:
                 self._files[memory] = File(memory=memory)
@@ -182,23 +186,24 @@ class Lists:
         if place.remote:
             raise NoPlace(f"{quoted(shown(file.file))} is not fetched again")
         data = content(self.stored(place))
+        form = _FORMATS[place.format]
         if number is not None:
-            return csv_list.find_contact(data, file, number, int(path[1])).place(path)
-        return _FORMATS[place.format].examine_list(data, file, {path}).place(path)
+            return form.find_contact(data, file, number, int(path[1])).place(path)
+        return form.examine_list(data, file, {path}).place(path)
 
     def _spooled(self, place: Place, file: ContactsFile) -> ListRead | None:
-        """Read a very long list in CSV below the root, if it is sound and what was pinned.
+        """Read a very long list below the root, if it is sound and what was pinned.
 
         None for any other: it is read whole, and then told what it is. Raises `Unreadable`.
         """
-        if place.format != ".csv" or place.remote or place.sealed:
+        if place.format == ".parquet" or place.remote or place.sealed:
             return None
         with opened_file(self.root / place.path, limit=MAX_LIST, hint=_SPLIT) as stored:
             if stored.size < LONG:
                 return None
             blob, sha256 = blob_hash(stored.size), hashlib.sha256()
             stored.hashes = [blob, sha256] if file.sha256 is not None else [blob]
-            contacts = self.shelves.spooled(stored, file, memory=False)
+            contacts = self.shelves.spooled(place.format, stored, file, memory=False)
             if contacts is None or stored.taken != stored.size:
                 return None
         if file.sha256 not in {None, sha256.hexdigest()}:
@@ -215,11 +220,11 @@ class Lists:
             problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
             raise Unreadable(problem)
         named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
-        long = place.format == ".csv" and len(data) >= LONG
+        long = place.format != ".parquet" and len(data) >= LONG
         if long:
             # What lies elsewhere or is encrypted is written nowhere.
             memory = place.remote or place.sealed
-            spooled = self.shelves.spooled(io.BytesIO(data), file, memory=memory)
+            spooled = self.shelves.spooled(place.format, io.BytesIO(data), file, memory=memory)
             if spooled is not None:
                 return ListRead(spooled)
             # Nearly always something is wrong with it, and its contacts need not be held to say so.
@@ -282,6 +287,17 @@ class Lists:
         spec = os.path.join(self.shown, spec_path)  # noqa: PTH118 - as typed
         root = [] if self.shown == _USUAL_ROOT else ["--batches", self.shown]
         return shlex.join(["reconciler", *root, "pin", spec])
+
+
+def _stream_of(form: str) -> Callable[..., Spooled]:
+    """Give what reads lists of a format a piece at a time; a short list needs none of it."""
+    if form == ".csv":
+        from reconciler.spec import csv_stream  # noqa: PLC0415 - as above
+
+        return csv_stream.read_stream
+    from reconciler.spec import jsonl_stream  # noqa: PLC0415 - as above
+
+    return jsonl_stream.read_stream
 
 
 def content(stored: Stored) -> bytes:

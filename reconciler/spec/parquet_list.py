@@ -60,13 +60,36 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
             index = len(contacts)
             contacts.append(contact)
             if index in rows_wanted:
-                examined.cells[("contacts", index)] = (row, 1)
-                for name, column in indexes.items():
-                    below = (NUMBER,) if name == NUMBER else (_NESTED, name)
-                    examined.cells[("contacts", index, *below)] = (row, column + 1)
+                _note_cells(examined, indexes, index, row)
     except Unusable as error:
         examined.problems.append(error.problem)
     return examined
+
+
+def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+    """Find where the contact with a number stands, in a list that is sound; `index` is its own.
+
+    Raises `Unreadable` without pyarrow.
+    """
+    examined = Examined()
+    try:
+        table = _Table(data)
+        indexes = matched(table.names, file, _WORDING, (1, 1))
+        for row, contact in _contacts(table, file):
+            if contact["phone_number"] == number:
+                _note_cells(examined, indexes, index, row)
+                break
+    except Unusable:
+        pass  # it is another list by now
+    return examined
+
+
+def _note_cells(examined: Examined, indexes: dict[str, int], index: int, row: int) -> None:
+    """Remember where the cells of one contact stand."""
+    examined.cells[("contacts", index)] = (row, 1)
+    for name, column in indexes.items():
+        below = (NUMBER,) if name == NUMBER else (_NESTED, name)
+        examined.cells[("contacts", index, *below)] = (row, column + 1)
 
 
 class _Table:
