@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from reconciler.spec.fields import PHRASE, Model
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice, mapping
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.scalars import at_least, fail, kind_of, text
 
 LIST_FORMATS = (".csv", ".jsonl", ".parquet")
 """How contact lists are written, by the suffix of their files."""
@@ -69,11 +69,7 @@ def _sha256(value: Any) -> str:
     return written
 
 
-def _count(value: Any) -> int:
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; a list has at least one contact", _PIN_HINT)
-    return number
+_count = at_least(1, "a list has at least one contact", _PIN_HINT)
 
 
 def _any_case(formats: list[str], after: list[str]) -> str:

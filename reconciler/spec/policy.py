@@ -20,7 +20,7 @@ from reconciler.spec.policy_hours import CallingHours
 from reconciler.spec.policy_suppression import Suppressions
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
-from reconciler.spec.scalars import fail, is_null, kind_of, whole_number
+from reconciler.spec.scalars import at_least, fail, is_null, kind_of
 
 PACKS = ("in-rbi", "in-trai", "us-fl", "us-regf", "us-tcpa")
 """The packs that come with the reconciler, see `reconciler.spec.packs`."""
@@ -28,18 +28,8 @@ PACKS = ("in-rbi", "in-trai", "us-fl", "us-regf", "us-tcpa")
 _REGION = re.compile(r"[A-Z]{2}|\+[1-9][0-9]{0,3}")
 
 
-def _count(value: Any) -> int:
-    number = whole_number(value)
-    if number < 0:
-        fail(f"is {number}; it cannot be negative", "write 0 to allow none")
-    return number
-
-
-def _at_least_one(value: Any) -> int:
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; at least 1 is needed", "delete it if nobody has to approve")
-    return number
+_count = at_least(0, "it cannot be negative", "write 0 to allow none")
+_needed = at_least(1, "at least 1 is needed", "delete it if nobody has to approve")
 
 
 def _countries(value: Any) -> tuple[str, ...]:
@@ -78,7 +68,6 @@ class Section(Model):
 
 
 Count = Annotated[int, Field(ge=0), BeforeValidator(_count)]
-_AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(_at_least_one)]
 
 
 class MaxContacts(Section):
@@ -99,7 +88,7 @@ class Approval(Section):
     """Batches of more people than this need them."""
     approvers: Names = ()
     """Whose names count; without it, anybody's."""
-    needed: _AtLeastOne = 1
+    needed: Annotated[int, Field(ge=1), BeforeValidator(_needed)] = 1
     """How many are needed."""
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from reconciler.spec.durations import DURATION_SCHEMA
 from reconciler.spec.fields import Model
-from reconciler.spec.scalars import fail, kind_of, whole_number
+from reconciler.spec.scalars import at_least, fail, kind_of
 from reconciler.spec.setting_rules import seconds
 
 LONGEST = 400 * 86_400.0
@@ -16,11 +16,7 @@ LONGEST = 400 * 86_400.0
 _MOST = 20
 
 
-def _calls(value: Any) -> int:
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; at least 1 is needed", "to call nobody, write no spec")
-    return number
+_calls = at_least(1, "at least 1 is needed", "to call nobody, write no spec")
 
 
 def _within(value: Any) -> float:

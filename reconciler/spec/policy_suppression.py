@@ -15,7 +15,7 @@ from reconciler.spec.fields import Model, Text
 from reconciler.spec.list_model import SEALED
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.scalars import at_least, fail, kind_of, text
 from reconciler.spec.setting_rules import seconds
 
 FORMATS = (".csv", ".txt")
@@ -57,11 +57,7 @@ def _sha256(value: Any) -> str:
     return written
 
 
-def _count(value: Any) -> int:
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; a list has at least one number", "count the lines with a number")
-    return number
+_count = at_least(1, "a list has at least one number", "count the lines with a number")
 
 
 def _lists(value: Any) -> Any:

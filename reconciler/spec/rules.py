@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model import Lifecycle, OnChange
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.problems import did_you_mean, quoted
-from reconciler.spec.scalars import fail, is_null, kind_of, text, whole_number
+from reconciler.spec.scalars import at_least, fail, is_null, kind_of, text
 from reconciler.spec.schedule import BadSchedule, normalise
 
 if TYPE_CHECKING:
@@ -74,20 +74,13 @@ def scheduled_start(value: Any) -> str:
         fail(error.message, error.hint)
 
 
-def concurrency_limit(value: Any) -> int:
-    """Take a number of calls: at least 1."""
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; at least 1 is needed", "delete the field to use the campaign's limit")
-    return number
+concurrency_limit = at_least(
+    1, "at least 1 is needed", "delete the field to use the campaign's limit"
+)
+"""Take a number of calls: at least 1."""
 
-
-def max_retries_override(value: Any) -> int:
-    """Take a number of retries: 0 or more."""
-    number = whole_number(value)
-    if number < 0:
-        fail(f"is {number}; it cannot be negative", "write 0 for no retries")
-    return number
+max_retries_override = at_least(0, "it cannot be negative", "write 0 for no retries")
+"""Take a number of retries: 0 or more."""
 
 
 def metadata(value: Any) -> dict[str, Any]:
@@ -97,12 +90,8 @@ def metadata(value: Any) -> dict[str, Any]:
     return mapping(value)
 
 
-def max_contacts(value: Any) -> int:
-    """Take the most contacts of one batch: at least 1."""
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; a batch has at least 1 contact", "delete `split` to cut nothing")
-    return number
+max_contacts = at_least(1, "a batch has at least 1 contact", "delete `split` to cut nothing")
+"""Take the most contacts of one batch: at least 1."""
 
 
 def name(value: Any) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from reconciler.spec.problems import Problem, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.spec.problems import Path
 
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -102,6 +104,18 @@ def whole_number(value: Any) -> int:
         f"is {quoted(value)} where a whole number is needed",
         f"write `{meant}`" if meant is not None else "write decimal digits only, such as `10`",
     )
+
+
+def at_least(least: int, why: str, hint: str = "") -> Callable[[Any], int]:
+    """Give what takes a whole number from `least` on; `why` says what a lower one would break."""
+
+    def take(value: Any) -> int:
+        number = whole_number(value)
+        if number < least:
+            fail(f"is {number}; {why}", hint)
+        return number
+
+    return take
 
 
 def _meant(value: str) -> int | None:

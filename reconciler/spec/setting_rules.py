@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
-from reconciler.spec.scalars import fail, kind_of, text, whole_number
+from reconciler.spec.scalars import at_least, fail, kind_of, text, whole_number
 
 if TYPE_CHECKING:
     from reconciler.spec.rules import Rules
@@ -99,12 +99,8 @@ def average_call(value: Any) -> float:
     return duration
 
 
-def chunk(value: Any) -> int:
-    """Take how many creates are recorded together."""
-    number = whole_number(value)
-    if number < 1:
-        fail(f"is {number}; it can be 1 or more")
-    return number
+chunk = at_least(1, "it can be 1 or more")
+"""Take how many creates are recorded together."""
 
 
 RULES: Rules = {
