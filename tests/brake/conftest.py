@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof.world import Runs, World
+from tests.proof.world import Runs, World, in_memory
 from tests.torture.gitworld import GitRuns, GitWorld
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def world(runs: Runs) -> Iterator[World]:
     """Give a world of three specs with state in a file."""
-    with tempfile.TemporaryDirectory() as top:
+    with in_memory() as top:
         made = World(runs, Path(top) / "world")
         yield made
         made.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.change.stage import Stage
+from tests.proof.world import in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,24 +18,12 @@ FULL = bool(os.environ.get("CHANGE_FULL"))
 """Whether all schedules are played, and not only the slice of today."""
 SLICE = int(os.environ.get("CHANGE_SLICE") or time.time() // 86_400)
 """Which schedules are played: others each day."""
-MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
-
-
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """Say with a failure which schedule it was."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(what)
-        raise
 
 
 @contextmanager
 def staged() -> Iterator[Stage]:
     """Give an empty stage."""
-    # In memory where there is such a place: a sync to disk costs more than the rest of a run.
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as top:
+    with in_memory() as top:
         stage = Stage(Path(top) / "world")
         try:
             yield stage

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.change.scenes import SCENES, Scene
-from tests.change.schedules import FULL, SLICE, staged, told
+from tests.change.schedules import FULL, SLICE, staged
 from tests.change.stage import brief
+from tests.proof.world import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

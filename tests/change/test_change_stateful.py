@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,8 +25,8 @@ from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.change.schedules import MEMORY
 from tests.change.stage import CALLED, DAYS, KILLED, NEVER, SETTLED, Stage, brief, person
+from tests.proof.world import in_memory
 
 EXAMPLES = int(os.environ.get("CHANGE_EXAMPLES") or 10)
 STEPS = int(os.environ.get("CHANGE_STEPS") or 10)
@@ -90,7 +89,7 @@ class Changes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.top = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
+        self.top = in_memory()
         self.stage = Stage(Path(self.top.name) / "world")
         self.specs = [
             Desired(name, first, Content(tuple(range(first, first + POOL))))

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.proof.world import SEED, SLICE, Runs, World
+from tests.proof.world import SEED, SLICE, Runs, World, in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
-
-
 @pytest.fixture
 def make_world(runs: Runs) -> Iterator[Callable[..., World]]:
     """Give a maker of worlds, one at a time: each ends with the next one, or with the test."""
-    # In memory where there is such a place: a sync to disk costs more than the rest of a run.
-    with tempfile.TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as top:
+    with in_memory() as top:
         made: list[World] = []
 
         def maker(specs: int = 3) -> World:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.proof.test_proof_kills import FAULTS, MOST, survive, told
-from tests.proof.world import KILLED, SLICE
+from tests.proof.test_proof_kills import FAULTS, MOST, survive
+from tests.proof.world import KILLED, SLICE, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

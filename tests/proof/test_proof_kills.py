@@ -10,16 +10,15 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.proof.world import KILLED, SEED, SETTLED
+from tests.proof.world import KILLED, SEED, SETTLED, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.proof.world import Ended, World
 
@@ -37,16 +36,6 @@ FAULTS: Mapping[str, Rules] = {
     "late": [{"kind": "late", "seconds": 30, "then": "reset"}],
     "garbled": [{"kind": "truncated"}, {"kind": "garbage", "when": "after"}],
 }
-
-
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """Say with a failure which schedule it was."""
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(what)
-        raise
 
 
 def every_death(

@@ -13,8 +13,10 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -26,7 +28,7 @@ from reconciler.state.document import State
 from tests.proof.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.sandbox.oracle import KnownBatch
     from reconciler.state.document import RequestRecord
@@ -42,6 +44,25 @@ SETTLED = 700.0
 """Seconds after which an attempt is old enough by the default `--settle`."""
 KILLED = -9
 PEOPLE = 2
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only directories of random names are made there
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Say with a failure which schedule it was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(what)
+        raise
+
+
+def in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Give a directory in memory, where there is such a place.
+
+    A sync to disk costs more than the rest of a run.
+    """
+    return tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
 
 
 class Runs:
