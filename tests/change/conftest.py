@@ -11,9 +11,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from reconciler.sandbox import Sandbox
 from reconciler.sandbox.campaigns import campaign
 from reconciler.sandbox.hours import WEEKDAYS
+from tests.embedded import embedded
 from tests.watch.conftest import MORNING, PREFIX, TOKEN, World
 
 if TYPE_CHECKING:
@@ -122,11 +122,7 @@ def office(
     """Give an empty root and an API that knows the sandbox's own campaigns."""
     root = tmp_path / "batches"
     root.mkdir()
-    for name in ("GRAINE_ORG_ID", "GRAINE_TIMEOUT"):
-        monkeypatch.delenv(name, raising=False)
-    with Sandbox(token=TOKEN, now=MORNING, speed=0) as sandbox:
+    monkeypatch.setenv("COLUMNS", "100")
+    with embedded(monkeypatch, token=TOKEN, now=MORNING, speed=0) as sandbox:
         sandbox.add_campaign(MINUTE)
-        monkeypatch.setenv("GRAINE_API_URL", sandbox.url)
-        monkeypatch.setenv("GRAINE_API_KEY", TOKEN)
-        monkeypatch.setenv("COLUMNS", "100")
         yield Office(root, sandbox, capsys)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cli import run
-from reconciler.sandbox import Sandbox
+from tests.embedded import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from reconciler.sandbox import Sandbox
 
 NUMBER = "+919876543210"
 SPEC = f"""\
@@ -80,10 +82,6 @@ def bench(
     root = tmp_path / "batches"
     root.mkdir()
     (root / "welcome.yaml").write_text(SPEC)
-    with Sandbox(accept_any_campaign=True) as sandbox:
-        monkeypatch.setenv("GRAINE_API_URL", sandbox.url)
-        monkeypatch.setenv("GRAINE_API_KEY", "gat_test")
-        monkeypatch.setenv("GITHUB_ACTOR", "asha")
-        for name in ("GRAINE_ORG_ID", "GRAINE_TIMEOUT"):
-            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GITHUB_ACTOR", "asha")
+    with embedded(monkeypatch, accept_any_campaign=True) as sandbox:
         yield Bench(root, sandbox, capsys)

@@ -21,16 +21,17 @@ from hypothesis import strategies as st
 from reconciler.apply import sending
 from reconciler.digest import request_digest
 from reconciler.model import LongContacts
-from reconciler.sandbox import Sandbox
 from reconciler.spec import csv_stream, lists, load, spool
 from reconciler.spec.load import load_specs, locate
 from reconciler.spec.spool import File, Spooled, Spooling, as_lines
 from reconciler.spec.yaml import Odd
+from tests.embedded import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contact
+    from reconciler.sandbox import Sandbox
     from reconciler.sandbox.oracle import KnownBatch
     from tests.sources.conftest import Keys, Root, Store
 
@@ -62,11 +63,7 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Give an API that commands reach."""
-    with Sandbox(accept_any_campaign=True) as sandbox:
-        monkeypatch.setenv("GRAINE_API_URL", sandbox.url)
-        monkeypatch.setenv("GRAINE_API_KEY", "gat_test")
-        for name in ("GRAINE_ORG_ID", "GRAINE_TIMEOUT"):
-            monkeypatch.delenv(name, raising=False)
+    with embedded(monkeypatch, accept_any_campaign=True) as sandbox:
         yield sandbox
 
 

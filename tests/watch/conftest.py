@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from reconciler.cli import run
-from reconciler.sandbox import Sandbox
+from tests.embedded import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from reconciler.sandbox import Sandbox
 
 MORNING = datetime(2035, 5, 15, 6, 0, tzinfo=UTC)
 """When the simulated time begins: a Tuesday, 11:30 in India, 07:00 in London."""
@@ -114,10 +116,6 @@ def world(
     """Give an empty root and an API that knows the sandbox's own campaigns."""
     root = tmp_path / "batches"
     root.mkdir()
-    for name in ("GRAINE_ORG_ID", "GRAINE_TIMEOUT"):
-        monkeypatch.delenv(name, raising=False)
-    with Sandbox(token=TOKEN, now=MORNING, speed=0) as sandbox:
-        monkeypatch.setenv("GRAINE_API_URL", sandbox.url)
-        monkeypatch.setenv("GRAINE_API_KEY", TOKEN)
-        monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "100")
+    with embedded(monkeypatch, token=TOKEN, now=MORNING, speed=0) as sandbox:
         yield World(root, sandbox, capsys)
