@@ -19,6 +19,7 @@ import pytest
 from reconciler.cli import run
 from reconciler.spec import remote
 from reconciler.spec.load import load_specs
+from tests.spec import conftest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,26 +27,14 @@ if TYPE_CHECKING:
 
     from reconciler.model import SpecSet
 
-HEAD = "campaign_id: cmp_abc123\n"
 
-
-class Root:
-    """A batches root under test; `shown` in messages as `batches`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def write(self, name: str, content: str | bytes) -> Path:
-        """Put a file below the root."""
-        path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
+class Root(conftest.Root):
+    """A batches root under test, with lists beside its specs."""
 
     def naming(self, file: str, more: str = "", name: str = "a.yaml") -> Path:
         """Put a spec below the root that names a list; `more` are further fields of it."""
         indented = "".join(f"  {line}\n" for line in more.splitlines())
-        return self.write(name, f"{HEAD}contacts:\n  file: {file}\n{indented}")
+        return self.write(name, f"{conftest.HEAD}contacts:\n  file: {file}\n{indented}")
 
     def load(self, *, secrets: bool = True) -> SpecSet:
         """Read the root."""
