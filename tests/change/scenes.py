@@ -213,25 +213,20 @@ def goes_on_as_before(stage: Stage) -> None:
     assert stage.statuses() == ["in_progress"]
 
 
-def changed_again(stage: Stage) -> None:
-    """Have a run die when it has paused the old batch; the spec is changed again."""
-    remaining(stage)
-    dies(stage, "pause: after")
+def changed_once_more(stage: Stage) -> None:
+    """Change the changed spec."""
     stage.spec([*CROWD, 10], variant=[2, 4], concurrency_limit=4)
 
 
-def changed_while_in_doubt(stage: Stage) -> None:
-    """Have a run die when its new batch is not recorded yet; the spec is changed again."""
-    remaining(stage)
-    dies(stage, "create: after")
-    stage.spec([*CROWD, 10], variant=[2, 4], concurrency_limit=4)
+def changed_after_a_death(where: str) -> Callable[[Stage], None]:
+    """Have a run die at a boundary of its change; the spec is changed again."""
 
+    def set_up(stage: Stage) -> None:
+        remaining(stage)
+        dies(stage, where)
+        changed_once_more(stage)
 
-def changed_before_the_cancel(stage: Stage) -> None:
-    """Have a run die when only the old batch is to be cancelled; the spec is changed again."""
-    remaining(stage)
-    dies(stage, "cancel: before")
-    stage.spec([*CROWD, 10], variant=[2, 4], concurrency_limit=4)
+    return set_up
 
 
 def rejected(stage: Stage) -> None:
@@ -255,7 +250,7 @@ def rejected_while_on_the_line(stage: Stage) -> None:
     assert stage.apply("--drain=0").code == 1
     stage.sandbox.advance(60)
     assert {stage.fates(batch)[who] for batch in stage.made() for who in (0, 1)} == {"retrying"}
-    stage.spec([*CROWD, 10], variant=[2, 4], concurrency_limit=4)
+    changed_once_more(stage)
 
 
 def cut(most: int, **more: Any) -> dict[str, Any]:
@@ -430,9 +425,10 @@ SCENES = (
     Scene(name="reverted", set=reverted),
     Scene(name="gone", set=gone, everyone=(2,), fewest=30),
     Scene(name="taken back", set=taken_back, then=goes_on_as_before, fewest=14),
-    Scene(name="changed again", set=changed_again),
-    Scene(name="changed while in doubt", set=changed_while_in_doubt),
-    Scene(name="changed before the cancel", set=changed_before_the_cancel),
+    # The dead run leaves the old batch paused; the new one not recorded; the old one uncancelled.
+    Scene(name="changed again", set=changed_after_a_death("pause: after")),
+    Scene(name="changed while in doubt", set=changed_after_a_death("create: after")),
+    Scene(name="changed before the cancel", set=changed_after_a_death("cancel: before")),
     Scene(name="rejected", set=rejected, mend=no_more_faults, code=1),
     Scene(name="rejected while on the line", set=rejected_while_on_the_line),
     Scene(name="cut into parts", set=cut_into_parts),
