@@ -11,7 +11,7 @@ A row number stands where other lists have a line, a column's number in place of
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from reconciler.spec.columns import NUMBER, Examined, Unusable, Wording, matched
 from reconciler.spec.problems import Path, Problem, quoted
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 MAX_ROWS = 10_000_000
 """How many rows a list may have: a few bytes of Parquet can stand for any number of them."""
 
-_BATCH = 20_000
+_BATCH = 10_000
+_BUFFER = 1 << 18
 _MAX_BYTES = 4 * 1024 * 1024 * 1024
 _NESTED = "call_variables"
-_WORDING = Wording(lacking="there is no column", plural="columns")
+WORDING = Wording(lacking="there is no column", plural="columns")
 _TEXT_HINT = "write the column as text"
 
 
@@ -40,7 +41,7 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
     Raises `Odd` when `examine_list` should say what is wrong, `Unreadable` without pyarrow.
     """
     try:
-        return [contact for _, contact in _contacts(_Table(data), file)]
+        return [contact for _, contact in _contacts(Table(data), file)]
     except Unusable as error:
         raise Odd from error
 
@@ -54,8 +55,8 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     examined = Examined(contacts=contacts)
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
     try:
-        table = _Table(data)
-        indexes = matched(table.names, file, _WORDING, (1, 1))
+        table = Table(data)
+        indexes = matched(table.names, file, WORDING, (1, 1))
         for row, contact in _contacts(table, file):
             index = len(contacts)
             contacts.append(contact)
@@ -73,8 +74,8 @@ def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Ex
     """
     examined = Examined()
     try:
-        table = _Table(data)
-        indexes = matched(table.names, file, _WORDING, (1, 1))
+        table = Table(data)
+        indexes = matched(table.names, file, WORDING, (1, 1))
         for row, contact in _contacts(table, file):
             if contact["phone_number"] == number:
                 _note_cells(examined, indexes, index, row)
@@ -92,14 +93,22 @@ def _note_cells(examined: Examined, indexes: dict[str, int], index: int, row: in
         examined.cells[("contacts", index, *below)] = (row, column + 1)
 
 
-class _Table:
-    """A Parquet file: the names of its columns, and its rows as texts. Raises `Unusable`."""
+class Table:
+    """A Parquet file: the names of its columns, and its rows as texts. Raises `Unusable`.
 
-    def __init__(self, data: bytes) -> None:
-        arrow, parquet = _pyarrow()
+    `source` is the whole of it, or a file that is open, which is read as rows are asked for.
+    """
+
+    def __init__(self, source: bytes | IO[bytes]) -> None:
+        arrow, _, parquet = pyarrow()
+        self._arrow = arrow
         self._broken = (arrow.ArrowException, OSError, UnicodeDecodeError)
         try:
-            self._file = parquet.ParquetFile(arrow.BufferReader(data))
+            if isinstance(source, bytes):
+                self._file = parquet.ParquetFile(arrow.BufferReader(source))
+            else:
+                # With a buffer, a column is read bit by bit: a row group may be the whole file.
+                self._file = parquet.ParquetFile(source, buffer_size=_BUFFER)
             schema = self._file.schema_arrow
             rows = self._file.metadata.num_rows
             groups = range(self._file.metadata.num_row_groups)
@@ -119,55 +128,89 @@ class _Table:
     def rows(self) -> Iterator[tuple[str | None, ...]]:
         """Give the cells of each row, in the order of `names`."""
         try:
-            for batch in self._file.iter_batches(batch_size=_BATCH):
-                texts = [
-                    cells
-                    for column, array in zip(self._fields, batch.columns, strict=True)
-                    for cells in column.texts(array)
-                ]
+            for arrays in self.batches():
+                texts = [_texts(self._arrow, array) for array in arrays]
                 yield from zip(*texts, strict=True)
-        except self._broken as error:
+        except UnicodeDecodeError as error:
             raise _no_parquet(error) from error
+
+    def batches(self) -> Iterator[list[Any]]:
+        """Give the columns of some thousand rows at a time, in the order of `names`, as arrays."""
+        batches = self._file.iter_batches(batch_size=_BATCH)
+        while True:
+            try:
+                batch = next(batches, None)
+            except self._broken as error:
+                raise _no_parquet(error) from error
+            if batch is None:
+                return
+            pairs = zip(self._fields, batch.columns, strict=True)
+            yield [array for column, whole in pairs for array in column.parts(whole)]
 
 
 class _Column:
     """One column of the file, or the fields of a struct `call_variables`."""
 
     def __init__(self, arrow: Any, field: Any, place: int) -> None:
-        self._arrow = arrow
         self._struct = field.name == _NESTED and arrow.types.is_struct(field.type)
         inner = list(field.type) if self._struct else [field]
         for one in inner:
             _check_type(arrow, one, (1, place))
         self.names = [str(one.name) for one in inner]
 
-    def texts(self, array: Any) -> Iterator[list[str | None]]:
-        """Give the cells of each of `names`, as texts."""
-        for one in array.flatten() if self._struct else [array]:
-            yield _texts(self._arrow, one)
+    def parts(self, array: Any) -> list[Any]:
+        """Give the array of each of `names`."""
+        return list(array.flatten()) if self._struct else [array]
 
 
-def _contacts(table: _Table, file: ContactsFile) -> Iterator[tuple[int, Contact]]:
+def _contacts(table: Table, file: ContactsFile) -> Iterator[tuple[int, Contact]]:
     """Give each row that is not empty: its number from 1, and its contact. Raises `Unusable`."""
-    indexes = matched(table.names, file, _WORDING, (1, 1))
-    number = indexes.pop(NUMBER)
-    variables = tuple(indexes.items())
-    everybody = file.call_variables
+    indexes = matched(table.names, file, WORDING, (1, 1))
     for row, cells in enumerate(table.rows(), start=1):
-        said = {name: cell for name, i in variables if (cell := cells[i]) is not None}
-        phone = cells[number]
-        if phone is None and not said and not any(cells):
-            continue
-        yield row, {"phone_number": phone or "", "call_variables": {**said, **everybody}}
+        contact = contact_of(cells, indexes, file.call_variables)
+        if contact is not None:
+            yield row, contact
+
+
+def contact_of(
+    cells: tuple[str | None, ...], indexes: dict[str, int], everybody: dict[str, str]
+) -> Contact | None:
+    """Make a contact of a row, or none of an empty one; `indexes` are as `matched` gives them."""
+    said = {name: cell for name, i in indexes.items() if (cell := cells[i]) is not None}
+    phone = said.pop(NUMBER, None)
+    if phone is None and not said and not any(cells):
+        return None
+    return {"phone_number": phone or "", "call_variables": {**said, **everybody}}
+
+
+def text_array(arrow: Any, array: Any) -> Any:
+    """Write a column's cells as text, as an array of texts. Raises `Unusable`, `ArrowException`."""
+    if arrow.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if arrow.types.is_null(array.type):
+        return arrow.nulls(len(array), arrow.string())
+    if _is_text(arrow, array.type):
+        texts = array.cast(arrow.string())
+        texts.validate(full=True)
+        return texts
+    try:
+        array = array.dictionary_encode()
+    except arrow.ArrowNotImplementedError:
+        return arrow.array(_texts(arrow, array), arrow.string())
+    # Each value is written once, and by the same rule as one by one.
+    return arrow.array(_texts(arrow, array.dictionary), arrow.string()).take(array.indices)
 
 
 def _texts(arrow: Any, array: Any) -> list[str | None]:
-    """Write a column's cells as text."""
+    """Write a column's cells as text. Raises `Unusable`, `UnicodeDecodeError`."""
     kind = array.type
     if arrow.types.is_dictionary(kind):
         array = array.dictionary_decode()
         kind = array.type
-    values = array.to_pylist()
+    try:
+        values = array.to_pylist()
+    except OverflowError as error:
+        raise Unusable("a date lies outside of the years 1 to 9999", _TEXT_HINT) from error
     if _is_text(arrow, kind) or arrow.types.is_null(kind):
         return list(values)
     if arrow.types.is_boolean(kind):
@@ -212,12 +255,13 @@ def _no_parquet(error: Exception) -> Unusable:
     return Unusable(message, "take it anew from where it was written")
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def pyarrow() -> tuple[Any, Any, Any]:
+    """Import pyarrow, its `compute` and its `parquet`. Raises `Unreadable` without the extra."""
     try:
         import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - no types; an extra
-        from pyarrow import parquet  # noqa: PLC0415 - as above
+        from pyarrow import compute, parquet  # noqa: PLC0415 - as above
     except ImportError:
         hint = "pip install 'call-batch-reconciler[parquet]'"
         message = "reading Parquet lists needs the extra `parquet`"
         raise Unreadable(Problem((), message, hint)) from None
-    return pa, parquet
+    return pa, compute, parquet

@@ -15,7 +15,7 @@ from errno import EIO
 from itertools import islice
 from operator import eq, itemgetter
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, overload
+from typing import IO, TYPE_CHECKING, overload
 from weakref import finalize
 
 import orjson
@@ -200,7 +200,7 @@ class File:
         finalize(self, os.close, self._handle)
         self.size = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Add to the end. Raises `OSError`."""
         left = memoryview(data)
         while left:
@@ -213,6 +213,12 @@ class File:
         os.ftruncate(self._handle, size)
         self.size = size
 
+    def opened(self) -> IO[bytes]:
+        """Open it once more, to be read by somebody else; one at a time."""
+        file = os.fdopen(os.dup(self._handle), "rb", buffering=0)
+        file.seek(0)
+        return file
+
     def read(self, start: int, stop: int) -> bytes:
         """Read from one place up to another. Raises `OSError`, also where there is less."""
         data = os.pread(self._handle, stop - start, start)
@@ -222,6 +228,20 @@ class File:
                 raise OSError(EIO, "the spooled list ends too early")
             data += more
         return data
+
+
+class Reading:
+    """A file as it is read from its beginning on."""
+
+    def __init__(self, file: File) -> None:
+        self.file = file
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        """Give some more bytes, at most so many; none at the end. Raises `OSError`."""
+        start = self._at
+        self._at = min(start + size, self.file.size)
+        return self.file.read(start, self._at)
 
 
 class _Run:
