@@ -7,27 +7,20 @@ contact, and nothing of it is shown but how long it is; a list that lies elsewhe
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shlex
-import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.model import Severity
 from reconciler.spec import csv_list, jsonl_list, parquet_list
-from reconciler.spec.blobs import blob_hash, git_blob
+from reconciler.spec.blobs import blob_hash
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.documents import as_diagnostic
 from reconciler.spec.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
 from reconciler.spec.problems import Collector, Path, Problem, quoted
-from reconciler.spec.source import (
-    MAX_LIST,
-    Unreadable,
-    opened_file,
-    stored_bytes,
-    without_bom,
-)
+from reconciler.spec.source import MAX_LIST, Unreadable, opened_file
+from reconciler.spec.stored import SPLIT, Stored, from_disk, from_elsewhere, no_room
 from reconciler.spec.yaml import Odd
 
 if TYPE_CHECKING:
@@ -48,7 +41,8 @@ _DIGITS = 12
 LONG = 1024 * 1024
 """From so many bytes on a list is spooled. Up to about there, holding it is faster."""
 
-_SPLIT = "split the list and its spec in two"
+_DENSER = {".parquet": 16}
+"""How many times fewer bytes of a format make a long list, where it says much with little."""
 
 
 class Format(Protocol):
@@ -85,16 +79,21 @@ class ListRead:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A list as it lies there."""
+class Taken:
+    """A list as it was when it was read, whatever its pins say.
 
-    place: Place
-    data: bytes
+    `sha256` is of the file as it lies there; empty when nobody asked. `unreadable` is why nothing
+    of it could be read, and then `read` is empty.
+    """
 
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the file, in hexadecimal digits."""
-        return hashlib.sha256(self.data).hexdigest()
+    read: ListRead
+    sha256: str
+    unreadable: Problem | None = None
+
+    def require_readable(self) -> None:
+        """Raise `Unreadable` if nothing could be read."""
+        if self.unreadable is not None:
+            raise Unreadable(self.unreadable)
 
 
 class Shelves:
@@ -120,11 +119,7 @@ class Shelves:
         except Odd:
             return None
         except OSError as error:
-            where = "memory" if memory else tempfile.gettempdir()
-            why = (error.strerror or type(error).__name__).lower()
-            message = f"the list cannot be kept in {where} while it is worked with: {why}"
-            hint = "" if memory else "make room there, or name another directory: TMPDIR=…"
-            raise Unreadable(Problem((), message, hint)) from error
+            raise no_room(error, memory=memory) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,35 +141,37 @@ class Lists:
             self._require_pins(place, file, spec_path)
             if not self.secrets and (place.remote or place.sealed):
                 return _left_unread(place, file)
-            spooled = self._spooled(place, file)
-            if spooled is not None:
-                return spooled
-            stored = self.stored(place)
-            self._require_pinned(stored, file, spec_path)
-            opened = content(stored)
-            read = self._checked(opened, place, file)
-            if read.diagnostics:
-                return read
-            self._require_count(len(read.contacts), file, spec_path)
+            taken = self.taken(place, file, hashed=file.sha256 is not None)
+            self._require_pinned(taken, file, spec_path)
+            taken.require_readable()
+            if not taken.read.diagnostics:
+                self._require_count(len(taken.read.contacts), file, spec_path)
         except NoPlace as error:
             return ListRead([], (error.problem,))
         except Unreadable as error:
             return ListRead([], (_of_the_field(file, error.problem),))
-        return read if place.remote else replace(read, blob=git_blob(stored.data))
+        return taken.read
 
-    def stored(self, place: Place) -> Stored:
-        """Fetch the bytes of a list. Raises `Unreadable`."""
+    def taken(self, place: Place, file: ContactsFile, *, hashed: bool = True) -> Taken:
+        """Read and check a list whatever its pins say.
+
+        Without `hashed` its SHA-256 need not be known. Raises `Unreadable` where there is none.
+        """
+        long = LONG // _DENSER.get(place.format, 1)
+        tried = False
         if place.remote:
-            from reconciler.spec.remote import fetch  # noqa: PLC0415 - only where a list needs it
-
-            data = fetch(place)
+            stored = from_elsewhere(place, long)
         else:
-            data = stored_bytes(self.root / place.path, limit=MAX_LIST, hint=_SPLIT)
-        return Stored(place, data)
-
-    def counted(self, stored: Stored, file: ContactsFile) -> ListRead:
-        """Read and check a list whatever its pins say. Raises `Unreadable`."""
-        return self._checked(content(stored), stored.place, file)
+            if not place.sealed:
+                streamed, tried = self._streamed(place, file, long, hashed=hashed)
+                if streamed is not None:
+                    return streamed
+            stored = from_disk(self.root / place.path, place, long)
+        try:
+            read = self._checked(stored, file, long=stored.size >= long, tried=tried)
+        except Unreadable as error:
+            return Taken(ListRead([]), stored.sha256, error.problem)
+        return Taken(read, stored.sha256)
 
     def position(self, file: ContactsFile, path: Path, number: str | None) -> tuple[int, int]:
         """Find where a path stands in a list below the root: line and column.
@@ -185,48 +182,50 @@ class Lists:
         place = place_of(self.root, "", file.file)
         if place.remote:
             raise NoPlace(f"{quoted(shown(file.file))} is not fetched again")
-        data = content(self.stored(place))
+        data = from_disk(self.root / place.path, place, LONG).content()
         form = _FORMATS[place.format]
         if number is not None:
             return form.find_contact(data, file, number, int(path[1])).place(path)
         return form.examine_list(data, file, {path}).place(path)
 
-    def _spooled(self, place: Place, file: ContactsFile) -> ListRead | None:
-        """Read a very long list below the root, if it is sound and what was pinned.
+    def _streamed(
+        self, place: Place, file: ContactsFile, long: int, *, hashed: bool
+    ) -> tuple[Taken | None, bool]:
+        """Read a long list below the root from its file, if it is sound; tell whether that is sure.
 
-        None for any other: it is read whole, and then told what it is. Raises `Unreadable`.
+        It is not sure when the file was changed meanwhile. Raises `Unreadable`.
         """
-        if place.format == ".parquet" or place.remote or place.sealed:
-            return None
-        with opened_file(self.root / place.path, limit=MAX_LIST, hint=_SPLIT) as stored:
-            if stored.size < LONG:
-                return None
+        with opened_file(self.root / place.path, limit=MAX_LIST, hint=SPLIT) as stored:
+            if stored.size < long:
+                return None, False
             blob, sha256 = blob_hash(stored.size), hashlib.sha256()
-            stored.hashes = [blob, sha256] if file.sha256 is not None else [blob]
+            stored.hashes = [blob, sha256] if hashed else [blob]
             contacts = self.shelves.spooled(place.format, stored, file, memory=False)
             if contacts is None or stored.taken != stored.size:
-                return None
-        if file.sha256 not in {None, sha256.hexdigest()}:
-            return None
-        if file.count not in {None, len(contacts)}:
-            return None
-        return ListRead(contacts, blob=blob.hexdigest())
+                return None, stored.taken <= stored.size
+        read = ListRead(contacts, blob=blob.hexdigest())
+        return Taken(read, sha256.hexdigest() if hashed else ""), True
 
-    def _checked(self, data: bytes, place: Place, file: ContactsFile) -> ListRead:
-        """Read and check what a list says. Raises `Unreadable` where an extra is missing."""
+    def _checked(self, stored: Stored, file: ContactsFile, *, long: bool, tried: bool) -> ListRead:
+        """Read and check what a list says. Raises `Unreadable` where an extra is missing.
+
+        `tried` tells that it cannot be spooled as it is.
+        """
+        place = stored.place
+        if long and not tried and not stored.sealed:
+            # What lies elsewhere or is encrypted is written nowhere.
+            memory = place.remote or place.sealed
+            spooled = self.shelves.spooled(place.format, stored.stream(), file, memory=memory)
+            if spooled is not None:
+                return ListRead(spooled, blob=stored.blob)
+        data = stored.content()
         form = _FORMATS[place.format]
         if place.format == ".csv" and data.startswith(b"PK\x03\x04"):
             told = quoted(shown(place.path))
             problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
             raise Unreadable(problem)
         named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
-        long = place.format != ".parquet" and len(data) >= LONG
         if long:
-            # What lies elsewhere or is encrypted is written nowhere.
-            memory = place.remote or place.sealed
-            spooled = self.shelves.spooled(place.format, io.BytesIO(data), file, memory=memory)
-            if spooled is not None:
-                return ListRead(spooled)
             # Nearly always something is wrong with it, and its contacts need not be held to say so.
             wrong = tuple(_explain(form, data, file, named))
             if wrong:
@@ -237,7 +236,7 @@ class Lists:
             pass
         else:
             if all_sound(contacts):
-                return ListRead(contacts)
+                return ListRead(contacts, blob=stored.blob)
         return ListRead([], (), tuple(_explain(form, data, file, named)))
 
     def _require_pins(self, place: Place, file: ContactsFile, spec_path: str) -> None:
@@ -250,27 +249,17 @@ class Lists:
                 f"review the list, and type `{self._pin(spec_path)}`",
             )
 
-    def _require_pinned(self, stored: Stored, file: ContactsFile, spec_path: str) -> None:
+    def _require_pinned(self, taken: Taken, file: ContactsFile, spec_path: str) -> None:
         """Refuse a list whose bytes are not the pinned ones. Raises `Unreadable`."""
-        if file.sha256 is None or (sha256 := stored.sha256) == file.sha256:
+        if file.sha256 in {None, taken.sha256}:
             return
-        figures = f"its sha256 is `{sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
+        figures = f"its sha256 is `{taken.sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
         if file.count is not None:
-            figures += f"; {self._length(stored, file, file.count)}"
+            figures += f"; {_length(taken, file.count)}"
         told = quoted(shown(file.file))
         message = f"{told} is not the list that was pinned: {figures}"
         hint = f"review the list as it is now, and type `{self._pin(spec_path)}`"
         raise Unreadable(Problem(("contacts", "sha256"), message, hint))
-
-    def _length(self, stored: Stored, file: ContactsFile, pinned: int) -> str:
-        """Say how many contacts a list has that is not to be trusted, and nothing else of it."""
-        try:
-            read = self.counted(stored, file)
-        except Unreadable:
-            return f"it cannot be read, and had {_people(pinned)}"
-        if read.diagnostics:
-            return f"it has mistakes in it, and had {_people(pinned)}"
-        return f"it has {_people(len(read.contacts))}, not {pinned:,}"
 
     def _require_count(self, count: int, file: ContactsFile, spec_path: str) -> None:
         """Refuse a list that is longer or shorter than its pin says. Raises `Unreadable`."""
@@ -290,24 +279,20 @@ class Lists:
 
 
 def _stream_of(form: str) -> Callable[..., Spooled]:
-    """Give what reads lists of a format a piece at a time; a short list needs none of it."""
-    if form == ".csv":
-        from reconciler.spec import csv_stream  # noqa: PLC0415 - as above
+    """Give what reads lists of a format some contacts at a time; a short list needs none of it."""
+    match form:
+        case ".csv":
+            from reconciler.spec import csv_stream  # noqa: PLC0415 - as above
 
-        return csv_stream.read_stream
-    from reconciler.spec import jsonl_stream  # noqa: PLC0415 - as above
+            return csv_stream.read_stream
+        case ".jsonl":
+            from reconciler.spec import jsonl_stream  # noqa: PLC0415 - as above
 
-    return jsonl_stream.read_stream
+            return jsonl_stream.read_stream
+        case _:
+            from reconciler.spec import parquet_stream  # noqa: PLC0415 - as above
 
-
-def content(stored: Stored) -> bytes:
-    """Give what a list says: decrypted if need be, without a BOM. Raises `Unreadable`."""
-    data = stored.data
-    if stored.place.sealed:
-        from reconciler.spec.sealed import opened  # noqa: PLC0415 - only where a list needs it
-
-        data = opened(data)
-    return data if stored.place.format == ".parquet" else without_bom(data)
+            return parquet_stream.read_stream
 
 
 def _left_unread(place: Place, file: ContactsFile) -> ListRead:
@@ -326,6 +311,15 @@ def _of_the_field(file: ContactsFile, problem: Problem) -> Problem:
     told = quoted(shown(file.file))
     message = problem.message if problem.message.startswith(told) else f"{told}: {problem.message}"
     return Problem(FIELD, message, problem.hint)
+
+
+def _length(taken: Taken, pinned: int) -> str:
+    """Say how many contacts a list has that is not to be trusted, and nothing else of it."""
+    if taken.unreadable is not None:
+        return f"it cannot be read, and had {_people(pinned)}"
+    if taken.read.diagnostics:
+        return f"it has mistakes in it, and had {_people(pinned)}"
+    return f"it has {_people(len(taken.read.contacts))}, not {pinned:,}"
 
 
 def _people(count: int) -> str:

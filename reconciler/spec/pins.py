@@ -95,8 +95,8 @@ def pinning(lists: Lists, path: str) -> Pinning | None:
         unpinned = {name: value for name, value in contacts.items() if name not in _PINS}
         model = ContactsFile.model_validate(unpinned)
         place = place_of(lists.root, path, model.file)
-        stored = lists.stored(place)
-        read = lists.counted(stored, model)
+        taken = lists.taken(place, model)
+        taken.require_readable()
     except ValidationError as error:
         problems = [_below_contacts(one) for one in model_problems(error, ContactsFile)]
         raise InvalidSpecs(diagnose(problems, body, file)) from None
@@ -104,9 +104,10 @@ def pinning(lists: Lists, path: str) -> Pinning | None:
         problem = error.problem
         at_the_file = Problem(problem.path or FIELD, problem.message, problem.hint)
         raise InvalidSpecs(diagnose([at_the_file], body, file)) from None
+    read = taken.read
     if read.diagnostics:
         raise InvalidSpecs(read.diagnostics)
-    return Pinning(path, shown(model.file), written, stored.sha256, len(read.contacts), data)
+    return Pinning(path, shown(model.file), written, taken.sha256, len(read.contacts), data)
 
 
 def worth_pinning(lists: Lists, path: str) -> bool:

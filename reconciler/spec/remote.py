@@ -22,6 +22,8 @@ from reconciler.spec.problems import Problem, quoted
 from reconciler.spec.source import MAX_LIST, Unreadable, too_large
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
     from reconciler.spec.places import Place
@@ -81,16 +83,26 @@ _STATUS = re.compile(r"status code: ([0-9]{3})")
 
 
 def fetch(place: Place) -> bytes:
-    """Read the bytes of a list that lies elsewhere. Raises `Unreadable`.
+    """Read the bytes of a list that lies elsewhere. Raises `Unreadable`."""
+    data = bytearray()
+    fetch_into(place, lambda _size: data.extend)
+    return bytes(data)
 
-    A thread of its own waits for the server: a call into obstore would not hear Ctrl-C.
+
+def fetch_into(place: Place, into: Callable[[int], Callable[[memoryview], object]]) -> None:
+    """Hand on the bytes of a list that lies elsewhere as they come. Raises `Unreadable`.
+
+    `into` is told how many there are to be, and gives what takes them, some at a time. What was
+    taken is to be thrown away when this raises, and more may come after that. A thread of its own
+    waits for the server: a call into obstore would not hear Ctrl-C.
     """
     _require_obstore()
-    result: list[bytes | BaseException] = []
+    result: list[BaseException | None] = []
 
     def work() -> None:
         try:
-            result.append(_read(place))
+            _read(place, into)
+            result.append(None)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             result.append(error)
 
@@ -100,10 +112,8 @@ def fetch(place: Place) -> bytes:
     if not result:
         minutes = DEADLINE.total_seconds() / 60
         raise _unreadable(place, f"did not come within {minutes:.0f} minutes", "try again later")
-    (got,) = result
-    if isinstance(got, bytes):
-        return got
-    raise got
+    if result[0] is not None:
+        raise result[0]
 
 
 def _require_obstore() -> None:
@@ -115,7 +125,7 @@ def _require_obstore() -> None:
         raise Unreadable(Problem((), message, hint)) from None
 
 
-def _read(place: Place) -> bytes:
+def _read(place: Place, into: Callable[[int], Callable[[memoryview], object]]) -> None:
     """Read, in obstore's own time. Raises `Unreadable`."""
     import obstore  # noqa: PLC0415 - as above
     from obstore.exceptions import BaseError  # noqa: PLC0415 - as above
@@ -126,18 +136,18 @@ def _read(place: Place) -> bytes:
         size = answer.meta["size"]
         if size > MAX_LIST:
             raise Unreadable(too_large(size, MAX_LIST, "split the list and its spec in two"))
-        data = bytearray()
+        take, taken = into(size), 0
         for chunk in answer.stream(min_chunk_size=_CHUNK):
-            data += chunk
-            if len(data) > size:
+            taken += len(chunk)
+            take(memoryview(chunk))
+            if taken > size:
                 break
     # Wrong settings in the environment are a ValueError or one of obstore's own, as they come.
     except (BaseError, OSError, ValueError) as error:
         raise _explained(place, error) from None
-    if len(data) != size:
-        message = f"broke off: {len(data):,} of {size:,} bytes came"
+    if taken != size:
+        message = f"broke off: {taken:,} of {size:,} bytes came"
         raise _unreadable(place, message, "try again")
-    return bytes(data)
 
 
 def _store(place: Place) -> tuple[ObjectStore, str]:

@@ -9,10 +9,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.spec.problems import Problem, printable
 from reconciler.spec.source import Unreadable
+from reconciler.spec.yaml import Odd
+
+if TYPE_CHECKING:
+    from reconciler.spec.csv_stream import Readable
+    from reconciler.spec.spool import File
 
 KEY = "RECONCILER_AGE_KEY"
 KEY_FILE = "RECONCILER_AGE_KEY_FILE"
@@ -44,6 +49,44 @@ def opened(data: bytes) -> bytes:
         raise _problem("the list is encrypted for another key", hint)
     hint = "take the list anew from where it was encrypted"
     raise _problem("the encrypted list is damaged or cut short", hint)
+
+
+def opened_into(stream: Readable, out: File) -> None:
+    """Decrypt a list from where it is read to where it is to lie, holding neither.
+
+    What was written to `out` is to be thrown away unless this ends well: bytes come out before the
+    last are proven. Raises `Odd` when `opened` should say what is wrong, `Unreadable` without a
+    key, and `OSError` when `out` cannot take it.
+    """
+    pyrage = _pyrage()
+    identities = _identities(pyrage)
+    writer = _Writer(out)
+    try:
+        pyrage.decrypt_io(stream, writer, identities)
+    except (pyrage.DecryptError, OSError) as error:
+        if writer.failed is not None:
+            raise writer.failed from None
+        raise Odd from error
+
+
+class _Writer:
+    """Where decrypted bytes go; remembers why they could not, which pyrage does not tell."""
+
+    def __init__(self, out: File) -> None:
+        self._out = out
+        self.failed: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Add some bytes."""
+        try:
+            self._out.write(data)
+        except OSError as error:
+            self.failed = error
+            raise
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: no byte waits."""
 
 
 def _pyrage() -> Any:

@@ -324,7 +324,7 @@ def test_reading_leaves_nothing_on_disk(
 def test_whatever_goes_wrong_within_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug in the thread that reads is a bug, not a silence."""
 
-    def bug(_: Place) -> bytes:
+    def bug(_place: Place, _into: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(remote, "_read", bug)
