@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
     from datetime import date
 
 _NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,3}\d){6,}")
@@ -238,9 +238,9 @@ def _nothing(_: Iterable[str]) -> tuple[Spec, ...]:
 
 
 def _unknown(
-    _: Iterable[str], __: Mapping[str, Sequence[Request]]
-) -> Mapping[str, Mapping[str, int]]:
-    return {}
+    names: Collection[str], _: Mapping[str, Sequence[Request]]
+) -> tuple[Mapping[str, Mapping[str, int]], Collection[str]]:
+    return {}, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +251,9 @@ class SpecSet:
     have errors: file, (line, column) and the time as it would be sent. `unread` are the names of
     specs that were not read, because they say what they said when they were recorded; `reread`
     gives some of them nevertheless, as far as they are sound. `met` is asked first where only
-    matters who is in them: given unread names and new requests by name, it maps each unread name of
-    which that is known without reading to how many people it has in common with each new name, left
-    out where nobody is.
+    matters who is in them: given unread names and new requests by name, it tells how many people
+    which unread name has in common with which new one, left out where that is nobody; and of which
+    unread names nobody knows that without reading them.
     """
 
     specs: tuple[Spec, ...]
@@ -263,7 +263,8 @@ class SpecSet:
     unread: frozenset[str] = frozenset()
     reread: Callable[[Iterable[str]], Iterable[Spec]] = _nothing
     met: Callable[
-        [Iterable[str], Mapping[str, Sequence[Request]]], Mapping[str, Mapping[str, int]]
+        [Collection[str], Mapping[str, Sequence[Request]]],
+        tuple[Mapping[str, Mapping[str, int]], Collection[str]],
     ] = _unknown
 
     @property

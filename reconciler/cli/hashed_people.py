@@ -1,12 +1,14 @@
-"""Who is in which spec, kept on this machine by keyed hashes alone.
+"""Who is in which spec, kept on this machine: of people, keyed hashes alone.
 
 Promises: no phone number is kept and nothing that can be turned back into one without the key,
 which lies beside the files, is random, and readable by its owner only. What is not as this very key
-and version wrote it, to the last bit, is as if it were not there, and is removed at the next write.
+and version wrote it, to the last bit, is as if it were not there, and is removed once that is seen.
+A spec is known by its digest, which says all of it and stands in the recorded state anyway.
 
 In the directory are `key` and a few files (`reconciler.cli.hashed_file`), none of which is ever
-changed. Who adds something writes one more; when there are many they are put together. So runs that
-do so at the same time need no lock: at worst something is there twice, or has to be added again.
+changed. Who adds something writes one more, and reads none of the others; when there are many they
+are put together. So runs that do so at the same time need no lock: at worst something is there
+twice, or has to be added again.
 """
 
 from __future__ import annotations
@@ -17,16 +19,17 @@ import time
 from collections import Counter
 from contextlib import suppress
 from errno import EPERM
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from reconciler.cli.hashed_file import Draft, File, Hashing, is_sound
+from reconciler.cli.hashed_file import DIGEST, DamagedError, Draft, File, Glimpse, Hashing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    People = tuple[bytes, int, Iterable[Collection[str]]]
-    """A spec's hash, how many people are in it, and their numbers, some at a time, each once."""
+    People = tuple[str, int, Iterable[Collection[str]]]
+    """A spec's digest, how many people are in it, and their numbers, some at a time, each once."""
 
 KEY = "key"
 KEY_BYTES = 32
@@ -34,45 +37,59 @@ SUFFIX = ".people"
 UNFINISHED = ".unfinished"
 
 MOST_NUMBERS = 4_000_000
-"""Of all specs together, at 20 bytes each. Of more, those not needed for longest are dropped."""
+"""Of all specs together, at 20 bytes each. Of more, those that were written first are dropped."""
 MOST_FILES = 8
 KEPT = 45
-"""Days after which a spec is dropped that was not needed. For 30 a batch is recent."""
-_MOST_BYTES = 400_000_000
-"""Of one file: what is longer was not written here."""
+"""Days after which a spec is dropped. For 30 a batch is recent."""
 _HOUR = 3600.0
 
 
 class HashedPeople:
-    """What is kept in a directory, as it was when this was made. Whatever writes raises `OSError`.
+    """What is kept in a directory. Whatever writes raises `OSError`; what cannot be read is not.
 
-    `hashing` is None where there is no key, and so nothing is kept.
+    Files are opened when it is asked who is in specs, and once.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self.hashing: Hashing | None = None
-        self._files: list[File] = []
         self._unsound: list[Path] = []
-        self._where: dict[bytes, File] = {}
+
+    @cached_property
+    def hashing(self) -> Hashing | None:
+        """What is made with the key; None where there is none, and so nothing is kept."""
         secret = self._read_key()
-        if secret is not None:
-            self.hashing = Hashing(secret)
-        for path in self._paths(SUFFIX):
-            self._open(path)
+        return None if secret is None else Hashing(secret)
 
-    @property
-    def specs(self) -> Collection[bytes]:
-        """The hashes of the specs that are kept."""
-        return self._where.keys()
+    def met(self, new: Draft) -> tuple[dict[tuple[str, int], int], frozenset[str]]:
+        """Count the people whom specs have in common with new ones, by which those are.
 
-    def met(self, new: Draft) -> Iterator[tuple[bytes, int, int]]:
-        """Give which specs have whom in common with which new ones, and how many people that is."""
-        for file in self._files:
-            for (index, one), count in file.met(new).items():
-                spec = file.specs[index][0]
-                if self._where[spec] is file:  # else it is there twice, and is told by the other
-                    yield spec, one, count
+        Also gives the digests of all specs that are kept, with anybody in common or not.
+        """
+        counts: dict[tuple[str, int], int] = {}
+        for file in [*self._files]:
+            try:
+                found = file.met(new)
+            except OSError as error:
+                self._shun(file.path, error)
+                self._files.remove(file)
+            else:
+                # What is there twice is the same in both.
+                counts.update(((file.specs[spec], one), n) for (spec, one), n in found.items())
+        return counts, frozenset().union(*(file.specs for file in self._files))
+
+    def missing(self, specs: Iterable[str]) -> set[str]:
+        """Give those that are to be added; a damaged file may seem to have what it has not.
+
+        That costs no more if much is kept. What is missing by that is added once the damage is
+        seen, which is when it is asked who is in it.
+        """
+        left = {spec for spec in specs if len(spec) == DIGEST}
+        for path, glimpse in self._glimpses() if self.hashing is not None else ():
+            try:
+                left -= glimpse.seems_to_have(left)
+            except OSError as error:
+                self._shun(path, error)
+        return left
 
     def ready(self) -> Hashing:
         """Make the directory and a key where there is none, and give what is made with it."""
@@ -85,111 +102,69 @@ class HashedPeople:
                 (self._directory / KEY).unlink(missing_ok=True)
                 raise OSError(EPERM, "a file here is not its owner's alone")
             self.hashing = Hashing(secret)
+            self._unsound = self._paths(SUFFIX)
         return self.hashing
 
-    def add(self, people: Iterable[People], needed: Collection[bytes], day: int) -> None:
-        """Keep who is in specs, but for those that are kept already; see `ready`.
-
-        `needed` are the specs that were asked for today, the `day` counted from 1970: they are
-        kept on where others are dropped.
-        """
+    def add(self, people: Iterable[People], day: int) -> None:
+        """Keep who is in specs that are `missing`, as of a `day` counted from 1970; see `ready`."""
         hashing = self.ready()
         draft = Draft()
-        added = set()
-        for spec, count, numbers in people:
-            if spec in self._where or spec in added or draft.count + count > MOST_NUMBERS:
+        added: list[tuple[str, int]] = []
+        for spec, count, numbers in sorted(people, key=lambda each: each[0]):
+            if draft.count + count > MOST_NUMBERS or (added and added[-1][0] == spec):
                 continue
-            added.add(spec)
-            place = draft.add(spec, day)
             for some in numbers:
-                draft.put(hashing.each(some), place)
+                draft.put(hashing.each(some), len(added))
+            added.append((spec, day))
         if added:
-            self._write(draft)
-        self._tidy(needed, day)
+            self._write(draft, added)
+        self._tidy(day)
 
-    def _tidy(self, needed: Collection[bytes], day: int) -> None:
+    def _tidy(self, day: int) -> None:
         """Remove what is of no use, and put files together where there are too many."""
-        for path in self._unsound:
-            path.unlink(missing_ok=True)
-        self._unsound = []
         for path in self._paths(UNFINISHED):
             with suppress(FileNotFoundError):  # whoever writes it is done
                 if time.time() - path.stat().st_mtime > _HOUR:
                     path.unlink()  # … or was killed
-        kept = self._kept(needed, day)
-        files = sorted(self._files, key=lambda file: file.count)
-        if 2 * len(kept) < sum(len(file.specs) for file in files) or (
-            sum(file.count for file in files) > MOST_NUMBERS
-        ):
-            self._together(files, kept)
-        elif len(files) > MOST_FILES:
-            # The small ones, so that each number is written a few times only.
-            count = total = 0
-            while count < len(files) and (count < 2 or files[count].count <= 4 * total):  # noqa: PLR2004 - two at least
-                total += files[count].count
-                count += 1
-            self._together(files[:count], kept)
+        sizes = {}
+        past = []
+        for path, glimpse in self._glimpses():
+            sizes[path] = glimpse.begin.numbers
+            if not day - KEPT <= glimpse.begin.day <= day:
+                past.append(path)
+        chosen = past
+        if sum(sizes.values()) > MOST_NUMBERS:
+            chosen = list(sizes)
+        elif len(sizes) > MOST_FILES:
+            chosen = list(dict.fromkeys([*past, *_small(sizes)]))
+        if chosen:
+            self._together(chosen, day)
+        for path in self._unsound:
+            path.unlink(missing_ok=True)
+        self._unsound = []
 
-    def _kept(self, needed: Collection[bytes], day: int) -> dict[bytes, int]:
-        """Choose the specs that are kept, each with the day when it was last needed."""
-        last = {
-            spec: day if spec in needed else then
-            for file in self._files
-            for spec, then in file.specs
-            if self._where[spec] is file
-        }
-        last = {spec: then for spec, then in last.items() if day - KEPT <= then <= day}
-        if sum(file.count for file in self._files) <= MOST_NUMBERS:
-            return last
-        kept = {}
-        total = 0
-        people = self._counts()
-        for spec in sorted(last, key=lambda spec: (-last[spec], spec)):
-            total += people[spec]
-            if total > MOST_NUMBERS // 2:  # so that it is not full again at once
-                break
-            kept[spec] = last[spec]
-        return kept
-
-    def _counts(self) -> Counter[bytes]:
-        """Count who is in each spec."""
-        counts: Counter[bytes] = Counter()
-        for file in self._files:
-            for spec, count in file.owners().items():
-                if self._where[spec] is file:
-                    counts[spec] = count
-        return counts
-
-    def _together(self, files: list[File], kept: Mapping[bytes, int]) -> None:
+    def _together(self, paths: Iterable[Path], day: int) -> None:
         """Write what is kept of some files into one, and remove them."""
+        files = self._opened(paths, whole=True)
+        kept = _kept(files, day)
+        places = {spec: place for place, (spec, _) in enumerate(kept)}
         draft = Draft()
         for file in files:
-            places = {
-                index: draft.add(spec, kept[spec])
-                for index, (spec, _) in enumerate(file.specs)
-                if spec in kept and self._where[spec] is file
+            mine = {
+                index: places.pop(spec)  # it may be there twice
+                for index, spec in enumerate(file.specs)
+                if spec in places
             }
-            draft.take(file, places)
-        self._files = [file for file in self._files if file not in files]
-        self._where = {spec: file for spec, file in self._where.items() if file not in files}
-        if draft.specs:
-            self._write(draft)
+            draft.take(file, mine)
+        if kept:
+            self._write(draft, kept)
         for file in files:
             file.path.unlink(missing_ok=True)
 
-    def _write(self, draft: Draft) -> None:
-        """Write a file, and have it."""
-        hashing = self.ready()
-        pieces = [*draft.pieces()]
-        data = b"".join([*pieces, hashing.seal(pieces)])
-        name = f"{os.urandom(8).hex()}{SUFFIX}"
-        self._put(name, [data])
-        self._have(File(self._directory / name, data))
-
-    def _have(self, file: File) -> None:
-        self._files.append(file)
-        for spec, _ in file.specs:
-            self._where[spec] = file
+    def _write(self, draft: Draft, specs: Sequence[tuple[str, int]]) -> None:
+        """Write a file."""
+        self._put(f"{os.urandom(8).hex()}{SUFFIX}", draft.written(specs, self.ready()))
+        self.__dict__.pop("_files", None)
 
     def _put(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write a file for its owner only, whole or not at all."""
@@ -221,14 +196,67 @@ class HashedPeople:
         sound = stat.S_ISREG(mode) and not mode & 0o077 and len(secret) == KEY_BYTES
         return secret if sound else None
 
-    def _open(self, path: Path) -> None:
-        """Take in a file if it is as it was written."""
-        try:
-            with path.open("rb") as opened:
-                data = opened.read(_MOST_BYTES)
-        except OSError:
-            return  # put together with others by another run, or not ours to read
-        if self.hashing is None or not is_sound(data, self.hashing):
+    def _glimpses(self) -> Iterator[tuple[Path, Glimpse]]:
+        for path in self._paths(SUFFIX):
+            if path not in self._unsound:
+                try:
+                    yield path, Glimpse(path)
+                except OSError as error:
+                    self._shun(path, error)
+
+    @cached_property
+    def _files(self) -> list[File]:
+        return self._opened(self._paths(SUFFIX))
+
+    def _opened(self, paths: Iterable[Path], *, whole: bool = False) -> list[File]:
+        """Open files as far as they are there and as they were written: their heads, or `whole`."""
+        files: list[File] = []
+        hashing = self.hashing
+        if hashing is None:
+            return files
+        for path in paths:
+            try:
+                file = File(path, hashing)
+                if whole:
+                    file.hold()
+                files.append(file)
+            except OSError as error:
+                self._shun(path, error)
+        return files
+
+    def _shun(self, path: Path, error: OSError) -> None:
+        """Go without a file. Another run may have put it together with others, or it is broken."""
+        if isinstance(error, DamagedError):
             self._unsound.append(path)
-            return
-        self._have(File(path, data))
+
+
+def _small(sizes: Mapping[Path, int]) -> list[Path]:
+    """Choose the small ones of too many files, so that each number is written a few times only."""
+    ordered = sorted(sizes, key=lambda path: sizes[path])
+    least = len(ordered) - MOST_FILES + 1
+    count = total = 0
+    while count < len(ordered) and (count < least or sizes[ordered[count]] <= 4 * total):
+        total += sizes[ordered[count]]
+        count += 1
+    return ordered[:count]
+
+
+def _kept(files: Sequence[File], day: int) -> list[tuple[str, int]]:
+    """Choose the specs of some files that are kept on, each with the day when it was written."""
+    last = {
+        spec: then for file in files for spec, then in file.dated() if day - KEPT <= then <= day
+    }
+    if sum(file.count for file in files) <= MOST_NUMBERS:
+        return sorted(last.items())
+    people: dict[str, int] = {}
+    for file in files:
+        owners = Counter(spec for _, spec in file.rows())
+        people.update((file.specs[spec], count) for spec, count in owners.items())
+    kept = []
+    total = 0
+    for spec in sorted(last, key=lambda spec: (-last[spec], spec)):
+        total += people.get(spec, 0)
+        if total > MOST_NUMBERS // 2:  # so that it is not full again at once
+            break
+        kept.append(spec)
+    return [(spec, last[spec]) for spec in sorted(kept)]

@@ -7,8 +7,6 @@ trees share and nothing of which is ever pushed.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.cli.hashed_file import Draft
@@ -21,13 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.hashed_file import Hashing
-    from reconciler.cli.hashed_people import People
     from reconciler.model import Contact, Request, Spec
-    from reconciler.state.document import Generation, State
+    from reconciler.state.document import State
 
 DIRECTORY = "call-batch-reconciler"
 _SECONDS_A_DAY = 86_400
-_NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 class Meetings:
@@ -40,52 +36,42 @@ class Meetings:
     def __init__(self, git_directory: Callable[[], Path | None]) -> None:
         self._git_directory = git_directory
         self._kept: HashedPeople | None = None
-        self._needed: set[bytes] = set()
-        self._state: State | None = None
-        self._hashes: dict[str, bytes] = {}
 
     def met(
-        self, state: State, names: Iterable[str], new: Mapping[str, Sequence[Request]]
-    ) -> Mapping[str, Mapping[str, int]]:
+        self, state: State, unread: Collection[str], new: Mapping[str, Sequence[Request]]
+    ) -> tuple[Mapping[str, Mapping[str, int]], Collection[str]]:
         """Count who is in unread specs and in new batches, see `SpecSet.met`; `state` has both."""
         try:
             kept = self._open()
             if kept is None or kept.hashing is None:
-                return {}
-            known = self._known(kept, kept.hashing, state, names)
-            specs = set(known.values())
-            self._needed |= specs
-            shared = _shared(kept, kept.hashing, new) if specs else {}
+                return {}, unread
+            shared, known = _shared(kept, kept.hashing, new)
         except OSError:
-            return {}
-        return {name: shared.get(spec, _NOBODY) for name, spec in known.items()}
-
-    def _known(
-        self, kept: HashedPeople, hashing: Hashing, state: State, names: Iterable[str]
-    ) -> dict[str, bytes]:
-        """Give the hashes of the specs that are kept, by name."""
-        if state is not self._state:
-            self._state, self._hashes = state, {}
-        hashes, have = self._hashes, kept.specs
-        known = {}
-        for name in names:
-            spec = hashes.get(name)
-            if spec is None:
-                spec = hashes[name] = _recorded(hashing, state.batches[name].current)
-            if spec in have:
-                known[name] = spec
-        return known
+            return {}, unread
+        counts: dict[str, Mapping[str, int]] = {}
+        unknown = []
+        # In the order of the records, which is how they lie in memory; no calls: there are many.
+        for name, record in state.batches.items():
+            current = record.generations[-1]
+            digest = current.digest or current.requests[0].digest
+            if digest not in known:
+                unknown.append(name)
+            elif digest in shared and name in unread:
+                counts[name] = shared[digest]
+        return counts, [name for name in unknown if name in unread]
 
     def remember(self, specs: Iterable[Spec], now: datetime) -> None:
         """Keep who is in specs that were read, for the next run; where that fails, do not."""
-        chosen = [spec for spec in specs if spec.origin is not None]
-        if not chosen:
+        by_digest = {spec.digest: spec for spec in specs if spec.origin is not None}
+        if not by_digest:
             return
         try:
             kept = self._open()
-            if kept is not None:
+            missing = kept.missing(by_digest) if kept is not None else ()
+            if kept is not None and missing:
+                people = ((spec, by_digest[spec].whole.contacts) for spec in missing)
                 day = int(now.timestamp()) // _SECONDS_A_DAY
-                kept.add(_people(kept.ready(), chosen), self._needed, day)
+                kept.add(((spec, len(them), _numbers(them)) for spec, them in people), day)
         except (OSError, MemoryError, KeyboardInterrupt):
             return  # what the command was run for is done
 
@@ -94,24 +80,6 @@ class Meetings:
             directory = self._git_directory()
             self._kept = None if directory is None else HashedPeople(directory / DIRECTORY)
         return self._kept
-
-
-def _recorded(hashing: Hashing, current: Generation) -> bytes:
-    """Give the hash of a spec as it is recorded: its bytes, those of its list, and what it says.
-
-    The digest says it all; the blobs are what it was read from.
-    """
-    source = current.source
-    return hashing.spec(f"{source.blob}\0{source.contacts_blob or ''}\0{current.of}")
-
-
-def _people(hashing: Hashing, specs: Iterable[Spec]) -> Iterator[People]:
-    for spec in specs:
-        if spec.origin is not None:
-            listed = spec.origin.contacts[1] if spec.origin.contacts else ""
-            contacts = spec.whole.contacts
-            hashed = hashing.spec(f"{spec.origin.blob}\0{listed}\0{spec.digest}")
-            yield hashed, len(contacts), _numbers(contacts)
 
 
 def _numbers(contacts: Sequence[Contact]) -> Iterator[Collection[str]]:
@@ -124,15 +92,19 @@ def _numbers(contacts: Sequence[Contact]) -> Iterator[Collection[str]]:
 
 def _shared(
     kept: HashedPeople, hashing: Hashing, new: Mapping[str, Sequence[Request]]
-) -> dict[bytes, dict[str, int]]:
-    """Count for each spec who is in each new one. Nobody is in two requests of one spec."""
+) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
+    """Count for each spec who is in each new one, by digest; and give those that are known.
+
+    Nobody is in two requests of one spec.
+    """
     draft = Draft()
     names = list(new)
     for index, name in enumerate(names):
         for request in new[name]:
             for some in _numbers(request.contacts):
                 draft.put(hashing.each(some), index)
-    shared: dict[bytes, dict[str, int]] = defaultdict(dict)
-    for spec, index, count in kept.met(draft):
-        shared[spec][names[index]] = count
-    return shared
+    counts, known = kept.met(draft)
+    shared: dict[str, dict[str, int]] = {}
+    for (spec, index), count in counts.items():
+        shared.setdefault(spec, {})[names[index]] = count
+    return shared, known

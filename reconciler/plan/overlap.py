@@ -56,16 +56,13 @@ def _recorded(
     new: _New, specs: SpecSet, state: State, facts: Facts, now: datetime
 ) -> Iterator[tuple[str, Mapping[str, int], str]]:
     """Give each recorded batch that matters, by name: how many of each new one it has, its age."""
-    late = [name for name in specs.unread if _matters(state.batches[name], facts, now)]
-    known = specs.met(late, new.requests)
-    shared = {name: counts for name, counts in known.items() if counts}
-    for spec in (*specs.specs, *specs.reread([name for name in late if name not in known])):
+    met, unknown = specs.met(specs.unread, new.requests)
+    shared = dict(met)
+    for spec in (*specs.specs, *specs.reread(_mattering(unknown, state, facts, now))):
         record = state.record(spec.name)
-        if record is None or record.current.of != spec.digest:
-            continue
-        if _matters(record, facts, now):
+        if record is not None and record.current.of == spec.digest:
             shared[spec.name] = new.counted([_numbers(spec.whole.contacts)], spec.digest)
-    for name in sorted(shared):
+    for name in _mattering(sorted(shared), state, facts, now):
         record = state.batches[name]
         digest = record.current.of
         others = {to: n for to, n in shared[name].items() if new.digests[to] != digest}
@@ -161,20 +158,29 @@ def _merged(ones: Iterator[list[str]], others: Iterator[list[str]]) -> int:
     return count
 
 
-def _matters(record: NameRecord, facts: Facts, now: datetime) -> bool:
-    """Whether people of a name's batch are told of: it is recent, or may still call."""
-    if is_recent(record, now):
-        return True
-    return bool(_times(record)) and _is_active(record, record.current, facts)
+def _mattering(names: Iterable[str], state: State, facts: Facts, now: datetime) -> list[str]:
+    """Give the names whose batch is told of: it is recent, or may still call."""
+    since = now - RECENT
+    batches, asked = state.batches, bool(facts.batches)
+    found = []
+    for name in names:  # all that is done with each of very many: hardly a call
+        record = batches[name]
+        current = record.generations[-1]
+        for request in current.requests:
+            created = request.recorded_at if request.batch_id else None
+            if created is not None and created >= since:
+                found.append(name)
+                break
+        else:
+            if asked and _times(record) and _is_active(record, current, facts):
+                found.append(name)
+    return found
 
 
 def is_recent(record: NameRecord, now: datetime) -> bool:
     """Whether a name's batch was created so lately that it matters even if it is over."""
     since = now - RECENT
-    for request in record.current.requests:
-        if request.batch_id and request.recorded_at and request.recorded_at >= since:
-            return True
-    return False
+    return any(created >= since for created in _times(record))
 
 
 def _times(record: NameRecord) -> list[datetime]:

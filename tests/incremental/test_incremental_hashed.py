@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import shutil
 import tempfile
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.cli import hashed_file, hashed_people
-from reconciler.cli.hashed_file import Draft
+from reconciler.cli.hashed_file import Draft, File, Glimpse
 from reconciler.cli.hashed_people import KEPT, KEY, MOST_FILES, SUFFIX, UNFINISHED, HashedPeople
 from tests.incremental.twins import DAMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from reconciler.cli.hashed_file import Hashing
 
 TODAY = 20_000
 Rolls = dict[str, frozenset[str]]
@@ -27,32 +31,43 @@ def _numbers(people: Collection[int]) -> frozenset[str]:
     return frozenset(f"+9198765{one:05d}" for one in people)
 
 
-def _add(
-    directory: Path, rolls: Mapping[str, frozenset[str]], day: int, needed: Collection[str] = ()
-) -> None:
+def _add(directory: Path, rolls: Mapping[str, frozenset[str]], day: int) -> None:
     kept = HashedPeople(directory)
-    hashing = kept.ready()
-    people = [(hashing.spec(spec), len(roll), [roll]) for spec, roll in rolls.items()]
-    kept.add(people, {hashing.spec(spec) for spec in needed}, day)
+    missing = kept.missing(_digest(spec) for spec in rolls)
+    people = [(_digest(spec), len(roll), [roll]) for spec, roll in rolls.items()]
+    kept.add([each for each in people if each[0] in missing], day)
 
 
-def _found(directory: Path, rolls: Rolls, wanted: Collection[str]) -> Rolls:
-    """Look numbers up, and give for the specs that are kept which of them they have."""
+def _digest(spec: str) -> str:
+    return f"v1:{hashlib.sha256(spec.encode()).hexdigest()}"
+
+
+def _found(directory: Path, rolls: Rolls, wanted: Collection[str], *, mend: int = 0) -> Rolls:
+    """Look numbers up, and give for the specs that are kept which of them they have.
+
+    With a day to `mend`, those that are not are added, as a run does that has read them.
+    """
     kept = HashedPeople(directory)
     hashing = kept.hashing
-    if hashing is None:
-        return {}
-    names = {hashing.spec(spec): spec for spec in rolls}
-    draft = Draft()
-    for index, number in enumerate(wanted):
-        draft.put(hashing.each([number]), index)
-        draft.put(hashing.each([number]), index + len(wanted))  # as in another new batch
-    ordered = [*wanted, *wanted]
+    names = {_digest(spec): spec for spec in rolls}
     found: dict[str, Counter[str]] = defaultdict(Counter)
-    for spec, index, count in kept.met(draft):
-        found[names[spec]][ordered[index]] += count
+    known: frozenset[str] = frozenset()
+    if hashing is not None:
+        draft = Draft()
+        for index, number in enumerate(wanted):
+            draft.put(hashing.each([number]), index)
+            draft.put(hashing.each([number]), index + len(wanted))  # as in another new batch
+        ordered = [*wanted, *wanted]
+        counts, known = kept.met(draft)
+        for (spec, index), count in counts.items():
+            found[names[spec]][ordered[index]] += count
     assert {each for counts in found.values() for each in counts.values()} <= {2}
-    return {name: frozenset(found[name]) for spec, name in names.items() if spec in kept.specs}
+    unknown = names.keys() - known
+    if mend and unknown:
+        missing = kept.missing(unknown)
+        assert missing == unknown
+        kept.add([(spec, len(rolls[names[spec]]), [rolls[names[spec]]]) for spec in missing], mend)
+    return {name: frozenset(found[name]) for spec, name in names.items() if spec in known}
 
 
 _rolls = st.dictionaries(
@@ -63,7 +78,7 @@ _rolls = st.dictionaries(
 _steps = st.lists(
     st.one_of(
         st.sets(st.integers(0, 11), min_size=1, max_size=4),
-        st.sampled_from([*DAMAGES]),
+        st.sampled_from(["mended", *DAMAGES]),
         st.integers(1, KEPT + 5),
     ),
     max_size=16,
@@ -86,14 +101,16 @@ def test_what_is_known_is_true(
             match step:
                 case int():
                     day += step
+                case "mended":
+                    _found(directory, rolls, wanted, mend=day)
                 case str():
                     for path in sorted(directory.glob("*")):
                         if (path.name == KEY) == step.endswith("key"):
                             DAMAGES[step](path)
                 case _:
                     some = {f"spec-{index}" for index in step} & set(rolls)
-                    _add(directory, {spec: rolls[spec] for spec in some}, day, some)
-                    assert len(list(directory.glob(f"*{SUFFIX}"))) <= 3
+                    _add(directory, {spec: rolls[spec] for spec in some}, day)
+                    assert len(list(directory.glob(f"*{SUFFIX}"))) <= 2
             for spec, people in _found(directory, rolls, wanted).items():
                 assert people == rolls[spec] & wanted
 
@@ -139,12 +156,102 @@ def test_files_do_not_pile_up(tmp_path: Path) -> None:
     assert _found(tmp_path, _many(530), _numbers(range(531))) == _many(530)
 
 
-def test_what_nobody_asks_for_is_dropped(tmp_path: Path) -> None:
-    """What is still needed stays, however long ago it was read."""
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Give the files that are opened as a whole, or to look somebody up."""
+    paths: list[Path] = []
+    real = File.__init__
+
+    def noting(self: File, path: Path, hashing: Hashing) -> None:
+        paths.append(path)
+        real(self, path, hashing)
+
+    monkeypatch.setattr(File, "__init__", noting)
+    return paths
+
+
+def test_adding_reads_nothing_of_what_is_kept(tmp_path: Path, opened: list[Path]) -> None:
+    """One spec more, or one that is kept already, costs the same beside many as beside none."""
+    _add(tmp_path, _many(500), TODAY)
+    (large,) = tmp_path.glob(f"*{SUFFIX}")
+    _add(tmp_path, _many(3, 498), TODAY)
+    (small,) = set(tmp_path.glob(f"*{SUFFIX}")) - {large}
+    assert opened == []
+    assert [Glimpse(path).begin.specs for path in (large, small)] == [500, 1]
+
+
+def test_only_those_parts_are_read_that_may_have_somebody(tmp_path: Path) -> None:
+    """Damage elsewhere is not even seen; where it is seen, the whole file is done without."""
+    _add(tmp_path, _many(100), TODAY)
+    (path,) = tmp_path.glob(f"*{SUFFIX}")
+    data = bytearray(path.read_bytes())
+    rows = Glimpse(path).begin.rows
+    every = [_numbers([index]) for index in range(101)]
+    found = [_found(tmp_path, _many(100), one) for one in every]
+    data[rows] ^= 1  # the first number's hash, or the second's by now
+    path.write_bytes(data)
+    now = [_found(tmp_path, _many(100), one) for one in every]
+    gone = [index for index, known in enumerate(now) if not known]
+    assert 1 <= len(gone) < 10
+    assert all(known == found[index] for index, known in enumerate(now) if known)
+
+
+@pytest.mark.parametrize("at", ["specs", "days", "parts"])
+def test_a_head_that_is_damaged_is_seen(tmp_path: Path, at: str) -> None:
+    """Wherever it is: nothing in it is believed."""
+    _add(tmp_path, _many(20), TODAY)
+    (path,) = tmp_path.glob(f"*{SUFFIX}")
+    begin = Glimpse(path).begin
+    places = {"specs": begin.days - 5, "days": begin.days + 4, "parts": begin.parts + 50}
+    data = bytearray(path.read_bytes())
+    data[places[at]] ^= 1
+    path.write_bytes(data)
+    assert _found(tmp_path, _many(20), _numbers([3]), mend=TODAY) == {}
+    assert _found(tmp_path, _many(20), _numbers(range(21))) == _many(20)
+    assert not path.exists()
+
+
+def test_a_part_of_another_file_is_seen(tmp_path: Path) -> None:
+    """The same key made both, and still the rows of one say nothing in the other."""
+    _add(tmp_path / "one", _many(20), TODAY)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    (one,) = (tmp_path / "one").glob(f"*{SUFFIX}")
+    (copy,) = (tmp_path / "two").glob(f"*{SUFFIX}")
+    copy.unlink()
+    _add(tmp_path / "two", {"spec-90": _numbers(range(40))}, TODAY)
+    (two,) = (tmp_path / "two").glob(f"*{SUFFIX}")
+    head, rows = (Glimpse(path).begin.rows for path in (one, two))
+    assert len(one.read_bytes()[head:]) == len(two.read_bytes()[rows:]) == 40 * 20
+    one.write_bytes(one.read_bytes()[:head] + two.read_bytes()[rows:])
+    assert _found(tmp_path / "one", _many(20), _numbers(range(21))) == {}
+
+
+def test_what_is_long_past_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once more than half of a file is, or when it is put together with others."""
+    everything = _many(40)
     _add(tmp_path, _many(10), TODAY)
-    _add(tmp_path, _many(1, 20), TODAY + KEPT + 1, needed=["spec-3"])
-    known = _found(tmp_path, _many(30), _numbers([0]))
-    assert sorted(known) == ["spec-20", "spec-3"]
+    _add(tmp_path, _many(1, 20), TODAY + KEPT)
+    assert len(_found(tmp_path, everything, _numbers([0]))) == 11
+    _add(tmp_path, _many(1, 21), TODAY + KEPT + 1)
+    assert sorted(_found(tmp_path, everything, _numbers([0]))) == ["spec-20", "spec-21"]
+    monkeypatch.setattr(hashed_people, "MOST_FILES", 1)
+    _add(tmp_path, _many(5, 30), TODAY + KEPT + 2)
+    assert len(_found(tmp_path, everything, _numbers([0]))) == 7
+    monkeypatch.setattr(hashed_people, "MOST_FILES", 8)
+    _add(tmp_path, _many(1, 36), TODAY + 2 * KEPT + 1)  # of the seven, one is
+    assert len(_found(tmp_path, everything, _numbers([0]))) == 8
+    monkeypatch.setattr(hashed_people, "MOST_FILES", 1)
+    _add(tmp_path, _many(1, 37), TODAY + 2 * KEPT + 1)
+    assert sorted(_found(tmp_path, everything, _numbers([0]))) == [
+        *(f"spec-{index}" for index in (21, *range(30, 35), 36, 37)),
+    ]
+
+
+def test_what_is_of_the_future_is_dropped(tmp_path: Path) -> None:
+    """Somebody's clock was wrong, and nothing must be kept for ever because of that."""
+    _add(tmp_path, _many(10), TODAY + 1)
+    _add(tmp_path, _many(1, 20), TODAY)
+    assert sorted(_found(tmp_path, _many(40), _numbers([0]))) == ["spec-20"]
 
 
 def test_it_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +259,8 @@ def test_it_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(hashed_people, "MOST_NUMBERS", 100)
     for step in range(12):
         _add(tmp_path, _many(10, 10 * step), TODAY + step)
-        size = sum(path.stat().st_size for path in tmp_path.glob(f"*{SUFFIX}"))
-        assert size < 100 * 20 + 60 * 20 + MOST_FILES * 60
+        files = [Glimpse(path).begin for path in tmp_path.glob(f"*{SUFFIX}")]
+        assert 20 <= sum(begin.numbers for begin in files) <= 100
     known = _found(tmp_path, _many(120), _numbers([0]))
     assert "spec-119" in known
     assert "spec-0" not in known
