@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.errors import Refused
+from reconciler.model import Lifecycle
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
 from reconciler.plan.settling import is_looked_for
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.api.client import HttpBatchApi
     from reconciler.cli.session import Session
-    from reconciler.model import SpecSet
+    from reconciler.model import Spec, SpecSet
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
     from reconciler.policy.guard import Guard
@@ -31,10 +32,19 @@ def plan_of_nothing(session: Session, specs: SpecSet, state: State, rules: Rules
     what such a plan would cost.
     """
     now = session.clock.now()
-    if not specs.files or _is_any_looked_for(state, now):
+    if not specs.files or any(_asks_for_more(spec, state) for spec in specs.specs):
+        return None
+    if _is_any_looked_for(state, now):
         return None
     draft = make_plan(specs, state, Facts(offline=True), rules, now)
     return None if draft.pending else replace(draft, offline=False)
+
+
+def _asks_for_more(spec: Spec, state: State) -> bool:
+    """Whether a spec is new or changed and wanted: then no plan is needed to know there is work."""
+    record = state.record(spec.name)
+    as_recorded = record is not None and record.current.of == spec.digest
+    return spec.lifecycle is Lifecycle.ACTIVE and not as_recorded
 
 
 def _is_any_looked_for(state: State, now: datetime) -> bool:

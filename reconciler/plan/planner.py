@@ -34,7 +34,7 @@ from reconciler.spec.schedule import dst_diagnostic, past_diagnostic
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from reconciler.model import SpecSet
@@ -103,7 +103,13 @@ class _Keys:
 
     @cached_property
     def _all(self) -> frozenset[str]:
-        return frozenset(request.key for _, _, request in self._state.requests())
+        # As `State.requests` does it, without a tuple for each of very many.
+        return frozenset(
+            request.key
+            for record in self._state.batches.values()
+            for generation in record.generations
+            for request in generation.requests
+        )
 
 
 def _without(state: State, names: frozenset[str]) -> State:
@@ -261,12 +267,15 @@ def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
     }
 
 
-def _same_again(actions: Iterable[Action], state: State) -> Iterator[Diagnostic]:
+def _same_again(actions: Collection[Action], state: State) -> Iterator[Diagnostic]:
     """Warn where what is created has the very contents of another name: people are called twice."""
+    new = {creation.request.digest for action in actions for creation in action.creations}
     others = {
         request.digest: name
-        for name, _, request in state.requests()
-        if request.status is Status.CREATED
+        for name, record in (state.batches.items() if new else ())
+        for generation in record.generations
+        for request in generation.requests
+        if request.digest in new and request.status is Status.CREATED
     }
     for action in actions:
         for creation in action.creations:
