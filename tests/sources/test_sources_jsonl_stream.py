@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.digest import request_digest
-from reconciler.spec import jsonl_stream, spool
-from reconciler.spec.contacts import all_sound
+from reconciler.spec import jsonl_stream
 from reconciler.spec.jsonl_list import examine_list, find_contact, read_list
 from reconciler.spec.jsonl_stream import read_stream
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.source import without_bom
 from reconciler.spec.yaml import Odd
-
-if TYPE_CHECKING:
-    from reconciler.model import Contact
-    from reconciler.spec.spool import Spooled
+from tests.sources.both_ways import BothWays, spool_little_at_once
 
 SMALL = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -58,47 +52,24 @@ VALUES = [
 MORE = [[], ["a"], {}, {"a": "b"}]
 MARK = b"\xef\xbb\xbf"
 PLAIN = ContactsFile(file="a.jsonl")
+BOTH = BothWays(lambda data, file: read_list(without_bom(data), file), read_stream)
 
 
 @pytest.fixture(autouse=True)
 def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a few lines go through all that a million do."""
     monkeypatch.setattr(jsonl_stream, "_PIECE", 70)
-    for name, value in (("_RUN", 5), ("_STEP", 2), ("_RANGE", 4), ("_EACH", 1), ("_BLOCK", 3)):
-        monkeypatch.setattr(spool, name, value)
-
-
-def slowly(data: bytes, file: ContactsFile) -> list[Contact] | None:
-    """Read a list in the obvious way, explaining it; None when something is wrong with it."""
-    try:
-        contacts = read_list(without_bom(data), file)
-    except Odd:
-        return None
-    return sorted(contacts, key=lambda c: c["phone_number"]) if all_sound(contacts) else None
-
-
-def streamed(data: bytes, file: ContactsFile) -> Spooled | None:
-    """Read a list a piece at a time; None when something is wrong with it."""
-    try:
-        return read_stream(io.BytesIO(data), file)
-    except Odd:
-        return None
+    spool_little_at_once(monkeypatch)
 
 
 def same(data: bytes, file: ContactsFile) -> bool:
-    """Compare both ways of reading in every respect; tell whether the list is sound."""
-    expected, found = slowly(data, file), streamed(data, file)
-    assert (expected is None) == (found is None)
-    if expected is None or found is None:
+    """Compare both ways of reading, and explaining it; tell whether the list is sound."""
+    if not BOTH.same(data, file):
         return False
-    assert list(found) == expected
-    assert len(found) == len(expected)
-    joined = b'{"campaign_id":"cmp_1","contacts":[' + b"".join(found.canonical()) + b"]}"
-    digest = f"v1:{hashlib.sha256(joined).hexdigest()}"
-    assert digest == request_digest({"campaign_id": "cmp_1"}, expected)
     examined = examine_list(without_bom(data), file, set())
     assert examined.problems == []
-    assert sorted(examined.contacts, key=lambda c: str(c["phone_number"])) == expected
+    found = sorted(examined.contacts, key=lambda c: str(c["phone_number"]))
+    assert found == BOTH.slowly(data, file)
     return True
 
 
@@ -257,7 +228,7 @@ def test_everybody_is_found_in_a_jsonl_list(drawn: tuple[bytes, ContactsFile]) -
     """By the number a contact is found where an exact reading finds it, value by value."""
     data, file = drawn
     data = without_bom(data)
-    contacts = slowly(data, file)
+    contacts = BOTH.slowly(data, file)
     exact = examine_list(data, file, set())
     for place, contact in enumerate(exact.contacts if contacts else ()):
         expected = examine_list(data, file, {("contacts", place)}).cells

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from datetime import date
 from decimal import Decimal
@@ -14,14 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from reconciler.digest import request_digest
 from reconciler.spec import parquet_list, parquet_stream, spool
-from reconciler.spec.contacts import all_sound
 from reconciler.spec.list_model import ContactsFile
 from reconciler.spec.parquet_list import examine_list, find_contact, read_list
 from reconciler.spec.parquet_stream import read_stream
-from reconciler.spec.spool import File, Reading, Spooled
-from reconciler.spec.yaml import Odd
+from reconciler.spec.spool import File, Reading
+from tests.sources.both_ways import BothWays, spool_little_at_once
 
 if TYPE_CHECKING:
     from reconciler.model import Contact
@@ -32,6 +29,8 @@ SMALL = settings(
 NUMBERS = [f"+1415555{digits}" for digits in ("", "0", "00", "01", "010", "0100", "2", "20", "9")]
 NAMES = ["Asha", "Zoë", "R & D", 'say "hi"', "\\", "a\nb", "\x7f", "\x00", "é\u00a0", "😀", "%s"]
 PLAIN = ContactsFile(file="a.parquet")
+BOTH = BothWays(read_list, read_stream)
+same = BOTH.same
 TEXTS = ["Basic", "", " ", "é", None, *NAMES]
 COLUMNS: list[tuple[str, list[Any], pa.DataType]] = [
     ("plan", TEXTS, pa.string()),
@@ -55,8 +54,7 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a few rows go through all that a million do."""
     monkeypatch.setattr(parquet_list, "_BATCH", 3)
     monkeypatch.setattr(parquet_stream, "_PIECE", 100)
-    for name, value in (("_RUN", 5), ("_STEP", 2), ("_RANGE", 4), ("_EACH", 1), ("_BLOCK", 3)):
-        monkeypatch.setattr(spool, name, value)
+    spool_little_at_once(monkeypatch)
 
 
 def written(table: pa.Table, **options: Any) -> bytes:
@@ -64,37 +62,6 @@ def written(table: pa.Table, **options: Any) -> bytes:
     out = io.BytesIO()
     parquet.write_table(table, out, **options)
     return out.getvalue()
-
-
-def slowly(data: bytes, file: ContactsFile) -> list[Contact] | None:
-    """Read a list in the obvious way; None when something is wrong with it."""
-    try:
-        contacts = read_list(data, file)
-    except Odd:
-        return None
-    return sorted(contacts, key=lambda c: c["phone_number"]) if all_sound(contacts) else None
-
-
-def streamed(data: bytes, file: ContactsFile) -> Spooled | None:
-    """Read a list some rows at a time; None when something is wrong with it."""
-    try:
-        return read_stream(io.BytesIO(data), file)
-    except Odd:
-        return None
-
-
-def same(data: bytes, file: ContactsFile) -> bool:
-    """Compare both ways of reading in every respect; tell whether the list is sound."""
-    expected, found = slowly(data, file), streamed(data, file)
-    assert (expected is None) == (found is None)
-    if expected is None or found is None:
-        return False
-    assert list(found) == expected
-    assert len(found) == len(expected)
-    joined = b'{"campaign_id":"cmp_1","contacts":[' + b"".join(found.canonical()) + b"]}"
-    digest = f"v1:{hashlib.sha256(joined).hexdigest()}"
-    assert digest == request_digest({"campaign_id": "cmp_1"}, expected)
-    return True
 
 
 @st.composite
@@ -255,7 +222,7 @@ def test_what_is_in_memory_already_is_not_copied(monkeypatch: pytest.MonkeyPatch
 def test_everybody_is_found_in_a_parquet_list(drawn: tuple[bytes, ContactsFile]) -> None:
     """By the number a contact is found where an exact reading finds it, cell by cell."""
     data, file = drawn
-    contacts = examine_list(data, file, set()).contacts if slowly(data, file) else ()
+    contacts = examine_list(data, file, set()).contacts if BOTH.slowly(data, file) else ()
     for place, contact in enumerate(contacts):
         expected = examine_list(data, file, {("contacts", place)}).cells
         assert find_contact(data, file, contact["phone_number"], place).cells == expected
