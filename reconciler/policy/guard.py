@@ -8,7 +8,6 @@ is refused when it is about to be sent, and only told where nothing was asked of
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.errors import Refused
@@ -29,11 +28,12 @@ from reconciler.policy.case import Case, Crowd, Totals
 from reconciler.policy.finding import Level
 from reconciler.policy.frequency import continued
 from reconciler.policy.judge import judge
+from reconciler.policy.totals import Sizes, in_all, launched_of_late, with_one_more
 from reconciler.spec.schedule import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date, datetime, timedelta
 
     from reconciler.model import Contact, Request, Spec
     from reconciler.plan.actions import Creation
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     Locate = Callable[[Spec, tuple[str | int, ...]], tuple[str, int, int]]
     """Finds the file, line and column of a part of a spec; see `reconciler.spec.load.locate`."""
 
-DAY = timedelta(hours=24)
 _NO_CLEARANCE = Clearance()
 _NOBODY = Crowd()
 """In place of the people whom a single layer is about, each of which has its own."""
@@ -93,24 +92,19 @@ class Guard:
     organization_id: str | None = None
     average_call: timedelta = AVERAGE_CALL
     _seen: dict[str, _Seen] = field(default_factory=dict)
-    _planned: dict[str, int] = field(default_factory=dict)
-    """How many people each request of the plan calls, by its key; of changed specs about."""
-    _sized: dict[str, int] = field(default_factory=dict)
-    """How many those are that were about to be sent."""
-    _grown_by: dict[str, int] = field(default_factory=dict)
-    """How many more that is than was planned, where it differs."""
+    _sizes: Sizes = field(default_factory=Sizes)
 
     def review(self, plan: Plan, state: State, now: datetime) -> Plan:
         """Give the plan with what the policy refuses blocked, and what it warns of told."""
         launches = {id(a): self._without_listed(a) for a in plan.actions if a.creations}
         if not launches:
             return plan
-        self._seen, self._planned, self._sized, self._grown_by = {}, {}, {}, {}
+        self._seen, self._sizes = {}, Sizes()
         judgements = {each: self._first_look(plan, launches[each], state, now) for each in launches}
         # What is not launched anyway is in nobody's way.
         able = [launches[each] for each in launches if not judgements[each].refusals]
-        recent = _recent(state, now)
-        totals = _totals(able, recent)
+        recent = launched_of_late(state, now)
+        totals = in_all(able, recent)
         actions: list[Action] = []
         warnings: list[Diagnostic] = []
         excepted: list[Excepted] = []
@@ -119,7 +113,7 @@ class Guard:
                 actions.append(action)
                 continue
             launch, judgement = launches[id(action)], judgements[id(action)]
-            of_all = _and_also(totals, launch, recent) if judgement.refusals else totals
+            of_all = with_one_more(totals, launch, recent) if judgement.refusals else totals
             self._seen[action.name] = seen = replace(self._seen[action.name], totals=of_all)
             judgement = self._judge(seen, now, again=True).and_also(judgement)
             warnings += (self._told(launch, finding) for finding in judgement.warnings)
@@ -136,8 +130,7 @@ class Guard:
         """Judge a launch for itself, and remember what the rules see of it."""
         requests = [creation.request for creation in launch.creations]
         seen = _Seen(launch, plan, self.lists.crowds(requests), besides=continued(launch, state))
-        keys = (creation.key for creation in launch.creations)
-        self._planned |= zip(keys, _parts(launch, {}), strict=True)
+        self._sizes.planned(launch)
         self._seen[launch.name] = seen
         judgement = self._judge(seen, now)
         if not judgement.refusals:
@@ -155,11 +148,7 @@ class Guard:
         """
         seen = self._seen.get(action.name)
         if creation is not None:
-            people = len(creation.request.contacts)
-            self._sized[creation.key] = people
-            planned = self._planned.get(creation.key, people)
-            if people != planned or creation.key in self._grown_by:
-                self._grown_by[creation.key] = people - planned
+            self._sizes.sending(creation)
         return self._judge(seen, now, again=True).refusals if seen is not None else ()
 
     def check(self, specs: Iterable[Spec], now: datetime) -> tuple[Diagnostic, ...]:
@@ -210,18 +199,13 @@ class Guard:
             campaign=seen.plan.campaigns.get(action.campaign_id),
             starts_at=_starts_at(action, now),
             now=now,
-            parts=_parts(action, self._sized),
+            parts=self._sizes.parts(action),
             spec_people=action.spec.contacts if action.spec else 0,
-            totals=self._grown(seen.totals),
+            totals=self._sizes.grown(seen.totals),
             scrubs=self.lists.scrubs(action.campaign_id),
             average_call=self.average_call,
             offline=seen.plan.offline,
         )
-
-    def _grown(self, totals: Totals) -> Totals:
-        """Give what the run launches in all, by what is known of it by now."""
-        more = sum(tuple(self._grown_by.values()))
-        return replace(totals, people=totals.people + more) if more else totals
 
     def _case_of(self, spec: Spec, now: datetime) -> Case:
         return Case(
@@ -336,56 +320,6 @@ class _Seen:
     crowds: tuple[Crowd, ...]
     besides: frozenset[str]
     totals: Totals = _NO_TOTALS
-
-
-def _totals(launches: Sequence[Action], recent: Mapping[str, int]) -> Totals:
-    """Count what some launches of a plan are in all, beside whom this root called of late."""
-    begun_again = (recent.get(each.key, 0) for action in launches for each in action.creations)
-    return Totals(
-        people=sum(action.people for action in launches),
-        batches=sum(len(action.creations) for action in launches),
-        recent=sum(recent.values()) - sum(begun_again),
-    )
-
-
-def _and_also(totals: Totals, launch: Action, recent: Mapping[str, int]) -> Totals:
-    """Count one launch more."""
-    begun_again = sum(recent.get(each.key, 0) for each in launch.creations)
-    return Totals(
-        people=totals.people + launch.people,
-        batches=totals.batches + len(launch.creations),
-        recent=totals.recent - begun_again,
-    )
-
-
-def _recent(state: State, now: datetime) -> dict[str, int]:
-    """Give whom this root set out to call in the day before: how many, by each request's key.
-
-    A request in doubt counts as launched; one that is now begun again counts once.
-    """
-    since = now - DAY
-    return {
-        request.key: request.contacts
-        for record in state.batches.values()
-        for generation in record.generations
-        for request in generation.requests
-        if request.attempted_at > since
-        and request.released_at is None
-        and (request.batch_id is not None or request.in_doubt)
-    }
-
-
-def _parts(action: Action, sized: Mapping[str, int]) -> tuple[int, ...]:
-    """Give how many people each batch calls; of a changed spec, as many as each may have.
-
-    `sized` says it of requests that were about to be sent, by their keys.
-    """
-    parts: list[int] = []
-    for creation in action.creations:
-        left = action.people - sum(parts)
-        parts.append(min(len(creation.request.contacts), left))
-    keys = (creation.key for creation in action.creations)
-    return tuple(sized.get(key, people) for key, people in zip(keys, parts, strict=True))
 
 
 def _starts_at(action: Action, now: datetime) -> datetime | None:
