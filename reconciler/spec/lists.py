@@ -103,7 +103,7 @@ class Shelves:
         self._files: dict[bool, File] = {}
 
     def spooled(
-        self, form: str, stream: Readable, file: ContactsFile, *, memory: bool
+        self, stream: Readable, file: ContactsFile, *, memory: bool, form: str = ".csv"
     ) -> Spooled | None:
         """Read a list of a format, and keep it. None when all is not as it should be.
 
@@ -200,7 +200,7 @@ class Lists:
                 return None, False
             blob, sha256 = blob_hash(stored.size), hashlib.sha256()
             stored.hashes = [blob, sha256] if hashed else [blob]
-            contacts = self.shelves.spooled(place.format, stored, file, memory=False)
+            contacts = self.shelves.spooled(stored, file, memory=False, form=place.format)
             if contacts is None or stored.taken != stored.size:
                 return None, stored.taken <= stored.size
         read = ListRead(contacts, blob=blob.hexdigest())
@@ -215,7 +215,8 @@ class Lists:
         if long and not tried and not stored.sealed:
             # What lies elsewhere or is encrypted is written nowhere.
             memory = place.remote or place.sealed
-            spooled = self.shelves.spooled(place.format, stored.stream(), file, memory=memory)
+            stream = stored.stream()
+            spooled = self.shelves.spooled(stream, file, memory=memory, form=place.format)
             if spooled is not None:
                 return ListRead(spooled, blob=stored.blob)
         data = stored.content()
