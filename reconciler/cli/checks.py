@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.errors import ApiError, ReconcilerError
 from reconciler.observed import Created, Rejected
-from reconciler.render.words import counted, people, span
+from reconciler.policy.wording import people
+from reconciler.render.words import counted, span
 from reconciler.state.git import PushFate
 from reconciler.state.git_store import GitStore
 

@@ -81,9 +81,10 @@ def _not_to_be_launched(session: Session, specs: SpecSet, *, secrets: bool) -> l
 
 
 def _show(root: Path, diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:
+    from reconciler.policy.wording import people  # noqa: PLC0415 - as above
     from reconciler.render import diagnostics as render  # noqa: PLC0415 - as above
     from reconciler.render.structured import dumps, failure_document  # noqa: PLC0415 - as above
-    from reconciler.render.words import counted, people  # noqa: PLC0415 - as above
+    from reconciler.render.words import counted  # noqa: PLC0415 - as above
 
     match output:
         case "json":

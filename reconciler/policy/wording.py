@@ -1,4 +1,4 @@
-"""Small words that all rules' messages need."""
+"""Small words that all rules' messages need, and renderers too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def people(count: int) -> str:
-    """Count people."""
+    """Say a number of people: `1 person`, `12,000 people`."""
     return f"{count:,} {'person' if count == 1 else 'people'}"
 
 

@@ -16,6 +16,7 @@ from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import AVERAGE_CALL, not_calling
 from reconciler.plan.estimate import estimate as estimated
 from reconciler.plan.fingerprint import action_hashes, plan_hash
+from reconciler.policy.wording import people
 from reconciler.render import markers
 from reconciler.render.escape import code, html_code, markdown
 from reconciler.render.markdown_parts import (
@@ -41,7 +42,7 @@ from reconciler.render.telling import (
     unchanged,
 )
 from reconciler.render.timeline import timeline
-from reconciler.render.words import OVER, RIGHT_AWAY, counted, moment, people, soonness, span
+from reconciler.render.words import OVER, RIGHT_AWAY, counted, moment, soonness, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model import without_numbers
 from reconciler.plan.hours import zone_of
 from reconciler.plan.progress import IN_DOUBT, UNKNOWN, BatchProgress, by_spec, totals
+from reconciler.policy.wording import people
 from reconciler.render.structured import FORMAT_VERSION
 from reconciler.render.tables import columns
-from reconciler.render.words import counted, people
+from reconciler.render.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

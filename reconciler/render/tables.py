@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.plan.stopped import how_stopped
-from reconciler.render.words import people
+from reconciler.policy.wording import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model import OnChange, Severity
 from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.plan.estimate import not_calling
+from reconciler.policy.wording import people
 from reconciler.render.escape import printable, shortened
 from reconciler.render.words import (
     counted,
     how_soon,
     moment,
-    people,
     span,
     start,
 )

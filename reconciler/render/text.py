@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from reconciler.apply.report import Ending
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import estimate as estimated
+from reconciler.policy.wording import people
 from reconciler.render.diagnostics import as_text
 from reconciler.render.outcomes import verdict, word_of
 from reconciler.render.telling import (
@@ -22,7 +23,6 @@ from reconciler.render.telling import (
     headline,
     unchanged,
 )
-from reconciler.render.words import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

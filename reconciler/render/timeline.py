@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.plan.hours import zone_of
+from reconciler.policy.wording import people
 from reconciler.render.escape import mermaid, shortened
-from reconciler.render.words import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -21,11 +21,6 @@ OVER = frozenset({"cancelled", "completed"})
 """Statuses that a campaign does not leave."""
 
 
-def people(count: int) -> str:
-    """Say a number of people: `1 person`, `12,000 people`."""
-    return f"{count:,} {'person' if count == 1 else 'people'}"
-
-
 def soonness(plan: Plan) -> list[tuple[int, str]]:
     """Count the people who are called as soon as a plan is applied, and those who are kept waiting.
 
