@@ -238,7 +238,7 @@ def _nothing(_: Iterable[str]) -> tuple[Spec, ...]:
 
 
 def _unknown(
-    names: Collection[str], _: Mapping[str, Sequence[Request]]
+    names: Collection[str], _: Mapping[str, Sequence[Sequence[Contact]]]
 ) -> tuple[Mapping[str, Mapping[str, int]], Collection[str]]:
     return {}, names
 
@@ -251,9 +251,9 @@ class SpecSet:
     have errors: file, (line, column) and the time as it would be sent. `unread` are the names of
     specs that were not read, because they say what they said when they were recorded; `reread`
     gives some of them nevertheless, as far as they are sound. `met` is asked first where only
-    matters who is in them: given unread names and new requests by name, it tells how many people
-    which unread name has in common with which new one, left out where that is nobody; and of which
-    unread names nobody knows that without reading them.
+    matters who is in them: given unread names, and lists of contacts by new names, it tells how
+    many people which unread name has in common with which new one, left out where that is nobody;
+    and of which unread names nobody knows that without reading them.
     """
 
     specs: tuple[Spec, ...]
@@ -263,7 +263,7 @@ class SpecSet:
     unread: frozenset[str] = frozenset()
     reread: Callable[[Iterable[str]], Iterable[Spec]] = _nothing
     met: Callable[
-        [Collection[str], Mapping[str, Sequence[Request]]],
+        [Collection[str], Mapping[str, Sequence[Sequence[Contact]]]],
         tuple[Mapping[str, Mapping[str, int]], Collection[str]],
     ] = _unknown
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.hashed_file import Hashing
-    from reconciler.model import Contact, Request, Spec
+    from reconciler.model import Contact, Spec
     from reconciler.state.document import State
 
 DIRECTORY = "call-batch-reconciler"
@@ -38,7 +38,7 @@ class Meetings:
         self._kept: HashedPeople | None = None
 
     def met(
-        self, state: State, unread: Collection[str], new: Mapping[str, Sequence[Request]]
+        self, state: State, unread: Collection[str], new: Mapping[str, Sequence[Sequence[Contact]]]
     ) -> tuple[Mapping[str, Mapping[str, int]], Collection[str]]:
         """Count who is in unread specs and in new batches, see `SpecSet.met`; `state` has both."""
         try:
@@ -91,7 +91,7 @@ def _numbers(contacts: Sequence[Contact]) -> Iterator[Collection[str]]:
 
 
 def _shared(
-    kept: HashedPeople, hashing: Hashing, new: Mapping[str, Sequence[Request]]
+    kept: HashedPeople, hashing: Hashing, new: Mapping[str, Sequence[Sequence[Contact]]]
 ) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
     """Count for each spec who is in each new one, by digest; and give those that are known.
 
@@ -100,8 +100,8 @@ def _shared(
     draft = Draft()
     names = list(new)
     for index, name in enumerate(names):
-        for request in new[name]:
-            for some in _numbers(request.contacts):
+        for contacts in new[name]:
+            for some in _numbers(contacts):
                 draft.put(hashing.each(some), index)
     counts, known = kept.met(draft)
     shared: dict[str, dict[str, int]] = {}

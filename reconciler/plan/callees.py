@@ -122,7 +122,7 @@ def share(requests: Sequence[Request], rolls: Sequence[Roll], on_change: OnChang
             assert_never(on_change)
     called = sum(number in done for request in requests for number in numbers_of(request.contacts))
     return Share(
-        contacts=tuple(_without(request.contacts, left_out) for request in requests),
+        contacts=tuple(without(request.contacts, left_out) for request in requests),
         called=called,
         again=called if on_change is OnChange.EVERYONE else 0,
         changes=_changes(requests, rolls, done),
@@ -137,7 +137,8 @@ def numbers_of(contacts: Sequence[Contact]) -> Iterator[str]:
     return (contact["phone_number"] for contact in contacts)
 
 
-def _without(contacts: Sequence[Contact], left_out: set[str]) -> Sequence[Contact]:
+def without(contacts: Sequence[Contact], left_out: set[str]) -> Sequence[Contact]:
+    """Give the contacts that have none of these numbers."""
     if isinstance(contacts, LongContacts):
         return contacts.without(left_out)
     return tuple(contact for contact in contacts if contact["phone_number"] not in left_out)

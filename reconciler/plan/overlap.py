@@ -3,6 +3,9 @@
 Told and not refused: the same people may well be called about two things. It is exact, since who is
 in a recorded batch stands in its spec; one whose spec is gone or has changed since is not compared.
 Of specs that were left unread it may be known who is in them (`SpecSet.met`); the others are read.
+
+Of a changed spec's people only those are told of who were added: who is in none of its batches so
+far, as the API tells. Where that was not asked, or has no answer, nobody is taken for added.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import TYPE_CHECKING
 from reconciler.model import Diagnostic, LongContacts, Severity
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import ActionKind
+from reconciler.plan.callees import without
+from reconciler.plan.history import made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,59 +41,111 @@ def overlaps(
 
     Batches with the very same contents are not told here: see `reconciler.plan.planner`.
     """
-    new = [a for a in actions if a.kind is ActionKind.CREATE and a.spec is not None]
-    if not new:
+    new = [
+        _New(action, action.spec.digest, _added(action, state, facts))
+        for action in actions
+        if action.spec is not None and action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
+    ]
+    comparing = _Comparing(new)
+    if not comparing.added:
         return
-    comparing = _New(new)
-    told: dict[str, list[tuple[str, int, str]]] = {action.name: [] for action in new}
+    told: dict[str, list[Diagnostic]] = {each.name: [] for each in new}
     for other, counts, age in _recorded(comparing, specs, state, facts, now):
         for name, count in counts.items():
-            told[name].append((other, count, age))
-    for other, theirs in comparing.numbers.items():
-        for name, count in comparing.counted(theirs, comparing.digests[other], after=other).items():
-            told[name].append((other, count, "also to be created"))
-    for action in new:
-        for name, count, age in told[action.name]:
-            yield _told(action, name, count, age)
+            action = comparing.by_name[name].action
+            added = " added to it" if action.kind is ActionKind.REPLACE else ""
+            told[name].append(_told(action, count, added, f"{other}, {age}"))
+    for earlier, later, count in comparing.pairs():
+        created = earlier.action.kind is ActionKind.CREATE
+        to_come = "also to be created" if created else "about to be replaced"
+        told[later.name].append(_told(later.action, count, "", f"{earlier.name}, {to_come}"))
+    for each in new:
+        yield from told[each.name]
+
+
+def _added(action: Action, state: State, facts: Facts) -> list[Sequence[Contact]]:
+    """Give those of an action's people who are in no earlier batch of its name."""
+    everyone = [creation.request.contacts for creation in action.creations]
+    record = state.record(action.name)
+    if action.kind is ActionKind.CREATE or record is None:
+        return everyone
+    before: set[str] = set()
+    for batch in made(record, before=action.generation):
+        people = facts.contacts.get(batch.batch_id)
+        if people is None:
+            return []
+        before.update(person.phone_number for person in people)
+    return [without(contacts, before) for contacts in everyone]
 
 
 def _recorded(
-    new: _New, specs: SpecSet, state: State, facts: Facts, now: datetime
+    new: _Comparing, specs: SpecSet, state: State, facts: Facts, now: datetime
 ) -> Iterator[tuple[str, Mapping[str, int], str]]:
     """Give each recorded batch that matters, by name: how many of each new one it has, its age."""
-    met, unknown = specs.met(specs.unread, new.requests)
+    met, unknown = specs.met(specs.unread, new.added)
     shared = dict(met)
     for spec in (*specs.specs, *specs.reread(_mattering(unknown, state, facts, now))):
         record = state.record(spec.name)
         if record is not None and record.current.of == spec.digest:
-            shared[spec.name] = new.counted([_numbers(spec.whole.contacts)], spec.digest)
+            shared[spec.name] = new.counted([_numbers(spec.whole.contacts)])
     for name in _mattering(sorted(shared), state, facts, now):
         record = state.batches[name]
         digest = record.current.of
-        others = {to: n for to, n in shared[name].items() if new.digests[to] != digest}
+        others = {to: n for to, n in shared[name].items() if new.by_name[to].digest != digest}
         yield name, others, _age(record, now)
 
 
 class _New:
-    """What is to be created, by name."""
+    """A batch that is to be created: everyone in it, and who is added by that."""
 
-    def __init__(self, actions: Sequence[Action]) -> None:
-        self.requests = {a.name: [each.request for each in a.creations] for a in actions}
-        self.digests = {a.name: a.spec.digest for a in actions if a.spec is not None}
-        self.numbers = {
-            name: [_numbers(request.contacts) for request in requests]
-            for name, requests in self.requests.items()
-        }
-        self._meeting = _meeting(self.numbers)
+    def __init__(self, action: Action, digest: str, added: Sequence[Sequence[Contact]]) -> None:
+        self.action = action
+        self.name = action.name
+        self.digest = digest
+        self.contacts = [contacts for contacts in added if contacts]
+        self.added = [_numbers(contacts) for contacts in self.contacts]
+        self.everyone = (
+            self.added
+            if action.kind is ActionKind.CREATE
+            else [_numbers(creation.request.contacts) for creation in action.creations]
+        )
 
-    def counted(self, theirs: list[_Numbers], digest: str, *, after: str = "") -> dict[str, int]:
-        """Count who of a batch is in each of other contents, and of a name `after` some."""
-        return {
-            name: count
-            for name in self._meeting(theirs)
-            if name > after and digest != self.digests[name]
-            if (count := _shared(theirs, self.numbers[name]))
+    def shared(self, other: _New) -> int:
+        """Count who is in both, and added to one of them at least."""
+        if self.everyone is self.added or other.everyone is other.added:
+            return _shared(self.everyone, other.everyone)
+        return (
+            _shared(self.added, other.everyone)
+            + _shared(self.everyone, other.added)
+            - _shared(self.added, other.added)
+        )
+
+
+class _Comparing:
+    """All that is to be created. `added` are the contacts that come with it, by name."""
+
+    def __init__(self, new: Iterable[_New]) -> None:
+        self.by_name = {each.name: each for each in new}
+        self.added = {each.name: each.contacts for each in self.by_name.values() if each.contacts}
+        self._meeting = _meeting({name: self.by_name[name].added for name in self.added})
+
+    def counted(self, theirs: list[_Numbers]) -> dict[str, int]:
+        """Count who of a batch is added to which new ones."""
+        found = {name: _shared(theirs, self.by_name[name].added) for name in self._meeting(theirs)}
+        return {name: count for name, count in found.items() if count}
+
+    def pairs(self) -> Iterator[tuple[_New, _New, int]]:
+        """Give which two of these have somebody in common, the earlier name first, and how many."""
+        pairs = {
+            (min(name, other), max(name, other))
+            for name, each in self.by_name.items()
+            for other in self._meeting(each.everyone)
+            if other != name and self.by_name[other].digest != each.digest
         }
+        for earlier, later in sorted(pairs):
+            one, other = self.by_name[earlier], self.by_name[later]
+            if count := one.shared(other):
+                yield one, other, count
 
 
 def _meeting(new: Mapping[str, list[_Numbers]]) -> Callable[[list[_Numbers]], set[str]]:
@@ -201,14 +258,14 @@ def _is_active(record: NameRecord, current: Generation, facts: Facts) -> bool:
     return any(batch is not None and batch.status not in TERMINAL for batch in found)
 
 
-def _told(action: Action, name: str, count: int, age: str) -> Diagnostic:
-    who = f"{count:,} {'person is' if count == 1 else 'people are'}"
+def _told(action: Action, count: int, added: str, other: str) -> Diagnostic:
+    who, verb = ("person", "is") if count == 1 else ("people", "are")
     return Diagnostic(
         Severity.WARNING,
         action.spec.file if action.spec else "",
         0,
         0,
         action.name,
-        f"{who} also in {name}, {age}",
+        f"{count:,} {who}{added} {verb} also in {other}",
         "if they are not to be called about both, take them out of one",
     )

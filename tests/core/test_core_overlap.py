@@ -5,19 +5,32 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
 from reconciler.digest import request_digest
-from reconciler.model import Request
-from reconciler.observed import Batch
+from reconciler.model import OnChange, Request, Spec
+from reconciler.observed import Batch, BatchContact
 from reconciler.plan import overlap
+from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
-from tests.core.builders import CAMPAIGN, NOW, created, people, plan, recorded, spec, state
+from reconciler.state.document import NameRecord
+from tests.core.builders import (
+    CAMPAIGN,
+    NOW,
+    created,
+    generation,
+    people,
+    plan,
+    recorded,
+    spec,
+    state,
+)
 
 if TYPE_CHECKING:
-    from reconciler.model import Spec
+    from collections.abc import Collection, Iterable, Iterator
+
     from reconciler.state.document import State
 
 DAY = timedelta(days=1)
@@ -75,12 +88,10 @@ def test_two_new_batches_are_compared_too() -> None:
 
 
 def test_a_changed_spec_says_nothing_of_who_was_in_its_batch() -> None:
-    """What it said then is not known any more, so nothing is claimed."""
-    on = called(1)
-    record = on.batches["april"]
-    other = structs.replace(record.current.requests[0], digest="v1:" + "0" * 64)
-    changed = replace(on, batches={"april": recorded(other, of=OLD)})
-    assert told(of("may", 0, 5), changed) == []
+    """What it said then is not known any more; what it says now is about to be."""
+    made = plan(of("may", 0, 5), of("april", 4, 2), on=called(1))
+    (said,) = [d.message for d in made.diagnostics if " also in " in d.message]
+    assert said == "1 person is also in april, about to be replaced"
 
 
 @given(st.integers(0, 30), st.integers(1, 20))
@@ -115,3 +126,173 @@ def test_batches_without_anybody_in_common_are_not_compared(
     said = told(meeting, called(90), None, *apart)
     assert len(said) == most
     assert len(compared) <= most
+
+
+def changed(
+    before: int, *, days: float = 90, on_change: OnChange = OnChange.REMAINING
+) -> tuple[Spec, State]:
+    """Give "may", which has the people 5 to 14 now and had `before` of them, and what is recorded.
+
+    So is "april", which was created two days ago.
+    """
+    was, now = of("may", 5, before), of("may", 5, 10)
+    mine = structs.replace(created(was, "bat_2"), recorded_at=NOW - days * DAY)
+    theirs = structs.replace(created(OLD, "bat_1"), recorded_at=NOW - 2 * DAY)
+    on = state(april=recorded(theirs, of=OLD), may=recorded(mine, of=was))
+    return Spec(now.name, now.file, now.path, now.requests, on_change=on_change), on
+
+
+def rolls(**batches: Iterable[int] | None) -> Facts:
+    """Give what the API says of who is in some batches, all of them over."""
+    contacts = {
+        batch_id: None
+        if numbers is None
+        else tuple(
+            BatchContact(f"c{number}", person["phone_number"], "completed")
+            for number in numbers
+            for person in people(1, first=number)
+        )
+        for batch_id, numbers in batches.items()
+    }
+    over = {batch_id: Batch(batch_id, CAMPAIGN, "completed") for batch_id in batches}
+    return Facts(batches=over, contacts=contacts)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        (5, []),
+        (4, ["1 person added to it is also in april, created 2 days ago"]),
+        (1, ["4 people added to it are also in april, created 2 days ago"]),
+    ],
+)
+@pytest.mark.parametrize("on_change", [OnChange.REMAINING, OnChange.EVERYONE, OnChange.ADDED])
+def test_of_a_changed_spec_those_are_told_who_were_added(
+    before: int, expected: list[str], on_change: OnChange
+) -> None:
+    """The others were told of when they were added, and are not called about two things anew."""
+    new, on = changed(before, on_change=on_change)
+    assert told(new, on, rolls(bat_2=range(5, 5 + before))) == expected
+
+
+def test_who_was_in_any_batch_of_a_name_is_not_added() -> None:
+    """Not those either who were taken out in between."""
+    new, on = changed(2)
+    first = on.batches["may"].current
+    between = of("may", 6, 1)
+    second = structs.replace(created(between, "bat_3", generation=2), recorded_at=NOW - 80 * DAY)
+    record = structs.replace(
+        on.batches["may"], generations=(first, generation(between, second, number=2))
+    )
+    on = state(april=on.batches["april"], may=record)
+    facts = rolls(bat_2=[5, 6], bat_3=[6])
+    assert told(new, on, facts) == ["3 people added to it are also in april, created 2 days ago"]
+
+
+@pytest.mark.parametrize("facts", [Facts(offline=True), Facts(), rolls(bat_2=None)])
+def test_where_nobody_knows_who_was_there_before_nobody_is_told(facts: Facts) -> None:
+    """Neither offline, nor where the API did not say; telling of everyone again helps nobody."""
+    new, on = changed(1, on_change=OnChange.EVERYONE)
+    assert told(new, on, facts) == []
+
+
+def test_people_of_a_new_batch_may_be_in_a_changed_one() -> None:
+    """That is told whoever they are, and of which kind the other is."""
+    changing, on = changed(3)
+    assert told(of("new", 14, 3), on, rolls(bat_2=range(5, 8)), changing) == [
+        "2 people added to it are also in april, created 2 days ago",
+        "1 person is also in may, about to be replaced",
+    ]
+    assert told(of("a-new", 14, 3), on, Facts(offline=True), changing) == [
+        "1 person is also in a-new, also to be created"
+    ]
+
+
+_PEOPLE = st.frozensets(st.integers(0, 9), min_size=1, max_size=5)
+_NAMES = st.fixed_dictionaries(
+    {
+        "now": st.none() | _PEOPLE,
+        "before": st.none() | _PEOPLE,
+        "earlier": st.none() | _PEOPLE,
+        "days": st.sampled_from([0.5, 3, 40]),
+        "active": st.booleans(),
+        "known": st.booleans(),
+    }
+)
+
+
+def _of(name: str, numbers: frozenset[int]) -> Spec:
+    contacts = [person for number in sorted(numbers) for person in people(1, first=number)]
+    fields = {"campaign_id": CAMPAIGN, "call_context": {"name": name}}
+    one = Request(1, fields, contacts, request_digest(fields, contacts))
+    file = f"batches/{name}.yaml"
+    return Spec(name, file, f"{name}.yaml", (one,))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_NAMES, min_size=2, max_size=4))
+def test_what_is_told_is_what_a_plain_comparison_gives(each: list[dict[str, Any]]) -> None:
+    """For whatever is new, changed and recorded: everyone who is meant, counted by sets."""
+    names = dict(zip("abcd", each, strict=False))
+    specs = [_of(name, one["now"]) for name, one in names.items() if one["now"] is not None]
+    records: dict[str, NameRecord] = {}
+    batches: dict[str, Batch] = {}
+    contacts: dict[str, Any] = {}
+    for name, one in names.items():
+        was = [numbers for numbers in (one["earlier"], one["before"]) if numbers is not None]
+        if one["before"] is None:
+            one["earlier"] = None
+            continue
+        generations = []
+        for number, numbers in enumerate(was, 1):
+            old = _of(name, numbers)
+            made = created(old, f"bat_{name}{number}", generation=number)
+            made = structs.replace(made, recorded_at=NOW - one["days"] * DAY)
+            generations.append(generation(old, made, number=number))
+            status = "in_progress" if one["active"] else "completed"
+            batches[f"bat_{name}{number}"] = Batch(f"bat_{name}{number}", CAMPAIGN, status)
+            if one["known"]:
+                contacts |= rolls(**{f"bat_{name}{number}": numbers}).contacts
+        records[name] = NameRecord(generations=tuple(generations))
+    made_plan = plan(*specs, on=state(**records), facts=Facts(batches=batches, contacts=contacts))
+    said = [(d.field, d.message) for d in made_plan.diagnostics if " also in " in d.message]
+    kinds: dict[str, ActionKind] = {
+        action.name: action.kind
+        for action in made_plan.actions
+        if action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
+    }
+    assert sorted(said) == sorted(_compared(names, kinds))
+
+
+def _compared(
+    names: dict[str, dict[str, Any]], kinds: dict[str, ActionKind]
+) -> Iterator[tuple[str, str]]:
+    everyone = {name: names[name]["now"] for name in kinds}
+    added = dict(everyone)
+    for name, kind in kinds.items():
+        if kind is ActionKind.REPLACE:
+            before = names[name]["before"] | (names[name]["earlier"] or frozenset())
+            added[name] = everyone[name] - before if names[name]["known"] else frozenset()
+    for name, kind in kinds.items():
+        for other, one in names.items():
+            recent = one["days"] < 30 or one["active"]
+            if other != name and other not in kinds and one["now"] == one["before"] and recent:
+                days = int(one["days"])
+                when = f"{days} day{'s' * (days > 1)} ago" if days else "today"
+                what = " added to it" if kind is ActionKind.REPLACE else ""
+                yield from _counted(added[name] & (one["now"] or set()), what, other, name, when)
+            if other in kinds and other < name:
+                both = everyone[name] & everyone[other] & (added[name] | added[other])
+                new = kinds[other] is ActionKind.CREATE
+                when = "also to be created" if new else "about to be replaced"
+                yield from _counted(both, "", other, name, when)
+
+
+def _counted(
+    both: Collection[int], what: str, other: str, name: str, when: str
+) -> Iterator[tuple[str, str]]:
+    if both:
+        who = "person" if len(both) == 1 else "people"
+        verb = "is" if len(both) == 1 else "are"
+        when = when if "to be" in when else f"created {when}"
+        yield name, f"{len(both)} {who}{what} {verb} also in {other}, {when}"

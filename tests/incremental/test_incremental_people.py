@@ -59,6 +59,15 @@ def test_what_was_applied_is_known_without_reading_it(applied: Twins, rereads: l
     assert rereads == []
 
 
+def test_who_was_added_to_a_changed_spec_is_looked_up(applied: Twins, rereads: list[str]) -> None:
+    """Of those alone it is asked in what they are; the spec that they were added to is read."""
+    (applied.root / "b.yaml").unlink()
+    applied.write("other.yaml", text(people=41, first=1))
+    (said,) = told(applied)
+    assert said.startswith("1 person added to it is also in a, created")
+    assert rereads == []
+
+
 def test_a_clone_reads_once(applied: Twins, rereads: list[str]) -> None:
     """Where nothing is kept the first plan reads, and keeps it for the next."""
     applied.damage("gone")

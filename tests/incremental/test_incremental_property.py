@@ -14,7 +14,7 @@ _LISTS = ("contacts/one.csv", "contacts/two.csv")
 _specs = st.builds(
     text,
     people=st.integers(1, 3),
-    first=st.sampled_from((0, 0, 10)),
+    first=st.sampled_from((0, 0, 1, 10)),
     comment=st.sampled_from(("", "x")),
     lifecycle=st.sampled_from(("active", "active", "paused", "cancelled")),
     on_change=st.sampled_from(("remaining", "everyone", "added")),
