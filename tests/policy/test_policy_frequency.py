@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from reconciler.apply.calls import CallLog
 from reconciler.errors import Refused
-from reconciler.model import Clearance, Contact, OnChange
+from reconciler.model import Contact, OnChange
 from reconciler.policy import frequency as rule
 from reconciler.policy.case import Case, Crowd
 from reconciler.policy.finding import Finding, Level
@@ -37,6 +37,7 @@ from reconciler.spec.scalars import Plain
 from reconciler.state import calls
 from reconciler.state.calls import CallLedger, Launch, LedgerUnusable, decode, encode, name_of
 from tests.core.builders import created, creating, plan, recorded, spec, state
+from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -262,16 +263,7 @@ def test_nothing_of_a_number_can_be_tried_out() -> None:
 
 def case(starts_at: datetime | None = NOW, *, offline: bool = False) -> Case:
     """Give a launch."""
-    return Case(
-        name="welcome",
-        fields={"campaign_id": "cmp_1"},
-        crowd=Crowd(people=3),
-        clearance=Clearance(),
-        campaign=None,
-        starts_at=starts_at,
-        now=NOW,
-        offline=offline,
-    )
+    return launch_of(Crowd(people=3), NOW, starts_at=starts_at, offline=offline)
 
 
 def asked(

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import Clearance
 from reconciler.observed import Campaign
 from reconciler.policy import days_off, places
 from reconciler.policy.calling_hours import calling_hours
@@ -21,6 +20,7 @@ from reconciler.policy.days_off import holidays
 from reconciler.policy.finding import Finding, Level
 from reconciler.policy.public_holidays import NoCalendar, holiday
 from reconciler.spec.week import Calendar, HoursRules
+from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,17 +50,8 @@ def case_of(people: Mapping[tuple[str, Any], int], start: datetime, **changes: A
     for (_, where), count in people.items():
         zones[where] = zones.get(where, 0) + count
     total = sum(people.values())
-    made = Case(
-        name="welcome",
-        fields={"campaign_id": "cmp_1"},
-        crowd=Crowd(people=total, zones=zones, places=people),
-        clearance=Clearance(),
-        campaign=ALWAYS_OPEN,
-        starts_at=start,
-        now=start,
-        parts=(total,),
-    )
-    return replace(made, **changes)
+    crowd = Crowd(people=total, zones=zones, places=people)
+    return replace(launch_of(crowd, start, campaign=ALWAYS_OPEN), **changes)
 
 
 def indians(count: int, start: datetime, **changes: Any) -> Case:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.model import Clearance
 from reconciler.observed import Campaign
 from reconciler.plan.hours import WEEKDAYS, hours_of, windows
 from reconciler.policy import clocks, places
@@ -19,6 +18,7 @@ from reconciler.policy.case import Case, Crowd
 from reconciler.policy.clocks import merged, minus, outside, stretches
 from reconciler.policy.finding import Finding, Level
 from reconciler.spec.week import MIDNIGHT, HoursRules, joined
+from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,17 +86,8 @@ def case_of(zones: Mapping[Any, int], start: datetime = FRIDAY, **changes: Any) 
     """Give the launch of one batch that calls these people from `start` on."""
     people = sum(zones.values())
     fields = {"campaign_id": "cmp_1", **changes.pop("fields", {})}
-    made = Case(
-        name="welcome",
-        fields=fields,
-        crowd=Crowd(people=people, zones=zones),
-        clearance=Clearance(),
-        campaign=campaign(),
-        starts_at=start,
-        now=start,
-        parts=(people,),
-    )
-    return replace(made, **changes)
+    crowd = Crowd(people=people, zones=zones)
+    return replace(launch_of(crowd, start, campaign=campaign(), fields=fields), **changes)
 
 
 def found(

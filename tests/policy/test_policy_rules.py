@@ -21,6 +21,7 @@ from reconciler.policy.judge import Layer, judge
 from reconciler.policy.scope import not_after
 from reconciler.spec.policy import Policy
 from reconciler.spec.schedule import normalise
+from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:
     from reconciler.policy.judge import Judgement, Rule
@@ -38,23 +39,14 @@ INDIA = Campaign(
 def case(people: int = 10, **others: Any) -> Case:
     """Give a launch that starts at once."""
     fields: dict[str, Any] = {"campaign_id": "cmp_1", **others.pop("fields", {})}
-    plain: dict[str, Any] = {
-        "name": "welcome",
-        "fields": fields,
-        "crowd": Crowd(
-            people=people,
-            regions=Counter({"IN": people}),
-            zones=Counter({("Asia/Kolkata",): people}),
-            variables=Counter({"callee_name": people}),
-        ),
-        "clearance": Clearance(),
-        "campaign": INDIA,
-        "starts_at": NOW,
-        "now": NOW,
-        "parts": (people,),
-        "totals": Totals(people=people, batches=1),
-    }
-    return Case(**{**plain, **others})
+    crowd = Crowd(
+        people=people,
+        regions=Counter({"IN": people}),
+        zones=Counter({("Asia/Kolkata",): people}),
+        variables=Counter({"callee_name": people}),
+    )
+    usual = {"fields": fields, "campaign": INDIA, "totals": Totals(people=people, batches=1)}
+    return replace(launch_of(crowd, NOW, **usual), **others)
 
 
 def verdict(launch: Case, policy: dict[str, Any], **pack: Any) -> Judgement:

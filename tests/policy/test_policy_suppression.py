@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.errors import Refused
-from reconciler.model import Clearance, Contact, Diagnostic, LongContacts, Severity
+from reconciler.model import Contact, Diagnostic, LongContacts, Severity
 from reconciler.policy import suppression
 from reconciler.policy.case import Case, Crowd
 from reconciler.policy.finding import Finding, Level
@@ -31,6 +31,7 @@ from reconciler.spec.number_reading import Unsound, read_numbers
 from reconciler.spec.policy_suppression import Suppressions, day_in
 from reconciler.spec.scalars import Plain
 from reconciler.spec.suppression_lists import read_suppressions
+from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -355,16 +356,8 @@ def test_two_lists_of_one_name() -> None:
 
 def case(campaign: str = "cmp_1", now: datetime = NOW, *, offline: bool = False) -> Case:
     """Give a launch."""
-    return Case(
-        name="welcome",
-        fields={"campaign_id": campaign},
-        crowd=Crowd(people=3),
-        clearance=Clearance(),
-        campaign=None,
-        starts_at=now,
-        now=now,
-        offline=offline,
-    )
+    fields = {"campaign_id": campaign}
+    return launch_of(Crowd(people=3), now, fields=fields, offline=offline)
 
 
 CALLED = ["+919810000001", "+919810000002", "+14155550100"]
