@@ -6,7 +6,8 @@ request's JSON written down. That stands beside a bare pass of the csv module ov
 Then that request is created (`HttpBatchApi.create`), beside httpx streaming the same body from a
 file, by turns, to the same server. Each measurement is taken inside a fresh process, imports left
 out; the peak of memory is what that process held above what it held before. The same list with
-every cell in quotes shows what the csv module costs where nothing is plain.
+every cell in quotes shows what the csv module costs where nothing is plain; the same contacts in
+JSONL and in Parquet stand beside the same bare pass, so that all formats can be compared.
 """
 
 from __future__ import annotations
@@ -15,15 +16,25 @@ import csv
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.measure import PYTHON, Ratio, Report, Scale, Unmeasurable, at_least, at_most, peak_memory
+from bench.measure import (
+    Ratio,
+    Report,
+    Scale,
+    Unmeasurable,
+    at_least,
+    at_most,
+    divided,
+    peak_memory,
+)
+from bench.processes import in_a_fresh_process
 from bench.sink import draining
 
 if TYPE_CHECKING:
@@ -33,12 +44,13 @@ if TYPE_CHECKING:
 
 BARE, STREAMED = "bare csv.reader pass", "load_specs"
 FILE, CREATED = "httpx, body from a file", "HttpBatchApi.create"
-_SLOWER, _AS_FAST, _MOST_MEMORY, _MOST_GROWTH = 5.0, 0.9, 300.0, 1.5
+_SLOWER, _AS_FAST, _MOST_MEMORY = 5.0, 0.9, 300.0
 _SENT = 9
 """How often each of the two sends the body, by turns, in one process."""
 _KEY = "rk1_0"
 _TIMES = 5
 """How much longer the second list is, whose peak of memory should be the same."""
+_HEADERS = ("phone_number", "callee_name", "current_plan", "renewal_date", "premium")
 _PLANS = ("Basic Health", "Family Floater", "Senior Care", "Critical Illness Plus")
 _NAMES = ("Rajesh Sharma", "Priya Iyer", "Anjali Patel", "Vikram Khan", "Meera Reddy", "Zoë Kaur")
 
@@ -57,7 +69,7 @@ def write_list(path: Path, contacts: int, *, quoted: bool = False) -> int:
             quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
             lineterminator="\n",
         )
-        writer.writerow(["phone_number", "callee_name", "current_plan", "renewal_date", "premium"])
+        writer.writerow(_HEADERS)
         for index in range(contacts):
             number = start + index * step % numbers
             writer.writerow(
@@ -70,6 +82,31 @@ def write_list(path: Path, contacts: int, *, quoted: bool = False) -> int:
                 ]
             )
     return path.stat().st_size
+
+
+def write_as_jsonl(path: Path) -> None:
+    """Write a list's contacts beside it in JSONL, leaving empty cells out."""
+    with (
+        path.open(encoding="utf-8", newline="") as file,
+        path.with_suffix(".jsonl").open("w", encoding="utf-8") as out,
+    ):
+        for row in csv.DictReader(file):
+            said = {name: cell for name, cell in row.items() if cell}
+            out.write(json.dumps(said, ensure_ascii=False) + "\n")
+
+
+def write_as_parquet(path: Path) -> None:
+    """Write a list's contacts beside it in Parquet, as texts, empty cells as nulls."""
+    import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - no types; not measured
+    from pyarrow import csv as arrow_csv  # noqa: PLC0415 - as above
+    from pyarrow import parquet  # noqa: PLC0415 - as above
+
+    texts = dict.fromkeys(_HEADERS, pa.string())
+    options = arrow_csv.ConvertOptions(column_types=texts, strings_can_be_null=True)
+    # As most programs do: what is up to about a million rows is one group.
+    parquet.write_table(
+        arrow_csv.read_csv(path, convert_options=options), path.with_suffix(".parquet")
+    )
 
 
 def read_bare(path: Path) -> int:
@@ -146,111 +183,135 @@ def _require_ok(response: httpx.Response) -> None:
 
 
 _SUBJECTS = {BARE: read_bare, STREAMED: read_streamed}
+_FORMATS = {"csv": lambda _path: None, "jsonl": write_as_jsonl, "parquet": write_as_parquet}
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list that is measured. A list that is not in CSV is only read as a spec's."""
+
+    contacts: int
+    form: str = "csv"
+    quoted: bool = False
+
+    @property
+    def subjects(self) -> list[str]:
+        """What it is measured with."""
+        return [BARE, STREAMED] if self.form == "csv" else [STREAMED]
 
 
 def run(scale: Scale) -> Report:
     """Measure."""
     lists = {
-        "list": (scale.contacts, False),
-        "quoted": (scale.contacts, True),
-        "long": (scale.contacts * _TIMES, False),
+        "list": _List(scale.contacts),
+        "quoted": _List(scale.contacts, quoted=True),
+        "jsonl": _List(scale.contacts, "jsonl"),
+        "parquet": _List(scale.contacts, "parquet"),
+        "long": _List(scale.contacts * _TIMES),
     }
     took: dict[tuple[str, str], list[float]] = {}
-    peaks: dict[tuple[str, str], list[float]] = {}
+    peaks: dict[str, list[float]] = {}
     sent: dict[str, list[float]] = {FILE: [], CREATED: []}
     with tempfile.TemporaryDirectory() as directory, draining() as url:
-        for name, (contacts, quoted) in lists.items():
-            _make_root(Path(directory, name), contacts, quoted=quoted)
-        # Long enough to be spooled, so that all is imported before anything is timed.
-        _make_root(Path(directory, "first"), 20_000)
+        for name, one in lists.items():
+            _make_root(Path(directory, name), one)
+        for form in _FORMATS:
+            # Long enough to be spooled, so that all is imported before anything is timed.
+            _make_root(Path(directory, f"first_{form}"), _List(20_000, form))
         for turn in range(scale.turns + 1):
-            for name, (contacts, _) in lists.items():
-                for subject in _SUBJECTS:
-                    answer = _in_a_fresh_process(subject, directory, name)
-                    if answer["contacts"] != contacts:
-                        raise Unmeasurable(f"{subject} found {answer['contacts']} contacts")
+            for name, one in lists.items():
+                for subject in one.subjects:
+                    answer = _measured(subject, directory, name, one)
                     if turn:  # the first turn filled the disk's cache
                         took.setdefault((name, subject), []).append(answer["seconds"])
-                        peaks.setdefault((name, subject), []).append(answer["peak_mb"])
-            answer = _in_a_fresh_process(CREATED, directory, "list", url)
+                        if subject == STREAMED:
+                            peaks.setdefault(name, []).append(answer["peak_mb"])
+            answer = in_a_fresh_process("bench.lists", CREATED, directory, "list", "csv", url)
             if turn:
                 sent[FILE].append(answer[FILE])
                 sent[CREATED].append(answer[CREATED])
-    ratios = [
-        Ratio(
-            f"{what} {lists[name][0]:,} contacts, digest and body",
-            BARE,
-            _divided(took[name, STREAMED], took[name, BARE]),
-            limit,
-        )
-        for name, what, limit in (
-            ("list", "reading", at_most(_SLOWER)),
-            ("quoted", "reading, all cells quoted,", None),
-        )
-    ]
-    ratios += [
-        Ratio(
-            f"speed of sending {scale.contacts:,} contacts",
-            FILE,
-            _divided(sent[FILE], sent[CREATED]),
-            at_least(_AS_FAST),
-        ),
-        *(
-            Ratio(
-                f"peak memory above start, {lists[name][0]:,} contacts",
-                "MB",
-                tuple(peaks[name, STREAMED]),
-                at_most(_MOST_MEMORY),
-            )
-            for name in ("list", "long")
-        ),
-        Ratio(
-            f"peak memory above start, {lists['long'][0]:,} contacts",
-            f"the same, {scale.contacts:,} contacts",
-            _divided(peaks["long", STREAMED], peaks["list", STREAMED]),
-        ),
-    ]
+    ratios = [*_times(scale.contacts, took), *_peaks(lists, peaks)]
+    ratios.insert(2, _speed(scale.contacts, sent))
     mine, bare = (statistics.median(took["list", subject]) for subject in (STREAMED, BARE))
     ours, theirs = (statistics.median(sent[name]) for name in (CREATED, FILE))
+    others = ", ".join(
+        f"{what} {statistics.median(took[form, STREAMED]):.2f} s" for form, what in _OTHERS.items()
+    )
     notes = [
-        f"{scale.contacts:,} contacts: read in {mine:.2f} s, {bare:.2f} s bare",
+        f"{scale.contacts:,} contacts: read in {mine:.2f} s, {bare:.2f} s bare; {others}",
         f"sent in {ours:.2f} s, {theirs:.2f} s from a file",
     ]
     return Report("Lists", ratios, notes)
 
 
-def _make_root(root: Path, contacts: int, *, quoted: bool = False) -> None:
+_OTHERS = {"jsonl": "JSONL", "parquet": "Parquet"}
+
+
+def _times(contacts: int, took: dict[tuple[str, str], list[float]]) -> list[Ratio]:
+    """Compare reading with the bare pass, that of other formats with the one over the same CSV."""
+    rows = [("list", "reading", at_most(_SLOWER)), ("quoted", "reading, all cells quoted,", None)]
+    rows += [(form, f"reading {what},", None) for form, what in _OTHERS.items()]
+    return [
+        Ratio(
+            f"{what} {contacts:,} contacts, digest and body",
+            BARE,
+            divided(took[name, STREAMED], took["list" if name in _OTHERS else name, BARE]),
+            limit,
+        )
+        for name, what, limit in rows
+    ]
+
+
+def _speed(contacts: int, sent: dict[str, list[float]]) -> Ratio:
+    """Compare the speed of sending."""
+    speeds = divided(sent[FILE], sent[CREATED])
+    return Ratio(f"speed of sending {contacts:,} contacts", FILE, speeds, at_least(_AS_FAST))
+
+
+def _peaks(lists: dict[str, _List], peaks: dict[str, list[float]]) -> list[Ratio]:
+    """Give what reading held, and how that grows with the list."""
+    short, long = (f"{lists[name].contacts:,} contacts" for name in ("list", "long"))
+    rows = {"list": short, "long": long}
+    rows |= {form: f"{short} in {what}" for form, what in _OTHERS.items()}
+    return [
+        *(
+            Ratio(
+                f"peak memory above start, {what}", "MB", tuple(peaks[name]), at_most(_MOST_MEMORY)
+            )
+            for name, what in rows.items()
+        ),
+        Ratio(
+            f"peak memory above start, {long}",
+            f"the same, {short}",
+            divided(peaks["long"], peaks["list"]),
+        ),
+    ]
+
+
+def _make_root(root: Path, one: _List) -> None:
     """Make a directory with a spec and the list it names."""
     root.mkdir()
-    write_list(root / "list.csv", contacts, quoted=quoted)
-    spec = "campaign_id: cmp_000000\ncontacts: {file: list.csv}\n"
+    path = root / "list.csv"
+    write_list(path, one.contacts, quoted=one.quoted)
+    _FORMATS[one.form](path)
+    spec = f"campaign_id: cmp_000000\ncontacts: {{file: list.{one.form}}}\n"
     (root / "batch.yaml").write_text(spec, "utf-8")
 
 
-def _divided(ones: list[float], others: list[float]) -> tuple[float, ...]:
-    return tuple(one / other for one, other in zip(ones, others, strict=True))
-
-
-def _in_a_fresh_process(subject: str, directory: str, name: str, url: str = "") -> dict[str, float]:
-    done = subprocess.run(
-        [PYTHON, "-m", "bench.lists", subject, directory, name, url],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    if done.returncode:
-        raise Unmeasurable(f"{subject} ended with {done.returncode}")
-    answer: dict[str, float] = json.loads(done.stdout)
+def _measured(subject: str, directory: str, name: str, one: _List) -> dict[str, float]:
+    answer = in_a_fresh_process("bench.lists", subject, directory, name, one.form, "")
+    if answer["contacts"] != one.contacts:
+        raise Unmeasurable(f"{subject} found {answer['contacts']} contacts")
     return answer
 
 
-def _measure_here(name: str, directory: str, which: str, url: str) -> None:
+def _measure_here(name: str, directory: str, which: str, form: str, url: str) -> None:
     path = Path(directory, which, "list.csv")
     if name == CREATED:
         print(json.dumps(send_by_turns(path, url)))
         return
     subject = _SUBJECTS[name]
-    subject(Path(directory, "first", "list.csv"))  # imports what it needs
+    subject(Path(directory, f"first_{form}", "list.csv"))  # imports what it needs
     before = peak_memory()
     start = time.perf_counter()
     contacts = subject(path)
