@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.state import codec
+from reconciler.state.file import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,18 @@ def few_at_once() -> Iterator[None]:
 def ids() -> CountingIds:
     """Give ids."""
     return CountingIds()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give where the state lies."""
+    return tmp_path / "state.json"
+
+
+@pytest.fixture
+def store(path: Path, ids: CountingIds) -> FileStore:
+    """Give a store of nothing yet."""
+    return FileStore(path, ids=ids, run="ours")
 
 
 @pytest.fixture

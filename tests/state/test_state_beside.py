@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +14,6 @@ from reconciler.state.calls import CallLedger, Launch, LedgerUnusable, encode, n
 from reconciler.state.file import FileStore
 from tests.core.builders import created, creating, recorded, spec, state
 
-if TYPE_CHECKING:
-    from tests.state.conftest import CountingIds
-
 NOW = datetime(2026, 5, 1, 9, tzinfo=UTC)
 SPEC = spec()
 INTENT = state(welcome=recorded(creating(SPEC), of=SPEC))
@@ -26,15 +22,8 @@ NAMES = frozenset({"welcome"})
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give where the state lies."""
-    return tmp_path / "state.json"
-
-
-@pytest.fixture
-def store(path: Path, ids: CountingIds) -> FileStore:
+def store(store: FileStore) -> FileStore:
     """Give a store of nothing yet, that was read."""
-    store = FileStore(path, ids=ids, run="ours")
     store.load()
     return store
 

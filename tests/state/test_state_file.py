@@ -31,18 +31,6 @@ THEIRS = state(other=recorded(created(OTHER, "bat_2"), of=OTHER))
 NAME = frozenset({"welcome"})
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Give where the state lies."""
-    return tmp_path / "state.json"
-
-
-@pytest.fixture
-def store(path: Path, ids: CountingIds) -> FileStore:
-    """Give a store of nothing yet."""
-    return FileStore(path, ids=ids, run="ours")
-
-
 def write(path: Path, value: State) -> None:
     """Have somebody else store a state."""
     path.write_bytes(codec.encode(value))
