@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from reconciler.cli.options import Seconds
-from reconciler.errors import ReconcilerError, Usage
+from reconciler.cli.wording import without_the_sandbox
+from reconciler.errors import ReconcilerError
 
 
 @click.command("sandbox", short_help="Serve the embedded API: a stand-in that calls nobody.")
@@ -44,10 +45,7 @@ def command(*, port: int, database: Path | None, any_campaign: bool, **simulatio
     try:
         from reconciler.sandbox import serve  # noqa: PLC0415 - the extra
     except ImportError as error:
-        raise Usage(
-            f"the embedded API is not installed ({error})",
-            hint="pip install 'call-batch-reconciler[sandbox]'",
-        ) from error
+        raise without_the_sandbox(error) from error
 
     def ready(url: str) -> None:
         click.echo(f"export GRAINE_API_URL={url}\nexport GRAINE_API_KEY=gat_sandbox")

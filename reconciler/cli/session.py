@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.errors import InvalidSpecs, ReconcilerError, StateUnusable, Usage
+from reconciler.cli.wording import without_the_sandbox
+from reconciler.errors import InvalidSpecs, ReconcilerError, StateUnusable
 from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
@@ -170,10 +171,7 @@ class Session:
         try:
             from reconciler.sandbox import Sandbox  # noqa: PLC0415 - the extra
         except ImportError as error:
-            raise Usage(
-                f"the embedded API is not installed ({error})",
-                hint="pip install 'call-batch-reconciler[sandbox]'",
-            ) from error
+            raise without_the_sandbox(error) from error
         database = self.sandbox_directory() / "api.sqlite"
         try:
             sandbox = Sandbox(database, accept_any_campaign=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from reconciler.errors import Usage
+
 ROOT = Path("batches")
 """The batches root when none is given."""
 
@@ -38,6 +40,14 @@ def as_typed(text: str) -> str:
     before = f" --batches {shlex.quote(str(root))}" if root not in {None, ROOT} else ""
     after = " --sandbox" if ctx.meta.get(_SANDBOX) else ""
     return _COMMAND.sub(lambda found: f"reconciler{before} {found['command']}{after}", text)
+
+
+def without_the_sandbox(error: ImportError) -> Usage:
+    """Say that the embedded API is an extra, which is not there."""
+    return Usage(
+        f"the embedded API is not installed ({error})",
+        hint="pip install 'call-batch-reconciler[sandbox]'",
+    )
 
 
 def tell_of_the_sandbox(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -271,3 +272,15 @@ def test_saving_a_plan_where_nothing_can_be_written(
     write()
     assert account.run("plan", "--out", "nowhere/plan.json") == 64
     account.said("plan_not_saved")
+
+
+@pytest.mark.parametrize("command", [("sandbox",), ("plan", "--sandbox")], ids=" ".join)
+def test_without_the_embedded_api_it_is_said_how_to_get_it(
+    cli: Cli, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """It is an extra: a usage error names the package to install."""
+    write()
+    monkeypatch.setitem(sys.modules, "reconciler.sandbox", None)
+    assert cli.run(*command) == 64
+    assert "the embedded API is not installed" in cli.stderr
+    assert "pip install 'call-batch-reconciler[sandbox]'" in cli.stderr
