@@ -368,14 +368,7 @@ class World:
         self.runs += 1
         return Engine(
             plan=plan,
-            ledger=Ledger(
-                self.store,
-                state,
-                clock=self.clock,
-                run=f"run{self.runs}",
-                provenance=Paths(),
-                lease=self.lease,
-            ),
+            ledger=self.state_ledger(plan, state),
             api=self.api,
             lookup=Lookup(self.api, known_keys(state)),
             clock=self.clock,
@@ -383,6 +376,17 @@ class World:
             stop=self.stop,
             events=Events(self.clock),
             progress=self.told,
+        )
+
+    def state_ledger(self, plan: Plan, state: State) -> Ledger:  # noqa: ARG002 - for worlds that ask it
+        """Give the ledger of this run."""
+        return Ledger(
+            self.store,
+            state,
+            clock=self.clock,
+            run=f"run{self.runs}",
+            provenance=Paths(),
+            lease=self.lease,
         )
 
     def apply(self, *each: Spec) -> Report:

@@ -12,10 +12,8 @@ import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.apply.engine import Engine
-from reconciler.apply.facts import gather, known_keys
+from reconciler.apply.facts import gather
 from reconciler.apply.ledger import Ledger
-from reconciler.apply.lookup import Lookup
 from reconciler.apply.report import Ending
 from reconciler.cli.hashed_people import KEY, KEY_BYTES
 from reconciler.cli.meetings import DIRECTORY
@@ -29,7 +27,7 @@ from reconciler.plan.planner import make_plan
 from reconciler.render.telling import headline
 from reconciler.spec.load import load_some
 from reconciler.state.codec import encode
-from tests.apply.doubles import Events, World
+from tests.apply.doubles import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from reconciler.apply.report import Report
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Plan
+    from reconciler.state.document import State
 
 _FORGOTTEN = re.compile(rb'"(?:commit|[a-z_]*at|[a-z_]+_until)": ')
 GIT = {
@@ -135,28 +134,15 @@ class _World(World):
         facts = gather(specs, state, self.api, self.rules, now, parallelism=2)
         return make_plan(specs, state, facts, self.rules, now)
 
-    def engine(self, plan: Plan) -> Engine:
-        state = self.store.load()
-        self.runs += 1
+    def state_ledger(self, plan: Plan, state: State) -> Ledger:
         unchanged = [a.spec for a in plan.actions if a.kind is ActionKind.NONE and a.spec]
-        ledger = Ledger(
+        return Ledger(
             self.store,
             state,
             clock=self.clock,
             run=f"run{self.runs}",
             provenance=GitProvenance(self._root),
             unchanged=unchanged,
-        )
-        return Engine(
-            plan=plan,
-            ledger=ledger,
-            api=self.api,
-            lookup=Lookup(self.api, known_keys(state)),
-            clock=self.clock,
-            limits=self.limits,
-            stop=self.stop,
-            events=Events(self.clock),
-            progress=self.told,
         )
 
 
