@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contact
     from reconciler.spec.list_model import ContactsFile
 
-_NESTED = "call_variables"
+NESTED = "call_variables"
 _WORDING = Wording(lacking="no line has the key", plural="keys")
 _BLANK = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -127,7 +127,7 @@ def _note_cells(examined: Examined, file: ContactsFile, index: int, line: tuple[
     examined.cells[("contacts", index)] = (number, 1)
     for key, column in _columns(text):
         name = our_name(key, file)
-        below = (NUMBER,) if name == NUMBER else (_NESTED, name or key)
+        below = (NUMBER,) if name == NUMBER else (NESTED, name or key)
         examined.cells[("contacts", index, *below)] = (number, column)
 
 
@@ -144,15 +144,19 @@ class Names:
         said: dict[str, Any] = {}
         phone: Any = ""
         for key, value in row.items():
-            if key not in names:
-                names[key] = our_name(key, self._file)
-            name = names[key]
+            name = names[key] if key in names else self.learn(key)
             if name == NUMBER:
                 phone = "" if value is None else value
             elif name is not None and value is not None:
                 said[name] = value
         said.update(self._file.call_variables)
         return {"phone_number": phone, "call_variables": said}
+
+    def learn(self, key: str) -> str | None:
+        """Give the name under which a key's values are sent; None when they are left out."""
+        if key not in self._names:
+            self._names[key] = our_name(key, self._file)
+        return self._names[key]
 
     def check(self) -> None:
         """Check all the keys there were. Raises `Unusable`."""
@@ -176,8 +180,8 @@ def _fast(line: bytes) -> Row:
     if type(row) is not dict:
         raise Odd
     texts = len(row)
-    if _NESTED in row:
-        inner = row.pop(_NESTED)
+    if NESTED in row:
+        inner = row.pop(NESTED)
         if type(inner) is dict:
             if not row.keys().isdisjoint(inner):
                 raise Odd
@@ -243,17 +247,17 @@ _DECODER = json.JSONDecoder(
 
 
 def _flattened(row: _Pairs) -> Iterator[tuple[str, Any]]:
-    nested = [value for key, value in row if key == _NESTED]
+    nested = [value for key, value in row if key == NESTED]
     if len(nested) > 1:
         kind = "a key stands in the line twice"
-        raise _Bad(f"`{_NESTED}` stands in this line twice", "keep one of the two", kind)
+        raise _Bad(f"`{NESTED}` stands in this line twice", "keep one of the two", kind)
     for key, value in row:
-        if key != _NESTED:
+        if key != NESTED:
             yield key, value
         elif isinstance(value, _Pairs):
             yield from value
         elif value is not None:
-            raise _Bad(f"`{_NESTED}` is not an object", 'write `{"callee_name": "…"}`')
+            raise _Bad(f"`{NESTED}` is not an object", 'write `{"callee_name": "…"}`')
 
 
 def _columns(line: str) -> Iterable[tuple[str, int]]:
@@ -269,7 +273,7 @@ def _walk(line: str, start: int, found: list[tuple[str, int]]) -> int:
     while line[at] != "}":
         key, at = scanstring(line, at + 1)
         at = _after_blanks(line, _after_blanks(line, at) + 1)
-        if key == _NESTED and line[at] == "{":
+        if key == NESTED and line[at] == "{":
             at = _walk(line, at, found)
         else:
             found.append((key, at + 1))

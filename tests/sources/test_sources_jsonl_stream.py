@@ -20,7 +20,7 @@ from reconciler.spec.yaml import Odd
 from tests.sources.both_ways import BothWays, spool_little_at_once
 
 SMALL = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 NUMBERS = [f"+1415555{digits}" for digits in ("", "0", "00", "01", "010", "0100", "2", "20", "9")]
 KEYS = ["plan", 'a "b', "é", "zz", "call_variables", "Mobile"]
@@ -55,10 +55,10 @@ PLAIN = ContactsFile(file="a.jsonl")
 BOTH = BothWays(lambda data, file: read_list(without_bom(data), file), read_stream)
 
 
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a few lines go through all that a million do."""
-    monkeypatch.setattr(jsonl_stream, "_PIECE", 70)
+@pytest.fixture(autouse=True, params=[70, 700])
+def _small_pieces(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Make a few lines go through all that a million do: about one in a piece, and some."""
+    monkeypatch.setattr(jsonl_stream, "_PIECE", request.param)
     spool_little_at_once(monkeypatch)
 
 
@@ -179,6 +179,12 @@ def a_line(**row: Any) -> str:
         (f"{a_line()} {a_line(phone_number='+14155550101')}", False),
         (f"{a_line()},", False),
         (f"{a_line()}\n\x00", False),
+        # As many objects as lines, but not one in each.
+        (f'{a_line()},{a_line(plan="a")[:-2]}\n","zz":"b"}}', False),
+        (f'{a_line()},5,{{"x":[{{"p":"q"}}\n{{"p":"q"}}\n{{"p":"q"}}]}}', False),
+        (f'{a_line()},{{"call_variables":[{{"p":"q"}}\n{{"p":"q"}}]}}', False),
+        (f'{a_line()},{{"phone_number":"+14155550101","callee_name":"A"\n,"a":"b"}}', False),
+        (f'{a_line()},{{"a":{{"b":"c"}}\n{{"d":"e"}}}}', False),
         (f"{a_line()}\x7f", False),
         (f"{a_line()}\n{MARK.decode()}{a_line(phone_number='+14155550101')}", False),
         ("", False),
@@ -193,6 +199,39 @@ def test_a_line_is_a_contact_or_the_list_is_refused(data: str, *, sound: bool) -
     assert same(data.encode(), PLAIN) is sound
     assert same(before.encode() + data.encode(), PLAIN) is (sound or not data.strip())
     assert same(MARK + before.encode() + data.encode(), PLAIN) is (sound or not data.strip())
+
+
+@pytest.mark.parametrize(
+    ("more", "plain"),
+    [
+        ({}, True),
+        ({"plan": "R & D}", "é": "😀 \u2028"}, True),
+        ({"plan": None, "zz": None}, True),
+        ({"call_variables": {"plan": "Basic", "zz": None}}, True),
+        ({"call_variables": {"call_variables": "Basic"}}, True),
+        ({"call_variables": None}, False),
+        ({"plan": 7}, False),
+        ({"plan": True}, False),
+        ({"plan": 'a "b"'}, False),
+        ({"plan": "\\"}, False),
+    ],
+)
+def test_only_plain_pieces_are_read_at_once(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], *, plain: bool
+) -> None:
+    """What is not plain is read line by line, and what is plain is not."""
+    read: list[bytes] = []
+    one_by_one = jsonl_stream._one_by_one
+
+    def counted(piece: bytes, names: Any) -> list[bytes]:
+        read.append(piece)
+        return one_by_one(piece, names)
+
+    monkeypatch.setattr(jsonl_stream, "_one_by_one", counted)
+    rows = [{"callee_name": "Asha", **more, "phone_number": number} for number in NUMBERS[2:]]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    assert same("\r\n".join([*lines[:3], "", *lines[3:]]).encode(), PLAIN)
+    assert (read == []) is plain
 
 
 def test_a_value_that_is_more_than_one_text_is_said_to_be(tmp_path: Any) -> None:
