@@ -1,21 +1,28 @@
-"""Planning a root in which little or nothing has changed, in a real clone with recorded state.
+"""Planning a root in which little or nothing has changed, in real clones with recorded state.
 
 The limit is what nobody gets round who asks git what changed and is written in Python: `git
 status`, an interpreter with click and pydantic, and for very many specs reading and hashing the
 state. All of it is measured in the same turn, and the plan is divided by the sum.
+
+What one changed spec more costs is held against the same in a root with a tenth of the specs, also
+in the same turn: between the first and the thousandth nothing may depend on those that did not
+change. It is a small difference of larger times, so it is taken of the time that processors spent,
+which does not grow when they are busy with something else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.measure import (
     PYTHON,
@@ -24,17 +31,20 @@ from bench.measure import (
     Report,
     Unmeasurable,
     at_most,
+    divided,
     environment,
     seconds,
+    timed,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bench.measure import Scale
 
 FEW, MANY = 10_000, 100_000
-CHANGED = 100
+CHANGED = (1, 100, 1_000)
+NEW = (1, 100)
 _WHEN = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
 """So recent that whoever is in a new spec too is told."""
 _QUIET = {
@@ -47,78 +57,147 @@ _QUIET = {
 }
 
 
+class Took(NamedTuple):
+    """What a command took, in seconds: on the wall, and of processors, its children's included."""
+
+    wall: float
+    spent: float
+
+
+Turns = dict[str, list[Took]]
+"""What was measured in each turn, by what that was."""
+
+
 def run(scale: Scale) -> Report:
     """Measure; the larger root only where there is time."""
-    ratios: list[Ratio] = []
-    notes: list[str] = []
     sizes = (FEW,) if scale.quick else (FEW, MANY)
-    for specs in sizes:
-        with tempfile.TemporaryDirectory() as directory:
-            clone = Path(directory)
-            _make(clone, specs)
-            _measure(clone, specs, scale.turns, ratios, notes)
-    return Report("Planning what has not changed", ratios, notes)
-
-
-def _measure(clone: Path, specs: int, turns: int, ratios: list[Ratio], notes: list[str]) -> None:
-    env = {**environment(), **_QUIET}
-    env.pop("GRAINE_API_KEY")
-    plan = [RECONCILER, "--batches", str(clone / "batches"), "plan"]
-    took: dict[str, list[float]] = {}
-
-    def note(what: str, value: float) -> None:
-        took.setdefault(what, []).append(value)
-
-    for turn in range(turns + 1):
-        figures = {
-            "git status": seconds(["git", "-C", str(clone), "status", "--porcelain"], env),
-            "imports": seconds([PYTHON, "-c", "import click, pydantic"], env),
-            "reading and hashing the state": _read(clone / "batches" / "state.json"),
-            "plan": seconds(plan, env),
+    took: dict[int, Turns] = {specs: {} for specs in sizes}
+    with ExitStack() as stack:
+        clones = {
+            specs: Path(stack.enter_context(tempfile.TemporaryDirectory())) for specs in sizes
         }
-        for changed in (1, CHANGED):
-            _touch(clone, changed)
-            figures[f"plan, {changed} changed"] = seconds(plan, env)
-            _git(clone, "checkout", "-q", ".")
-            seconds(["git", "-C", str(clone), "status", "--porcelain"], env)
-        # Some of its people are in a recent batch; who else is, a plan before it has kept.
-        new = clone / "batches" / "new.yaml"
-        new.write_bytes(_spec(1, comment="# again\n").replace(b": 10", b": 9"))
-        figures["plan, 1 new"] = seconds(plan, env)
-        new.unlink()
-        if turn:
-            for what, value in figures.items():
-                note(what, value)
+        for specs, clone in clones.items():
+            make(clone, specs)
+        for turn in range(scale.turns + 1):
+            for specs, clone in clones.items():
+                for what, value in _turn(clone).items():
+                    if turn:
+                        took[specs].setdefault(what, []).append(value)
+    ratios = [_unchanged(specs, turns) for specs, turns in took.items()]
+    if MANY in took:
+        ratios.append(one_more(took[FEW], took[MANY]))
+    return Report("Planning what has not changed", ratios, notes(took))
+
+
+def _turn(clone: Path) -> dict[str, Took]:
+    """Measure everything once in one clone, and leave it as it was."""
+    env = {**environment(), **_QUIET}
+    figures = {
+        "git status": _took(["git", "-C", str(clone), "status", "--porcelain"], env),
+        "imports": _took([PYTHON, "-c", "import click, pydantic"], env),
+        "reading and hashing the state": _read(clone / "batches" / "state.json"),
+        "plan": plan(clone, "Nothing to do"),
+    }
+    for count in CHANGED:
+        with changed(clone, count):
+            figures[f"plan, {count:,} changed"] = plan(clone, f"{count:,} to replace")
+    for count in NEW:
+        with new(clone, count):
+            figures[f"plan, {count:,} new"] = plan(clone, f"{count:,} to create")
+    return figures
+
+
+def _unchanged(specs: int, turns: Turns) -> Ratio:
+    """Hold a plan against what nobody gets round."""
+    parts = ["git status", "imports"]
+    if specs > FEW:
+        parts.append("reading and hashing the state")
     limit = [
-        status + imports + (state if specs > FEW else 0)
-        for status, imports, state in zip(
-            took["git status"], took["imports"], took["reading and hashing the state"], strict=True
-        )
+        sum(part.wall for part in each) for each in zip(*(turns[p] for p in parts), strict=True)
     ]
     against = "git status + import click, pydantic" + (" + the state" if specs > FEW else "")
-    ratios.append(
-        Ratio(
-            f"plan of {specs:,} unchanged specs",
-            against,
-            tuple(mine / bare for mine, bare in zip(took["plan"], limit, strict=True)),
-            at_most(3),
-        )
+    values = divided([each.wall for each in turns["plan"]], limit)
+    return Ratio(f"plan of {specs:,} unchanged specs", against, values, at_most(3))
+
+
+def one_more(few: Turns, many: Turns) -> Ratio:
+    """Hold one changed spec more beside many unchanged ones against the same beside few."""
+    return Ratio(
+        f"one more changed spec beside {MANY:,}, processor time",
+        f"the same beside {FEW:,}",
+        divided(_each(many), _each(few)),
+        at_most(1.5),
     )
-    each = [
-        (many - one) / (CHANGED - 1) * 1000
-        for one, many in zip(took["plan, 1 changed"], took[f"plan, {CHANGED} changed"], strict=True)
-    ]
-    notes += [
-        f"{specs:,} specs, {what}: {statistics.median(values) * 1000:,.0f} ms"
-        for what, values in took.items()
-    ]
-    notes.append(f"{specs:,} specs, each changed one more: {statistics.median(each):.2f} ms")
 
 
-def _read(path: Path) -> float:
-    start = time.perf_counter()
+def _each(turns: Turns) -> list[float]:
+    """Give what one changed spec more costs, in seconds of processors, in each turn."""
+    least, most = CHANGED[0], CHANGED[-1]
+    pairs = zip(turns[f"plan, {least:,} changed"], turns[f"plan, {most:,} changed"], strict=True)
+    each = [(some.spent - one.spent) / (most - least) for one, some in pairs]
+    if min(each) <= 0:
+        raise Unmeasurable(f"{most:,} changed specs took no longer than {least:,}: too much noise")
+    return each
+
+
+def notes(took: Mapping[int, Turns]) -> list[str]:
+    """Say all figures, and what the first changed and the first new spec cost."""
+    said = [
+        f"{specs:,} specs, {what}: {_ms(each.wall for each in values)} ms, of processors "
+        f"{_ms(each.spent for each in values)} ms"
+        for specs, turns in took.items()
+        for what, values in turns.items()
+    ]
+    for specs, turns in took.items():
+        each = statistics.median(_each(turns)) * 1000
+        said.append(f"{specs:,} specs, each changed one more: {each:.2f} ms of processors")
+    for what in ("changed", "new"):
+        first = {
+            specs: statistics.median(
+                one.spent - none.spent
+                for none, one in zip(turns["plan"], turns[f"plan, 1 {what}"], strict=True)
+            )
+            for specs, turns in took.items()
+        }
+        costs = ", ".join(
+            f"{1000 * cost:,.0f} ms beside {specs:,}" for specs, cost in first.items()
+        )
+        said.append(f"the first {what} spec, of processors: {costs}")
+    return said
+
+
+def _ms(values: Iterator[float]) -> str:
+    return f"{statistics.median(values) * 1000:,.0f}"
+
+
+def plan(clone: Path, expected: str) -> Took:
+    """Plan in a clone; raise Unmeasurable if that does not say what is expected."""
+    env = {**environment(), **_QUIET}
+    env.pop("GRAINE_API_KEY")
+    before = _spent()
+    wall, said, _ = timed([RECONCILER, "--batches", str(clone / "batches"), "plan"], env)
+    spent = _spent() - before
+    if expected not in said.partition("\n")[0]:
+        raise Unmeasurable(f"instead of {expected!r} a plan said:\n{said[:300]}")
+    return Took(wall, spent)
+
+
+def _took(command: Sequence[str], env: Mapping[str, str]) -> Took:
+    before = _spent()
+    wall = seconds(command, env)
+    return Took(wall, _spent() - before)
+
+
+def _spent() -> float:
+    """Give what all children that have ended spent of processors, and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _read(path: Path) -> Took:
+    start, before = time.perf_counter(), time.process_time()
     hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
-    return time.perf_counter() - start
+    return Took(time.perf_counter() - start, time.process_time() - before)
 
 
 def _spec(index: int, *, comment: str = "") -> bytes:
@@ -135,14 +214,37 @@ def _path(index: int) -> str:
     return f"team-{index // 100:04d}/{index:06d}.yaml"
 
 
-def _touch(clone: Path, count: int) -> None:
-    """Change the comment of some specs: they have to be read, and nothing has to be done."""
+@contextmanager
+def changed(clone: Path, count: int) -> Iterator[None]:
+    """Give other call variables to the people of some specs, until the context ends."""
+    before = {}
     for index in range(count):
         target = clone / "batches" / _path(index * 7)
-        target.write_bytes(_spec(index * 7, comment="# reviewed\n"))
+        stat = target.stat()
+        before[target] = (target.read_bytes(), (stat.st_atime_ns, stat.st_mtime_ns))
+        target.write_bytes(before[target][0].replace(b"Basic Health", b"Premium Health"))
+    yield
+    for target, (data, times) in before.items():
+        target.write_bytes(data)
+        os.utime(target, ns=times)  # what is as new as the index is compared byte by byte
+    _git(clone, "status", "--porcelain")
 
 
-def _make(clone: Path, specs: int) -> None:
+@contextmanager
+def new(clone: Path, count: int) -> Iterator[None]:
+    """Add some specs with people of recent batches, until the context ends.
+
+    Who else is in those, a plan before has kept.
+    """
+    added = [clone / "batches" / f"new-{index:03d}.yaml" for index in range(count)]
+    for index, target in enumerate(added):
+        target.write_bytes(_spec(index, comment="# again\n").replace(b": 10", b": 9"))
+    yield
+    for target in added:
+        target.unlink()
+
+
+def make(clone: Path, specs: int) -> None:
     """Make a clone of so many specs, each created lately. By git's fast import, and the codec."""
     from reconciler.digest import request_digest, request_key  # noqa: PLC0415 - not measured
     from reconciler.model import Lifecycle  # noqa: PLC0415 - as above
