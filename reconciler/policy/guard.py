@@ -103,7 +103,8 @@ class Guard:
         judgements = {each: self._first_look(plan, launches[each], state, now) for each in launches}
         # What is not launched anyway is in nobody's way.
         able = [launches[each] for each in launches if not judgements[each].refusals]
-        recent = launched_of_late(state, now)
+        # Without a policy nobody asks, and all that is recorded need not be gone through.
+        recent = launched_of_late(state, now) if self.layers else {}
         totals = in_all(able, recent)
         actions: list[Action] = []
         warnings: list[Diagnostic] = []

@@ -71,10 +71,13 @@ def launched_of_late(state: State, now: datetime) -> dict[str, int]:
 
     A request in doubt counts as launched; one that is now begun again counts once.
     """
+    since = now - DAY
     return {
         request.key: request.contacts
-        for _, _, request in state.requests()
-        if request.attempted_at > now - DAY
+        for record in state.batches.values()
+        for generation in record.generations
+        for request in generation.requests
+        if request.attempted_at > since
         and request.released_at is None
         and (request.batch_id is not None or request.in_doubt)
     }
