@@ -16,7 +16,7 @@ from reconciler.spec.list_model import SEALED
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
 from reconciler.spec.scalars import at_least, fail, kind_of, text
-from reconciler.spec.setting_rules import seconds
+from reconciler.spec.setting_rules import lasting
 
 FORMATS = (".csv", ".txt")
 """How lists of numbers are written, by the suffix of their files."""
@@ -37,13 +37,9 @@ def _name(value: Any) -> str:
     return written
 
 
-def _max_age(value: Any) -> float:
-    duration = seconds(value)
-    if duration <= 0:
-        fail(
-            "is 0; a list is some hours old when it is used", "write how long a scrub holds: `30d`"
-        )
-    return duration
+_max_age = lasting(
+    "a list is some hours old when it is used", "write how long a scrub holds: `30d`"
+)
 
 
 def _action(value: Any) -> str:

@@ -14,6 +14,8 @@ from reconciler.spec.rules import choice
 from reconciler.spec.scalars import at_least, fail, kind_of, text, whole_number
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.spec.rules import Rules
 
 _DURATION = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,6})?) ?(?P<unit>s|m|h|d)?", re.ASCII)
@@ -32,6 +34,18 @@ def seconds(value: Any) -> float:
         what = quoted(value) if isinstance(value, str) else kind_of(value)
         fail(f"is {what} where a duration is needed", "write seconds, or `90s`, `2m`, `1h`, `1d`")
     return float(match["number"]) * _SECONDS[match["unit"]]
+
+
+def lasting(why: str, hint: str) -> Callable[[Any], float]:
+    """Give what takes a duration of more than nothing; `why` says what that would break."""
+
+    def take(value: Any) -> float:
+        duration = seconds(value)
+        if duration <= 0:
+            fail(f"is 0; {why}", hint)
+        return duration
+
+    return take
 
 
 def flag(value: Any) -> bool:
@@ -83,21 +97,11 @@ def parallelism(value: Any) -> int:
     return number
 
 
-def lease(value: Any) -> float:
-    """Take a duration that lasts."""
-    duration = seconds(value)
-    if duration <= 0:
-        fail("is 0; a lease must last", "write the default, `300s`")
-    return duration
+lease = lasting("a lease must last", "write the default, `300s`")
+"""Take how long an intent may be acted on."""
 
-
-def average_call(value: Any) -> float:
-    """Take a duration that lasts."""
-    duration = seconds(value)
-    if duration <= 0:
-        fail("is 0; a call takes time", "write the default, `2m`")
-    return duration
-
+average_call = lasting("a call takes time", "write the default, `2m`")
+"""Take how long a call lasts."""
 
 chunk = at_least(1, "it can be 1 or more")
 """Take how many creates are recorded together."""
