@@ -97,8 +97,8 @@ class _Patterns:
     def lines(self, piece: bytes) -> list[bytes] | None:
         """Give a line for each line of a plain piece; None when the piece is not plain.
 
-        A key that stands in an object twice is there once when it has been parsed, but its quotes
-        were counted: two for each key and each text, and there must be no others.
+        A key that stands in an object twice, or in it and in `call_variables`, is there once in
+        the end, but its quotes are not gone: two for each key and each text, and no others.
         """
         if b"\\" in piece or b"\x7f" in piece:
             return None
@@ -110,7 +110,7 @@ class _Patterns:
         for row in rows:
             if NESTED in row:
                 inner = row.pop(NESTED)
-                if type(inner) is not dict or not inner.keys().isdisjoint(row):
+                if type(inner) is not dict:
                     return None
                 row.update(inner)
                 quotes += 2
@@ -213,11 +213,11 @@ class _Pattern:
     def lines(self, columns: list[tuple[str, ...]]) -> list[bytes] | None:
         """Give a line for each row; None when a number or a name is not sound.
 
-        There are no escapes in the piece, and so nothing in its texts that would need one.
+        There are no escapes in the piece, and so nothing in its texts that would need one: no line
+        break either.
         """
         numbers = columns[self._cells[0]]
-        joined = "\n".join(numbers) + "\n"
-        if joined.count("\n") != len(numbers) or _NUMBERS.fullmatch(joined) is None:
+        if _NUMBERS.fullmatch("\n".join(numbers) + "\n") is None:
             return None
         if self._name is not None and not all(map(str.strip, columns[self._name])):
             return None

@@ -155,6 +155,10 @@ def a_line(**row: Any) -> str:
     return json.dumps({"phone_number": "+14155550100", "callee_name": "Asha", **row})
 
 
+OTHER = '{"phone_number":"+14155550101","callee_name":"A"'
+THIRD = '{"phone_number":"+14155550102","callee_name":"A"'
+
+
 @pytest.mark.parametrize(
     ("data", "sound"),
     [
@@ -179,12 +183,14 @@ def a_line(**row: Any) -> str:
         (f"{a_line()} {a_line(phone_number='+14155550101')}", False),
         (f"{a_line()},", False),
         (f"{a_line()}\n\x00", False),
+        (f"{a_line()},{a_line(phone_number='+14155550101')}\n", False),
         # As many objects as lines, but not one in each.
-        (f'{a_line()},{a_line(plan="a")[:-2]}\n","zz":"b"}}', False),
-        (f'{a_line()},5,{{"x":[{{"p":"q"}}\n{{"p":"q"}}\n{{"p":"q"}}]}}', False),
-        (f'{a_line()},{{"call_variables":[{{"p":"q"}}\n{{"p":"q"}}]}}', False),
-        (f'{a_line()},{{"phone_number":"+14155550101","callee_name":"A"\n,"a":"b"}}', False),
-        (f'{a_line()},{{"a":{{"b":"c"}}\n{{"d":"e"}}}}', False),
+        (f'{a_line()},{OTHER}}}\n{THIRD}\n"zz":"b"}}\n', False),
+        (f'{a_line()},{OTHER},"call_variables":{{"a":"b"}}\n,"zz":"b"}}\n', False),
+        (f'{a_line()},5,{{"x":[{{"p":"q"}}\n{{"p":"q"}}\n{{"p":"q"}}]}}\n', False),
+        (f'{a_line()},{{"call_variables":[{{"p":"q"}}\n{{"p":"q"}}]}}\n', False),
+        (f'{a_line()},{{"a":{{"b":"c"}}\n{{"d":"e"}}}}\n', False),
+        (f'{a_line()[:-1]}, "plan": "a\x7f"}}\n', False),
         (f"{a_line()}\x7f", False),
         (f"{a_line()}\n{MARK.decode()}{a_line(phone_number='+14155550101')}", False),
         ("", False),

@@ -170,6 +170,16 @@ def test_nobody_without_a_name(names: list[str | None]) -> None:
     assert not same(people(names), PLAIN)
 
 
+def test_a_row_is_empty_only_if_all_of_it_is() -> None:
+    """Somebody without a number and a name is no blank row because the rest is left out."""
+    people = {"phone_number": ["+14155550100", None], "callee_name": ["Asha", None]}
+    file = ContactsFile(file="a.parquet", other_columns="drop")
+    for plan, sound in (([None, None], True), (["a", None], True), ([None, "a"], False)):
+        assert (
+            same(written(pa.table({**people, "plan": pa.array(plan, pa.string())})), file) is sound
+        )
+
+
 def test_texts_of_another_kind_are_texts() -> None:
     """A library may lay texts out in a way of its own."""
     assert same(people(["Asha", "Ravi"], plan=pa.array(["Basic", None], pa.string_view())), PLAIN)
