@@ -7,6 +7,7 @@ trees share and nothing of which is ever pushed.
 
 from __future__ import annotations
 
+from operator import is_
 from typing import TYPE_CHECKING
 
 from reconciler.cli.hashed_file import Draft
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from reconciler.model import Contact, Spec
     from reconciler.state.document import State
 
+    Lists = Mapping[str, Sequence[Sequence[Contact]]]
+    """Contacts of new batches, by name."""
+    Met = tuple[Mapping[str, Mapping[str, int]], Collection[str]]
+
 DIRECTORY = "call-batch-reconciler"
 _SECONDS_A_DAY = 86_400
 
@@ -36,11 +41,22 @@ class Meetings:
     def __init__(self, git_directory: Callable[[], Path | None]) -> None:
         self._git_directory = git_directory
         self._kept: HashedPeople | None = None
+        self._answered: tuple[State, Collection[str], Lists, Met] | None = None
 
-    def met(
-        self, state: State, unread: Collection[str], new: Mapping[str, Sequence[Sequence[Contact]]]
-    ) -> tuple[Mapping[str, Mapping[str, int]], Collection[str]]:
-        """Count who is in unread specs and in new batches, see `SpecSet.met`; `state` has both."""
+    def met(self, state: State, unread: Collection[str], new: Lists) -> Met:
+        """Count who is in unread specs and in new batches, see `SpecSet.met`; `state` has both.
+
+        One run plans several times, mostly about the same: that is answered once.
+        """
+        if self._answered is not None:
+            of, names, lists, answer = self._answered
+            if of is state and names is unread and _are_the_same(lists, new):
+                return answer
+        answer = self._looked_up(state, unread, new)
+        self._answered = (state, unread, new, answer)
+        return answer
+
+    def _looked_up(self, state: State, unread: Collection[str], new: Lists) -> Met:
         try:
             kept = self._open()
             if kept is None or kept.hashing is None:
@@ -48,7 +64,7 @@ class Meetings:
             shared, known = _shared(kept, kept.hashing, new)
         except OSError:
             return {}, unread
-        counts: dict[str, Mapping[str, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         unknown = []
         # In the order of the records, which is how they lie in memory; no calls: there are many.
         for name, record in state.batches.items():
@@ -90,8 +106,16 @@ def _numbers(contacts: Sequence[Contact]) -> Iterator[Collection[str]]:
         yield frozenset(contact["phone_number"] for contact in contacts)
 
 
+def _are_the_same(ones: Lists, others: Lists) -> bool:
+    """Whether these are the very same lists, under the same names."""
+    return ones.keys() == others.keys() and all(
+        len(mine) == len(others[name]) and all(map(is_, mine, others[name]))
+        for name, mine in ones.items()
+    )
+
+
 def _shared(
-    kept: HashedPeople, hashing: Hashing, new: Mapping[str, Sequence[Sequence[Contact]]]
+    kept: HashedPeople, hashing: Hashing, new: Lists
 ) -> tuple[dict[str, dict[str, int]], frozenset[str]]:
     """Count for each spec who is in each new one, by digest; and give those that are known.
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from reconciler.cli.hashed_file import Draft
+
 TOLD = "2 people are also in a"
 
 
@@ -208,3 +210,21 @@ def test_the_commands_keep_it_unless_told_otherwise(
     assert run([*base, "plan", "--sandbox", *flags]) == 0
     assert bool(opened) == kept
     assert twins.kept.exists() == kept
+
+
+def test_one_run_looks_up_once(applied: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it plans the same; what is new since is looked up."""
+    looked: list[int] = []
+    real = HashedPeople.met
+
+    def noting(self: HashedPeople, new: Draft) -> Any:
+        looked.append(new.count)
+        return real(self, new)
+
+    monkeypatch.setattr(HashedPeople, "met", noting)
+    specs = applied.some.specs()
+    for _ in range(2):
+        applied.some.planned(specs)
+    assert looked == [3]
+    assert specs.met(specs.unread, {"b": [specs.specs[0].whole.contacts[:1]]})[0] == {"a": {"b": 1}}
+    assert looked == [3, 1]
