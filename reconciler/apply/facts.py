@@ -19,7 +19,7 @@ from reconciler.errors import ApiError
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
-from reconciler.plan.history import living, made
+from reconciler.plan.history import is_cancelled, made
 from reconciler.plan.planner import make_plan
 from reconciler.plan.settling import is_looked_for
 from reconciler.state.document import RecordedBy
@@ -53,6 +53,15 @@ def known_keys(state: State) -> dict[str, str]:
 
 def wanted_keys(state: State, now: datetime) -> list[Wanted]:
     """List the keys to look for: in doubt, or watched for a batch that arrives late."""
+    looked_for = [
+        (generation, request)
+        for record in state.batches.values()
+        for generation in record.generations
+        for request in generation.requests
+        if (request.watch_until is not None or request.in_doubt) and is_looked_for(request, now)
+    ]
+    if not looked_for:
+        return []
     made: dict[str, list[RequestRecord]] = defaultdict(list)
     for _, generation, request in state.requests():
         if request.recorded_by is RecordedBy.CREATED:
@@ -69,8 +78,7 @@ def wanted_keys(state: State, now: datetime) -> list[Wanted]:
                 if abs(each.attempted_at - request.first_attempted_at) < SAME_AGE
             ),
         )
-        for _, generation, request in state.requests()
-        if is_looked_for(request, now)
+        for generation, request in looked_for
     ]
 
 
@@ -193,11 +201,10 @@ class _Gatherer:
         """List the batches of recorded names that may still call, to tell where they drifted."""
         wanted: dict[str, set[str]] = defaultdict(set)
         for record in state.batches.values():
-            alive = {target.batch_id for target in living(record, {})}
             for generation in record.generations:
-                wanted[generation.campaign_id].update(
-                    alive & {str(request.batch_id) for request in generation.requests}
-                )
+                for request in generation.requests:
+                    if request.batch_id is not None and not is_cancelled(request):
+                        wanted[generation.campaign_id].add(request.batch_id)
         campaigns = sorted((each, ids) for each, ids in wanted.items() if ids)
         with ThreadPoolExecutor(self._parallelism) as pool:
             return [batch for found in pool.map(self._recorded_in, campaigns) for batch in found]

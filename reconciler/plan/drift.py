@@ -12,7 +12,7 @@ from reconciler.model import Diagnostic, Lifecycle, Severity
 from reconciler.plan.history import cancelling, living
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from reconciler.observed import Batch
     from reconciler.plan.facts import Facts
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
 def drift(state: State, facts: Facts) -> Iterator[Diagnostic]:
     """Tell of every recorded batch that the API shows otherwise, as far as it was asked."""
+    odd = {
+        batch_id
+        for batch_id, batch in facts.batches.items()
+        if batch is None or batch.status in {"paused", "cancelled"}
+    }
     for name in sorted(state.batches):
         record = state.batches[name]
+        if _is_usual(record, odd):
+            continue
         ours = cancelling(record)
         for target in living(record, {}):
             if target.batch_id not in facts.batches or target in ours:
@@ -31,6 +38,20 @@ def drift(state: State, facts: Facts) -> Iterator[Diagnostic]:
             if said:
                 message, hint = said
                 yield Diagnostic(Severity.WARNING, "", 0, 0, name, message, hint)
+
+
+def _is_usual(record: NameRecord, odd: Container[str]) -> bool:
+    """Whether a name is as most are, so that none of its batches can have drifted. Costs little.
+
+    It is active, and none of its batches is `odd`: gone, paused or cancelled.
+    """
+    if record.lifecycle is not Lifecycle.ACTIVE or record.stopped is not None:
+        return False
+    for generation in record.generations:
+        for request in generation.requests:
+            if request.batch_id in odd:
+                return False
+    return True
 
 
 def _difference(

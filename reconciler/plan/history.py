@@ -71,6 +71,11 @@ def living(
     )
 
 
+def is_cancelled(request: RequestRecord) -> bool:
+    """Whether we cancelled a request's batch and the API has said so: it calls nobody any more."""
+    return request.cancelled_at is not None and not request.cancelling
+
+
 def cancelling(record: NameRecord) -> tuple[Target, ...]:
     """Give the batches that we set out to cancel, and that may still call for all we know."""
     return tuple(each.target for each in made(record) if each.cancelling)
