@@ -106,12 +106,15 @@ class HashedPeople:
         return self.hashing
 
     def add(self, people: Iterable[People], day: int) -> None:
-        """Keep who is in specs that are `missing`, as of a `day` counted from 1970; see `ready`."""
+        """Keep who is in specs that are `missing`, each once; `day` is today, counted from 1970.
+
+        See `ready`.
+        """
         hashing = self.ready()
         draft = Draft()
         added: list[tuple[str, int]] = []
         for spec, count, numbers in sorted(people, key=lambda each: each[0]):
-            if draft.count + count > MOST_NUMBERS or (added and added[-1][0] == spec):
+            if draft.count + count > MOST_NUMBERS:
                 continue
             for some in numbers:
                 draft.put(hashing.each(some), len(added))
@@ -136,11 +139,12 @@ class HashedPeople:
         if sum(sizes.values()) > MOST_NUMBERS:
             chosen = list(sizes)
         elif len(sizes) > MOST_FILES:
-            chosen = list(dict.fromkeys([*past, *_small(sizes)]))
+            chosen = _small(sizes)
         if chosen:
             self._together(chosen, day)
         for path in self._unsound:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # another run was faster, or it is not ours to remove
+                path.unlink()
         self._unsound = []
 
     def _together(self, paths: Iterable[Path], day: int) -> None:

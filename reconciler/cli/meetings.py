@@ -78,7 +78,7 @@ class Meetings:
 
     def remember(self, specs: Iterable[Spec], now: datetime) -> None:
         """Keep who is in specs that were read, for the next run; where that fails, do not."""
-        by_digest = {spec.digest: spec for spec in specs if spec.origin is not None}
+        by_digest = {spec.digest: spec for spec in specs}
         if not by_digest:
             return
         try:

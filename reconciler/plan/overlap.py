@@ -140,7 +140,7 @@ class _Comparing:
             (min(name, other), max(name, other))
             for name, each in self.by_name.items()
             for other in self._meeting(each.everyone)
-            if other != name and self.by_name[other].digest != each.digest
+            if self.by_name[other].digest != each.digest
         }
         for earlier, later in sorted(pairs):
             one, other = self.by_name[earlier], self.by_name[later]

@@ -15,7 +15,7 @@ from reconciler.observed import Batch, BatchContact
 from reconciler.plan import overlap
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
-from reconciler.state.document import NameRecord
+from reconciler.state.document import NameRecord, Status
 from tests.core.builders import (
     CAMPAIGN,
     NOW,
@@ -71,6 +71,27 @@ def told(new: Spec, on: State, facts: Facts | None = None, *others: Spec) -> lis
 def test_people_of_a_recent_batch_are_counted(days: float, expected: list[str]) -> None:
     """How many, in which, and how long ago; what is long past does not count."""
     assert told(of("may", 6, 10), called(days)) == expected
+
+
+def test_the_very_same_contents_are_told_once() -> None:
+    """As what they are, for two new batches as for a recorded one."""
+    for on in (called(90), called(1)):
+        again = replace(OLD, name="may")
+        later = replace(OLD, name="may-2")
+        said = [d.message for d in plan(again, later, OLD, on=on).diagnostics]
+        assert len(said) == 2
+        assert all("the very contents of" in line for line in said)
+
+
+def test_what_has_no_batch_is_no_batch_of_anybody() -> None:
+    """Nobody was left to call there, or nobody knows when it was created."""
+    recent = called(1).batches["april"].current.requests[0]
+    for record in (
+        structs.replace(recent, batch_id=None, status=Status.COMPLETE),
+        structs.replace(recent, recorded_at=None),
+    ):
+        facts = Facts(batches={"bat_1": Batch("bat_1", CAMPAIGN, "in_progress")})
+        assert told(of("may", 6, 10), state(april=recorded(record, of=OLD)), facts) == []
 
 
 def test_an_old_batch_that_still_calls_counts() -> None:

@@ -139,9 +139,8 @@ def test_writers_that_make_the_key_at_once_agree(tmp_path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(lambda first: _add(directory, _many(2, first), TODAY), range(0, 12, 2)))
     everything = _many(12)
-    for spec, people in _found(directory, everything, _numbers(range(13))).items():
+    for spec, people in _found(directory, everything, _numbers(range(13)), mend=TODAY).items():
         assert people == everything[spec]
-    _add(directory, everything, TODAY)
     assert _found(directory, everything, _numbers(range(13))) == everything
 
 
@@ -245,6 +244,84 @@ def test_what_is_long_past_is_dropped(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(_found(tmp_path, everything, _numbers([0]))) == [
         *(f"spec-{index}" for index in (21, *range(30, 35), 36, 37)),
     ]
+
+
+def test_most_of_a_file_being_past_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not past in it is kept on."""
+    _add(tmp_path, _many(3), TODAY)
+    monkeypatch.setattr(hashed_people, "MOST_FILES", 1)
+    _add(tmp_path, _many(2, 10), TODAY + 9)
+    monkeypatch.setattr(hashed_people, "MOST_FILES", 8)
+    _add(tmp_path, _many(1, 20), TODAY + KEPT + 1)
+    known = _found(tmp_path, _many(40), _numbers([0]))
+    assert sorted(known) == ["spec-10", "spec-11", "spec-20"]
+
+
+@pytest.mark.parametrize("how", ["longer", "cut"])
+def test_a_file_of_another_length_is_none(tmp_path: Path, how: str) -> None:
+    """Not even where all that would be looked at is as it was."""
+    _add(tmp_path, _many(3), TODAY)
+    (path,) = tmp_path.glob(f"*{SUFFIX}")
+    DAMAGES[how](path)
+    assert _found(tmp_path, _many(3), _numbers([])) == {}
+
+
+def test_a_file_of_another_version_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although the same key made it, and it looks just the same."""
+    with monkeypatch.context() as patch:
+        patch.setattr(hashed_file, "_MAGIC", b"people of specs9")
+        _add(tmp_path, _many(3), TODAY)
+        assert _found(tmp_path, _many(3), _numbers(range(4))) == _many(3)
+    assert _found(tmp_path, _many(3), _numbers(range(4)), mend=TODAY) == {}
+    assert _found(tmp_path, _many(3), _numbers(range(4))) == _many(3)
+    assert len(list(tmp_path.glob(f"*{SUFFIX}"))) == 1
+
+
+def test_a_digest_of_another_length_is_not_kept(tmp_path: Path) -> None:
+    """A version to come may have such; it has no place in these files."""
+    digest = _digest("spec-1")
+    assert HashedPeople(tmp_path).missing([digest, f"v1{digest}", "v1:"]) == {digest}
+
+
+def test_files_of_a_lost_key_are_removed(tmp_path: Path) -> None:
+    """Nobody can read them any more."""
+    _add(tmp_path, _many(3), TODAY)
+    (path,) = tmp_path.glob(f"*{SUFFIX}")
+    (tmp_path / KEY).unlink()
+    _add(tmp_path, _many(3), TODAY)
+    assert not path.exists()
+    assert _found(tmp_path, _many(3), _numbers(range(4))) == _many(3)
+
+
+def test_what_was_added_is_known_at_once(tmp_path: Path) -> None:
+    """To whoever has looked somebody up before."""
+    kept = HashedPeople(tmp_path)
+    draft = Draft()
+    draft.put(kept.ready().each(_numbers([1])), 0)
+    assert kept.met(draft) == ({}, frozenset())
+    kept.add([(_digest("spec-1"), 2, [_numbers([1, 2])])], TODAY)
+    assert kept.met(draft) == ({(_digest("spec-1"), 0): 1}, frozenset({_digest("spec-1")}))
+
+
+def test_however_many_files_there_are_they_become_few(tmp_path: Path) -> None:
+    """Many runs may have written at once."""
+    _add(tmp_path, _many(3), TODAY)
+    (path,) = tmp_path.glob(f"*{SUFFIX}")
+    for index in range(30):
+        shutil.copy(path, tmp_path / f"{index}{SUFFIX}")
+    _add(tmp_path, _many(1, 3), TODAY)
+    assert len(list(tmp_path.glob(f"*{SUFFIX}"))) <= MOST_FILES
+    assert _found(tmp_path, _many(4), _numbers(range(5))) == _many(4)
+
+
+def test_what_cannot_be_read_is_left_alone(tmp_path: Path) -> None:
+    """It may be somebody else's, and is in nobody's way."""
+    (tmp_path / f"theirs{SUFFIX}").mkdir()
+    _add(tmp_path, _many(3), TODAY)
+    assert _found(tmp_path, _many(4), _numbers(range(5)), mend=TODAY) == _many(3)
+    assert (tmp_path / f"theirs{SUFFIX}").is_dir()
 
 
 def test_what_is_of_the_future_is_dropped(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from reconciler.cli import run
 from reconciler.cli.hashed_people import KEY, SUFFIX, HashedPeople
+from reconciler.cli.meetings import Meetings
 from reconciler.cli.session import Session
+from reconciler.spec.load import load_some
 from tests.incremental.twins import DAMAGES, GIT, Twins, listed, text
 
 if TYPE_CHECKING:
@@ -210,6 +212,25 @@ def test_the_commands_keep_it_unless_told_otherwise(
     assert run([*base, "plan", "--sandbox", *flags]) == 0
     assert bool(opened) == kept
     assert twins.kept.exists() == kept
+
+
+def test_only_what_is_asked_for_is_told(applied: Twins) -> None:
+    """Of the names that are unread, as this state has them; asked anew, answered anew."""
+    meetings = Meetings(lambda: applied.root / ".git")
+    state = applied.some.store.last
+    first, second, third = ([c] for c in load_some(applied.root, ["b.yaml"])[0].whole.contacts)
+    both = frozenset({"a", "other"})
+    assert meetings.met(state, both, {"b": [first]}) == ({"a": {"b": 1}}, [])
+    assert meetings.met(state, both, {"b": [first, second]}) == ({"a": {"b": 2}}, [])
+    assert meetings.met(state, both, {"b": [third]}) == ({}, [])
+    assert meetings.met(state, frozenset({"other"}), {"b": [first]}) == ({}, [])
+    without = state.with_record("a", None)
+    assert meetings.met(state, both, {"b": [first]}) == ({"a": {"b": 1}}, [])
+    assert meetings.met(without, both, {"b": [first]}) == ({}, [])
+    for path in applied.kept.glob(f"*{SUFFIX}"):
+        path.write_bytes(b"")
+    meetings = Meetings(lambda: applied.root / ".git")
+    assert meetings.met(state, frozenset({"a"}), {"b": [first]}) == ({}, ["a"])
 
 
 def test_one_run_looks_up_once(applied: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
