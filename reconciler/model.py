@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypedDict
+
+from msgspec import Struct
+
+from reconciler.values import shown_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
@@ -47,8 +50,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     """One thing that is wrong or odd, at the place where a person can mend it.
 
     `file` is the path as the user would type it, empty when no file is concerned; `line` and
@@ -99,8 +101,7 @@ class LongContacts(Sequence[Contact]):
         """Give the contacts that have none of these numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class LongBody:
+class LongBody(Struct, frozen=True):
     """A request's JSON that is too long to be held. Can be gone through any number of times.
 
     `head` is what stands before the contacts, up to the bracket. Iterating raises `OSError`.
@@ -118,8 +119,7 @@ class LongBody:
         yield b"]}"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One `POST /batches/` body without `metadata.reconciler`: the unit created exactly once.
 
     `fields` are the API's fields but `contacts`, absent ones left out (a null is an absence), and
@@ -130,8 +130,11 @@ class Request:
 
     part: int
     fields: Mapping[str, Any]
-    contacts: Sequence[Contact] = field(repr=False)
+    contacts: Sequence[Contact]
     digest: str
+
+    def __repr__(self) -> str:
+        return shown_without(self, "contacts")
 
     @property
     def campaign_id(self) -> str:
@@ -145,16 +148,14 @@ class Request:
         return None if value is None else str(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consent:
+class Consent(Struct, frozen=True, kw_only=True):
     """On what ground these people may be called (`reconcile.consent`), and where that is shown."""
 
     basis: str
     evidence: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiver:
+class Waiver(Struct, frozen=True, kw_only=True):
     """An exception from one rule of the policy: why, and through which day (in UTC) it holds."""
 
     rule: str
@@ -162,8 +163,7 @@ class Waiver:
     until: date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clearance:
+class Clearance(Struct, frozen=True, kw_only=True):
     """What a spec says for itself where a policy asks. Nothing of it is sent, or changes a digest.
 
     `approved_by` are names. `not_after` is ISO 8601 as `scheduled_start` is: later, nothing of
@@ -176,8 +176,7 @@ class Clearance:
     exceptions: tuple[Waiver, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """The very bytes that a spec was read from, as git names them.
 
     `blob` is the spec file's. `contacts` are the path below the root and the blob of a contact list
@@ -189,8 +188,7 @@ class Origin:
     contacts: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """One YAML file, read and checked: the desired state of one batch.
 
     `file` is the path as the user would type it, `path` the path below the batches root with
@@ -243,8 +241,7 @@ def _unknown(
     return {}, names
 
 
-@dataclass(frozen=True, slots=True)
-class SpecSet:
+class SpecSet(Struct, frozen=True):
     """Everything below one batches root: the specs that are sound, and all diagnostics.
 
     `files` counts the spec files found, sound or not. `unsound_starts` are the starts of specs that

@@ -6,10 +6,12 @@ vendor's documentation does not promise may be None.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec import Struct
+
+from reconciler.values import shown_without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +21,7 @@ TERMINAL = frozenset({"completed", "cancelled", "expired"})
 """Batch statuses that end a batch for good."""
 
 
-@dataclass(frozen=True, slots=True)
-class Campaign:
+class Campaign(Struct, frozen=True):
     """A campaign as `GET /campaigns/{id}` gives it. `timezone` is an IANA name.
 
     `working_hours` are as sent, `reconciler.plan.hours` reads them. `concurrency_limit` is how many
@@ -38,8 +39,7 @@ class Campaign:
     max_retries: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """A batch as the list or `GET /batches/{id}` gives it.
 
     `created_at` is aware; `created_at_is_naive` tells that the API gave no offset and UTC was
@@ -83,8 +83,7 @@ class Batch:
         return digest if isinstance(digest, str) else None
 
 
-@dataclass(frozen=True, slots=True)
-class BatchContact:
+class BatchContact(Struct, frozen=True):
     """One person of a batch as `GET /batches/{id}/contacts` gives them.
 
     `phone_number` is E.164, `call_variables` are as sent; both are for nobody's eyes. `status` is
@@ -92,13 +91,15 @@ class BatchContact:
     """
 
     contact_id: str
-    phone_number: str = field(repr=False)
+    phone_number: str
     status: str | None = None
-    call_variables: Mapping[str, Any] | None = field(default=None, repr=False)
+    call_variables: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return shown_without(self, "phone_number", "call_variables")
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """All batches of one campaign that the list showed, each once.
 
     `complete` is False when the paging could not be shown to have reached every row (a server that
@@ -110,8 +111,7 @@ class Listing:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FieldProblem:
+class FieldProblem(Struct, frozen=True):
     """One complaint of a 422: where in the request body, and what is wrong there.
 
     `path` leaves out FastAPI's leading `body`: `("contacts", 17, "phone_number")`.
@@ -121,8 +121,7 @@ class FieldProblem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(Struct, frozen=True):
     """The API made the batch and said so: a 2xx with a valid id."""
 
     batch_id: str
@@ -130,8 +129,7 @@ class Created:
     total_contacts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """Certainly not created: the request never left, or the answer says no.
 
     `retry` tells that the same request may do better later (429, a refused connection), and
@@ -146,8 +144,7 @@ class Rejected:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Nobody can say whether the batch exists: anything that is neither of the other two."""
 
     reason: str

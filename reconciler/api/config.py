@@ -9,11 +9,14 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
 from reconciler.errors import Refused, Usage
+from reconciler.values import shown_without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +37,7 @@ _CREATE_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+/?")
 _HIGHEST_PORT = 65_535
 
 
-@dataclass(frozen=True, slots=True)
-class ApiConfig:
+class ApiConfig(Struct, frozen=True):
     """How to reach the API.
 
     `url` is the base without a trailing slash, `token` is never shown, `organization_id` filters
@@ -45,14 +47,17 @@ class ApiConfig:
     """
 
     url: str
-    token: str = field(repr=False)
+    token: str
     organization_id: str | None = None
     timeout: float = DEFAULT_TIMEOUT
     create_path: str = "/batches/"
 
+    def __repr__(self) -> str:
+        return shown_without(self, "token")
+
     def __post_init__(self) -> None:
         _check_token(self.token)
-        object.__setattr__(self, "url", _checked_url(self.url))
+        force_setattr(self, "url", _checked_url(self.url))
         if not (math.isfinite(self.timeout) and 0 < self.timeout <= LONGEST_TIMEOUT):
             raise Usage(
                 f"GRAINE_TIMEOUT must be more than 0 and at most {LONGEST_TIMEOUT:.0f} seconds",

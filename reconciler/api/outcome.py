@@ -8,9 +8,10 @@ ringing. Reasons are fit to be shown: scrubbed, on one line, and short.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.api.models import as_count, as_id, as_json, as_text
 from reconciler.api.privacy import Scrubber
@@ -48,8 +49,7 @@ HINTS = {
 """What to type or check next, by status of a rejected create."""
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """What an error answer says, fit to be shown: a line (perhaps empty), and its complaints."""
 
     text: str

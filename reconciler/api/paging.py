@@ -9,8 +9,9 @@ they came. A pass in which a row came twice may have missed another, and is repe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +23,7 @@ _STALE_PAGES = 3
 """So many pages in a row without a row that is new to the pass: the server ignores `skip`."""
 
 
-@dataclass
-class Walk:
+class Walk(Struct):
     """All passes over one list. Iterating `one_pass` reads; the attributes tell how it went.
 
     `fetch` gives the rows from `skip` on; `identify` gives a row's id, None when it has none.

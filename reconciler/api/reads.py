@@ -8,9 +8,11 @@ is an error too, never an absence.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.api.models import as_batch, as_campaign, as_contact, as_id, as_json, as_rows
 from reconciler.api.outcome import retry_after, spoken
@@ -35,8 +37,7 @@ _NOT_FOUND = 404
 _ONCE = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A whole answer."""
 
     status: int
@@ -44,8 +45,7 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why there is no whole answer, fit to be shown.
 
     `left` is False only where the request provably never left; `retry` tells whether the same

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import threading
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from reconciler.ports import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How often and how long: `tries` in all, `first` seconds before the second, then doubling.
 
     No further try starts when it would be later than `longest` seconds after the first.

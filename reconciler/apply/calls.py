@@ -6,8 +6,9 @@ few. What certainly made no batch goes again with the record of its intent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from reconciler.state.calls import Launch, encode, name_of
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from reconciler.state.calls import CallLedger
 
 
-@dataclass
-class CallLog:
+class CallLog(Struct):
     """Keeps a ledger up to date, and has the store store it.
 
     `keeps` is how long a launch counts, and longer.

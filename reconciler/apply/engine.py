@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
+
+from msgspec import Struct
 
 from reconciler.apply import immediate
 from reconciler.apply.gate import Gates
@@ -45,8 +46,7 @@ _TURN = 1.0
 """Seconds after which the loop looks around even if nothing happened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How hard and how long an apply tries. Seconds, but `parallelism`.
 
     `grace` is how long requests under way may take after a signal. `chunk` is how many requests

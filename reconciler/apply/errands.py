@@ -7,9 +7,10 @@ sent again without harm by a later run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from reconciler.errors import ApiError
 from reconciler.observed import TERMINAL
@@ -31,8 +32,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
 
 
-@dataclass(eq=False)
-class Errand:
+class Errand(Struct, eq=False):
     """One verb for the batches of an action. `then` is told the problems, once all have ended.
 
     `objection` is what kept it from being run for one of them.
@@ -58,8 +58,7 @@ class Errand:
             self.then(self.problems)
 
 
-@dataclass(frozen=True, slots=True)
-class Controlled:
+class Controlled(Struct, frozen=True):
     """An errand ended for one batch; `problem` is empty where the batch is as it should be.
 
     `skipped` are the API's contact ids of those who are, where that was read.

@@ -7,8 +7,9 @@ answer and the request. It fails closed: a gate that cannot tell keeps the reque
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from reconciler.plan.freezing import UNFREEZE
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from reconciler.ports import Brake
 
 
-@dataclass(frozen=True, slots=True)
-class Objection:
+class Objection(Struct, frozen=True):
     """Why a request is not sent. With `everything`, nothing more is begun in this run either."""
 
     message: str
@@ -40,8 +40,7 @@ class Gate(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(Struct, frozen=True):
     """Several gates, asked in their order; the first objection counts. None at all is open."""
 
     gates: tuple[Gate, ...] = ()
@@ -52,8 +51,7 @@ class Gates:
         return next((answer for answer in answers if answer is not None), None)
 
 
-@dataclass(frozen=True, slots=True)
-class BrakeGate:
+class BrakeGate(Struct, frozen=True):
     """Keeps everything back while the brake is on."""
 
     brake: Brake
@@ -68,8 +66,7 @@ class BrakeGate:
         return frozen(self.brake)
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyGate:
+class PolicyGate(Struct, frozen=True):
     """Keeps back a launch that the policy refuses by now."""
 
     guard: Guard

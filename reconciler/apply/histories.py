@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.api.reads import TokenRefusedError
 from reconciler.errors import ApiError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from reconciler.ports import BatchApi
 
 
-@dataclass(frozen=True, slots=True)
-class Histories:
+class Histories(Struct, frozen=True):
     """What the API told: see the fields of the same names in `reconciler.plan.facts.Facts`.
 
     `problems` are what it did not tell, each with a hint.

@@ -7,10 +7,10 @@ intents of the next. The rule that everything rests on is the caller's: nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.apply.calls import NotLogged
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from reconciler.state.store import StateStore
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a request's record stands: name, generation and part."""
 
     name: str

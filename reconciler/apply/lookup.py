@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from reconciler.errors import ApiError
 
@@ -26,8 +27,7 @@ SKEW = timedelta(hours=26)
 is off. Reading a day's batches more costs little beside calling people twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """A key to look for. `since` is when it was first used, aware; None looks at every age.
 
     `witnesses` are ids of batches of about the same age that are known to exist in its campaign: a
@@ -41,8 +41,7 @@ class Wanted:
     witnesses: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """What one look showed: see the fields of the same names in `reconciler.plan.facts.Facts`."""
 
     found: Mapping[str, tuple[Batch, ...]] = field(default_factory=dict)

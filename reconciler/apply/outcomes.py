@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.apply.report import Ending, Result
 from reconciler.plan.actions import ActionKind, Reason, Role
@@ -26,8 +28,7 @@ _WORST_FIRST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _PartEnding:
+class _PartEnding(Struct, frozen=True):
     ending: Ending
     batch_id: str | None = None
     message: str = ""

@@ -10,9 +10,11 @@ two do not call side by side; that is the engine's to record before it is done (
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.apply.report import Ending
 from reconciler.errors import ApiError, Refused
@@ -55,8 +57,7 @@ class Exclusion(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """The old batches are quiet. `not_owed` maps their ids to contacts to be remembered.
 
     `share` is without those whom do-not-call lists leave out; `left_out` counts them.
@@ -68,8 +69,7 @@ class Prepared:
     left_out: tuple[LeftOut, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CancelFirst:
+class CancelFirst(Struct, frozen=True):
     """Some old batches can only be cancelled; see `Prepared` for `not_owed`."""
 
     action: Action
@@ -77,8 +77,7 @@ class CancelFirst:
     not_owed: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Draining:
+class Draining(Struct, frozen=True):
     """Calls in flight are being waited for: how many, and for how many seconds at most."""
 
     action: Action
@@ -86,8 +85,7 @@ class Draining:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class NotPrepared:
+class NotPrepared(Struct, frozen=True):
     """It broke off, or must not go on. `not_ours` are batches that somebody else has paused."""
 
     action: Action
@@ -109,8 +107,7 @@ class _Halt(Exception):  # noqa: N818 - not an error: how a preparation says tha
         self.not_ours = frozenset(not_ours)
 
 
-@dataclass(frozen=True)
-class Preparation:
+class Preparation(Struct, frozen=True):
     """Prepares one changed spec. `record` is its name's as it stands, journal included.
 
     `stopped` are old batches that we paused or were asked to pause before; of any other that is

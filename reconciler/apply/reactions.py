@@ -9,8 +9,10 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.apply.errands import Controlled
 from reconciler.apply.lookup import Lookup, Wanted
@@ -46,8 +48,7 @@ if TYPE_CHECKING:
     from reconciler.ports import Clock
 
 
-@dataclass
-class Desk:
+class Desk(Struct):
     """Where every request of a run lies: each in exactly one of these places, or ended.
 
     `later` is a heap of (time of `Clock.elapsed`, tie-breaker, job). `looking` maps the keys that
@@ -87,8 +88,7 @@ class Desk:
             self.ready.appendleft(heapq.heappop(self.later)[2])
 
 
-@dataclass
-class Reactions:
+class Reactions(Struct):
     """Takes in one event after the other."""
 
     desk: Desk

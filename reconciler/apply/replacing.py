@@ -11,9 +11,11 @@ the next one goes on from it. One that is stopped leaves old batches paused, nev
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.apply.errands import Controlled, Errand, Verb
 from reconciler.apply.preparing import (
@@ -45,8 +47,7 @@ _WHOLE = 0
 """The part under which an action's own ending stands, beside those of its requests."""
 
 
-@dataclass(eq=False)
-class _Begun:
+class _Begun(Struct, eq=False):
     """A changed spec on its way. `cancel_first` are old batches that cannot be paused."""
 
     action: Action
@@ -56,8 +57,7 @@ class _Begun:
     awaited: set[int] = field(default_factory=set)
 
 
-@dataclass
-class Replacer:
+class Replacer(Struct):
     """The part of a run that replaces, pauses, resumes and cancels."""
 
     desk: Desk
@@ -429,8 +429,7 @@ def _is_whole(record: NameRecord, action: Action) -> bool:
     return action.spec is None or {request.part for request in action.spec.requests} <= parts
 
 
-@dataclass
-class _Noted:
+class _Noted(Struct):
     """What one turn noted. `before` holds the records of its names as they were."""
 
     errands: list[Errand]

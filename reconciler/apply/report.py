@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.errors import ExitCode
 from reconciler.plan.actions import Refusal, Role
@@ -36,8 +38,7 @@ class Ending(StrEnum):
     """Not carried out, and nothing was created by it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """How one action ended. `problems` point into the request (`contacts[17].phone_number`).
 
     `batch_ids` are those of the action's requests that are created, in the order of their parts.
@@ -52,8 +53,7 @@ class Result:
     problems: tuple[FieldProblem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """All results of one apply. `interrupted` tells that a signal ended it early.
 
     `moved` tells that somebody else stored a state first, so that what is left has to be planned

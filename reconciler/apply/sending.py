@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec import Struct, field
 
 from reconciler.apply import errands
 from reconciler.apply.errands import Controlled, Errand
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from reconciler.ports import BatchApi, Clock
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """One request on its way: what to create, and where this run stands with it.
 
     `intended_at` is `Clock.elapsed` just before its intent was stored; `begun` is set by the sender
@@ -81,31 +80,27 @@ def long_body(fields: dict[str, Any], contacts: LongContacts) -> LongBody:
     return LongBody(orjson.dumps(fields)[:-1] + b',"contacts":[', contacts)
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(Struct, frozen=True):
     """A POST ended."""
 
     job: Job
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(Struct, frozen=True):
     """A POST was not begun: the run is stopping, or the intent had become too old."""
 
     job: Job
 
 
-@dataclass(frozen=True, slots=True)
-class Objected:
+class Objected(Struct, frozen=True):
     """A POST was kept back at the last moment: it is certainly not created."""
 
     job: Job
     objection: Objection
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """A cancel of a second batch ended; `problem` is empty when the batch is cancelled."""
 
     place: Place
@@ -113,8 +108,7 @@ class Cancelled:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """The verifier saw batches of a request's key; `batches` is empty when it gave up."""
 
     place: Place
@@ -123,8 +117,7 @@ class Seen:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wakeup:
+class Wakeup(Struct, frozen=True):
     """Something outside changed (a signal); look at it."""
 
 
@@ -143,8 +136,7 @@ Event = (
 )
 
 
-@dataclass
-class Workers:
+class Workers(Struct):
     """A bounded set of threads that send. `events` is where everything comes back."""
 
     api: BatchApi

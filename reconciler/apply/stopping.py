@@ -7,8 +7,9 @@ cannot be read is taken for calling.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.apply.errands import is_gone, skipped_in
 from reconciler.apply.facts import known_keys
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import State
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A batch that may be calling; `found` tells that its id is recorded nowhere yet.
 
     `status` is the API's, None where it could not be read.
@@ -38,8 +38,7 @@ class Target:
     found: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """A request of which nobody can say whether it made a batch, and why not."""
 
     name: str
@@ -47,16 +46,14 @@ class Unknown:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What there is to stop, and what is not known of it."""
 
     targets: tuple[Target, ...]
     unknown: tuple[Unknown, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """How stopping one batch ended; no problem means that it does not begin calls any more.
 
     `skipped` are the contacts that had been skipped before it was cancelled, None if not read.
@@ -109,8 +106,7 @@ def find(state: State, names: Iterable[str], api: BatchApi, parallelism: int) ->
     return Found(tuple(targets), tuple(unknown))
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(Struct, frozen=True):
     statuses: Mapping[str, str | None]
     found: Mapping[str, tuple[str, ...]]
     problem: str = ""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.apply.sending import Event, Seen
 
@@ -24,8 +25,7 @@ FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """A key being looked for, until `deadline` (of `Clock.elapsed`).
 
     With `own`, the id that is known already, only a second batch counts as having seen something.

@@ -7,13 +7,13 @@ import random
 import sys
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
+from msgspec.structs import replace
 
 from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import known_keys

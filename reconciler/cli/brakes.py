@@ -8,9 +8,10 @@ there is looked at once for each commit. Whatever cannot be looked at is frozen.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from reconciler.errors import ReconcilerError
 from reconciler.spec.discover import SETTINGS
@@ -40,8 +41,7 @@ def brake_of(root: Path, store: StateStore) -> Brake:
     return Shared(here)
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+class Both(Struct, frozen=True):
     """Two brakes, of which either is enough."""
 
     first: Brake
@@ -90,8 +90,7 @@ class RemoteBrake:
         return told(where, None, None if data is None else parsed(data))
 
 
-@dataclass
-class Shared:
+class Shared(Struct):
     """One look for all who were waiting when it began, and never an older one.
 
     `waiting` is how many wait for the next one.

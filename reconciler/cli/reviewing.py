@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import replace
 
 from reconciler.plan.actions import ActionKind, Refusal, Role
 from reconciler.plan.fingerprint import action_hashes, is_decided

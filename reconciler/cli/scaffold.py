@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.errors import InvalidSpecs
@@ -28,8 +29,7 @@ OWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 """Where GitHub looks for code owners; the first that is there counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where workflows get the reconciler from: a repository on GitHub, at a commit."""
 
     repository: str
@@ -39,8 +39,7 @@ class Source:
         return f"{self.repository}@{self.commit}"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What somebody asked for. `root` is the batches root within the repository."""
 
     root: PurePosixPath
@@ -49,8 +48,7 @@ class Wanted:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One file: its path in the repository, its text, and what an existing one lacks.
 
     `lacking` takes the existing file's path and gives what to tell, nothing when all is well.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct, field
 
 from reconciler.cli.wording import without_the_sandbox
 from reconciler.errors import InvalidSpecs, ReconcilerError, StateUnusable
@@ -39,8 +40,7 @@ class StateOptions(NamedTuple):
     sandbox: bool = False
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(Struct, frozen=True):
     """One command's surroundings below one batches root. `run` is unlike that of any other run."""
 
     root: Path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct, field
 
 from reconciler.cli.by_hand import audit, why_option
 from reconciler.cli.by_hand import told as as_line
@@ -98,8 +98,7 @@ def _session(root: Path, options: StateOptions) -> Session:
         return Session(root, Settings(), options)
 
 
-@dataclass
-class _Done:
+class _Done(Struct):
     """What was done so far. `stops` are by batch id, the last word on each."""
 
     stops: dict[str, Stop] = field(default_factory=dict)

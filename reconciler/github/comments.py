@@ -6,8 +6,9 @@ our hidden line but was written by somebody else is left alone and never believe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.github.context import WORKFLOW_AUTHOR
 from reconciler.github.rest import GitHubError
@@ -24,8 +25,7 @@ LONGEST = 65_536
 _BOT = "[bot]"
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A comment of the workflow's. `node` is its id for GraphQL."""
 
     number: int

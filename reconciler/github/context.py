@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.errors import Usage
 from reconciler.github.rest import GitHub
@@ -26,8 +27,7 @@ _LONGEST_EVENT = 32 * 2**20  # bytes
 _DEPENDABOT = "dependabot[bot]"
 
 
-@dataclass(frozen=True, slots=True)
-class PullRequest:
+class PullRequest(Struct, frozen=True):
     """The pull request a job is about: its number, the commit at its head, and whose it is.
 
     `outside` says why the job may not write to it: GitHub gives a fork's job, and Dependabot's, a
@@ -39,8 +39,7 @@ class PullRequest:
     outside: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One job. `commit` is what it runs for; the token is never shown."""
 
     environ: Mapping[str, str]

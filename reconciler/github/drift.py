@@ -8,8 +8,9 @@ closed until something else has drifted.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.github.comments import LONGEST, first_marker, is_by
 from reconciler.render.escape import code, markdown, printable, shortened
@@ -28,8 +29,7 @@ _UNTOUCHED = "Nothing was undone: whoever did it may know more than a spec."
 _LONGEST_TITLE = 200
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Finding(Struct, frozen=True, order=True):
     """One thing that is not as recorded: the batch's name, what was found and what to do."""
 
     name: str
@@ -37,8 +37,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """The issue of a root, with what its hidden line says was found."""
 
     number: int

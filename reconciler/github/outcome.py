@@ -6,8 +6,9 @@ a job that was cancelled or killed has told less, and what is missing is said to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.github.comments import first_marker, own_comments, put
 from reconciler.render.escape import code, markdown, printable, shortened
@@ -27,8 +28,7 @@ _MOST_TOLD = 20
 _IDLE = "Nothing to do"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How an apply ended: the commit's state, a headline, and the whole as markdown.
 
     `changes_nothing` tells that there is nothing in it to say if an earlier run has said more.

@@ -7,10 +7,11 @@ than the run. `Reason` explains and is never used to decide; `Role` and `Refusal
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from reconciler.model import OnChange, Severity
 
@@ -101,8 +102,7 @@ class Refusal(StrEnum):
     """The spec is wrong, as validation would have said had it known the time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(Struct, frozen=True):
     """One request to be created: what is sent, under which key, after which earlier attempt.
 
     `previous` is the record of an attempt that was in doubt and is now taken for not created.
@@ -115,8 +115,7 @@ class Creation:
     spec_contacts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Adoption:
+class Adoption(Struct, frozen=True):
     """A batch that exists and is to be recorded for one part of a generation."""
 
     part: int
@@ -126,8 +125,7 @@ class Adoption:
     contacts: int
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Struct, frozen=True):
     """One field that differs between what is recorded and what the spec says."""
 
     field: str
@@ -135,8 +133,7 @@ class FieldChange:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A batch that exists and that an action pauses, resumes or cancels."""
 
     batch_id: str
@@ -144,8 +141,7 @@ class Target:
     part: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContactChanges:
+class ContactChanges(Struct, frozen=True, kw_only=True):
     """How a spec's contacts differ from those of the batches before it. Examples are masked."""
 
     added: int = 0
@@ -157,8 +153,7 @@ class ContactChanges:
         return bool(self.added or self.removed or self.changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replacement:
+class Replacement(Struct, frozen=True, kw_only=True):
     """How a new generation takes the place of the batches before it.
 
     `olds` are paused before and cancelled after its creation; `added` leaves them alone, so it has
@@ -172,8 +167,7 @@ class Replacement:
     reverts_to: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callees:
+class Callees(Struct, frozen=True, kw_only=True):
     """Who of a changed spec's people is called: the count, and how the others fared.
 
     `to_call` get a call from the new batch, `again` of them although an earlier batch has reached
@@ -188,16 +182,14 @@ class Callees:
     at_most: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """People of a spec who are not called because a list of the policy has their numbers."""
 
     of: str
     people: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruled:
+class Ruled(Struct, frozen=True, kw_only=True):
     """A rule of the policy that refuses an action: what it says, and `where` (file:line:column).
 
     `where` is empty where no line is to blame. `source` cites the law that a pack has it from.
@@ -210,8 +202,7 @@ class Ruled:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excepted:
+class Excepted(Struct, frozen=True, kw_only=True):
     """A refusal of the policy that an exception in the spec sets aside, with all it says."""
 
     name: str
@@ -222,8 +213,7 @@ class Excepted:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(Struct, frozen=True, kw_only=True):
     """What is done about one name, and all that a person needs to agree to it.
 
     `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
@@ -274,8 +264,7 @@ class Action:
         return self.callees.again if self.callees is not None and self.creations else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """Ordered actions over one version of the state.
 
     `actions` holds those of kind none too, but for `unread` specs: they are as recorded, and only

@@ -9,14 +9,16 @@ Where the API says something this version does not know, a person counts as call
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec import Struct
+
 from reconciler.model import LongContacts, OnChange, masked
 from reconciler.plan.actions import ContactChanges
 from reconciler.plan.progress import IN_FLIGHT, KNOWN, WAITING
+from reconciler.values import shown_without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,8 +43,7 @@ class Standing(Enum):
     """Reached, or exhausted, or in a status this version does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class Roll:
+class Roll(Struct, frozen=True):
     """Everyone in one earlier batch. `cancelled` tells that it was cancelled by us.
 
     Then its contacts read `skipped` because of that, but for those whose ids are in `not_owed`;
@@ -50,9 +51,12 @@ class Roll:
     """
 
     batch_id: str
-    contacts: tuple[BatchContact, ...] = field(repr=False)
+    contacts: tuple[BatchContact, ...]
     cancelled: bool = False
     not_owed: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return shown_without(self, "contacts")
 
     def standing(self, contact: BatchContact) -> Standing:
         """Tell how one of its people stands."""
@@ -84,8 +88,7 @@ class Roll:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(Struct, frozen=True, kw_only=True):
     """Who is called by a new generation: the contacts of each of its requests, in their order.
 
     `called` counts the spec's people whom an earlier batch has reached, exhausted, skipped by hand
@@ -93,11 +96,14 @@ class Share:
     contact statuses that this version does not know, by their text.
     """
 
-    contacts: tuple[Sequence[Contact], ...] = field(repr=False)
+    contacts: tuple[Sequence[Contact], ...]
     called: int
     again: int
     changes: ContactChanges
     odd: Mapping[str, int]
+
+    def __repr__(self) -> str:
+        return shown_without(self, "contacts")
 
     @property
     def to_call(self) -> int:

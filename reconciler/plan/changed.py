@@ -7,8 +7,10 @@ and what a reviewer has to be told.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model import Lifecycle, OnChange
 from reconciler.plan.actions import Action, ActionKind, Callees, FieldChange, Reason, Replacement
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import NameRecord, RequestRecord
 
 
-@dataclass(frozen=True)
-class ChangePlanner:
+class ChangePlanner(Struct, frozen=True):
     """Plans what becomes of one name's batches when its spec says something else."""
 
     draft: Drafting

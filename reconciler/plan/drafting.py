@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.digest import request_key
 from reconciler.model import Lifecycle
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import RequestRecord, State
 
 
-@dataclass(frozen=True)
-class Drafting:
+class Drafting(Struct, frozen=True):
     """Drafts actions against one state. `taken` are the keys ever used."""
 
     state: State

@@ -9,9 +9,10 @@ everybody needed every one of them, it is about the latest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.plan.hours import hours_of, windows
 
@@ -30,8 +31,7 @@ ACTIVE = "active"
 """The status of a campaign whose batches call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Struct, frozen=True, kw_only=True):
     """When an action's calls go out. Times are aware, in UTC.
 
     `starts_at` is when its batch begins: its scheduled start, or now (and `arm_delay`) for one that

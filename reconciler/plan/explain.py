@@ -7,9 +7,10 @@ is out of the way. A batch that simply calls has the one finding that it does.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.observed import TERMINAL
 from reconciler.plan.hours import hours_of, next_opening
@@ -73,8 +74,7 @@ _CAMPAIGNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One reason. `until` is when it ends by itself, aware and in UTC, None if it does not."""
 
     cause: Cause
@@ -83,8 +83,7 @@ class Finding:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """All about one request: `findings` has at least one, the answer first."""
 
     part: int

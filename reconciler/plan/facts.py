@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from reconciler.observed import Batch, BatchContact, Campaign
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """Answers of the API, as far as the plan needs them.
 
     `found` maps a key to the batches that carry it. `absent` holds the keys that a complete listing
@@ -42,8 +42,7 @@ class Facts:
         return campaign.timezone if campaign else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """What the command line, the environment and `reconciler.yaml` say about planning.
 
     `settle` is how old an attempt must be before its absence counts as "not created"; with `hold`

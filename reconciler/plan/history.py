@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Target
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import NameRecord, RequestRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A batch that exists by our record: of a request, or a second one of its key (`extra`)."""
 
     target: Target

@@ -8,10 +8,11 @@ the window follows the wall clock there: a day of nine hours may have eight or t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +30,14 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?", re.ASCII)
 _MIDNIGHT = time(0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """The hours of one weekday. An end at or before the start is on the next day."""
 
     start: time
     end: time
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
+class Hours(Struct, frozen=True):
     """A week of working hours: seven days, None for a day off. `days` None: at any time."""
 
     zone: ZoneInfo

@@ -5,8 +5,10 @@ Whatever would ring phones goes through `Drafting.create`, where the last doubts
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.plan.actions import Action, ActionKind, Adoption, Reason, Refusal
 from reconciler.plan.recorded import RecordedPlanner
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import RequestRecord
 
 
-@dataclass(frozen=True)
-class SpecPlanner:
+class SpecPlanner(Struct, frozen=True):
     """Plans single specs against one state.
 
     `movable` maps new names to the old ones they were. `doubtful` maps digests in doubt to the

@@ -7,9 +7,10 @@ plan; after everything in it was done, planning again gives nothing to do.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.model import Diagnostic, Severity, Spec
 from reconciler.observed import TERMINAL

@@ -8,9 +8,11 @@ told is None and never a guess that looks like a fact.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.observed import TERMINAL
 from reconciler.plan.hours import after_open_time, hours_of, open_time
@@ -43,8 +45,7 @@ _LEAST_TIME = timedelta(minutes=1)
 """A rate out of less time than this is noise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """What the API said, as far as it said anything.
 
     `batches` maps ids to batches, and to None for those that the API does not know. An id that is
@@ -60,8 +61,7 @@ class Reading:
     """What could not be read, each with a hint."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchProgress:
+class BatchProgress(Struct, frozen=True, kw_only=True):
     """Where one recorded batch stands.
 
     `status` is the API's, or `in_doubt`, `gone` or `unknown`. `done` counts the people who will not
@@ -270,8 +270,7 @@ def ends_about(
     return None if end is None else (end + timedelta(seconds=30)).replace(second=0, microsecond=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """Several batches in one: how many people, how many of them are known to be done."""
 
     batches: int

@@ -7,8 +7,10 @@ and left alone; see `reconciler.plan.drift`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import Generation, NameRecord, Replacing, RequestRecord, Stopped
 
 
-@dataclass(frozen=True)
-class RecordedPlanner:
+class RecordedPlanner(Struct, frozen=True):
     """Plans specs whose names are recorded."""
 
     draft: Drafting

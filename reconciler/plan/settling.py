@@ -7,10 +7,10 @@ under the same key), or nobody can know yet (leave it alone). They err on the si
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.observed import TERMINAL, Batch
@@ -27,21 +27,18 @@ if TYPE_CHECKING:
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The batch exists. `extra` are more batches of the same key, to be cancelled."""
 
     keep: Batch
     extra: tuple[Batch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CreateAgain:
+class CreateAgain(Struct, frozen=True):
     """The batch is certainly not there and will not appear: create it, under the same key."""
 
 
-@dataclass(frozen=True, slots=True)
-class StillInDoubt:
+class StillInDoubt(Struct, frozen=True):
     """Nobody can know yet; `message` says why and `hint` what to do."""
 
     reason: Reason
@@ -196,8 +193,7 @@ def as_created(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True):
     """One name's requests in doubt, sorted by what is believed of them.
 
     `extra` are second batches to be cancelled, each with the part it is one of.

@@ -7,9 +7,10 @@ needed every retry: a guard has to look at the late end. Pure.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.plan.estimate import (
     calling_time,
@@ -36,8 +37,7 @@ _AHEAD = timedelta(days=14)
 """How far ahead a better start is looked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calling:
+class Calling(Struct, frozen=True, kw_only=True):
     """The calls of one launch.
 
     `spans` are the times in which they go out, within `hours`; `needed` is how much of that it
@@ -61,8 +61,7 @@ class Calling:
         return min(self.people, int(self.people * (length(self.spans, moment) / self.needed)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsure:
+class Unsure(Struct, frozen=True, kw_only=True):
     """Why nobody can say when the calls of a launch go out, and what would help."""
 
     message: str

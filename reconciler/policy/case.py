@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from reconciler.plan.estimate import AVERAGE_CALL
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from reconciler.observed import Campaign
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
+class Crowd(Struct, frozen=True, kw_only=True):
     """The people of a launch, counted in one pass over them, so that rules need none.
 
     `regions` counts them by ISO 3166 country code (`IN`), "" for a number of no country. `zones`
@@ -33,8 +33,7 @@ class Crowd:
     variables: Mapping[str, int] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class Totals(Struct, frozen=True, kw_only=True):
     """What one run is about to launch in all: `people` in `batches`; `recent` people before it.
 
     `recent` are those whom this root set out to call within the 24 hours before the decision.
@@ -45,8 +44,7 @@ class Totals:
     recent: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """One batch, or the several of one spec, about to be launched.
 
     `fields` are the request's but its contacts. `parts` are the people of each batch, `spec_people`

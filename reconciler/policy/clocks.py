@@ -8,9 +8,10 @@ put back over happens twice, and each time counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,8 +28,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 9990
 """Years whose moments can be told on every clock, with room for a year of calling."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """A span within one day of a zone, in which its clock runs on evenly.
 
     `midnight` is where the clock would have shown 00:00, had it always run so on that `day`.

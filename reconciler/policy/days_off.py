@@ -6,8 +6,9 @@ their number may be in. Pure; what cannot be known is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from reconciler.policy.calling import Unsure, asleep, better, calling_of, ending, path_of, share
 from reconciler.policy.clocks import stretches
@@ -79,8 +80,7 @@ def forbidden(
     return inner
 
 
-@dataclass(slots=True, kw_only=True)
-class _DayOff:
+class _DayOff(Struct, kw_only=True):
     """One day that is off for some groups of people, by one country's calendar."""
 
     day: date
@@ -110,8 +110,7 @@ class _DayOff:
         return f"{self.day:%A, %Y-%m-%d} is {what} {whom}; {begins}; {ending(calling, None)}"
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """Days off among the days of calling, the spans they cover, and what nobody can say."""
 
     days: dict[tuple[date, str], _DayOff] = field(default_factory=dict)

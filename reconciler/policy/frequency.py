@@ -7,9 +7,10 @@ nobody can say how often somebody was called, and nothing is launched.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.errors import ReconcilerError
 from reconciler.model import OnChange
@@ -36,8 +37,7 @@ SLACK = timedelta(days=1)
 """How much longer than it counts a launch is kept: clocks of several machines differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True):
     """At most so many calls to a number within a time."""
 
     calls: int
@@ -47,8 +47,7 @@ class Limit:
         return f"{self.calls:,} call{'s' * (self.calls > 1)} in {span(self.within)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Frequency:
+class Frequency(Struct, frozen=True):
     """All limits of a root, and the ledger they are looked up in.
 
     `problem` says why there is no `key` or `ledger` that could be asked, and `hint` what to do.

@@ -7,8 +7,10 @@ is refused when it is about to be sent, and only told where nothing was asked of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.errors import Refused
 from reconciler.model import Clearance, Diagnostic, Severity
@@ -82,8 +84,7 @@ class Lists(Protocol):
         """
 
 
-@dataclass
-class Guard:
+class Guard(Struct):
     """The policy of one root. Judging is pure but for what `lists` read, which is remembered."""
 
     layers: tuple[Layer, ...]
@@ -312,8 +313,7 @@ def in_words(rules: Sequence[Ruled]) -> tuple[str, str]:
     return f"the policy refuses it: {only.rule}: {only.message}{source}{where}", only.hint
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """A launch as the plan has it."""
 
     action: Action

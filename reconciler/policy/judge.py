@@ -6,9 +6,11 @@ pack can only add refusals: nothing that the root's own policy says takes any aw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.policy import limits, scope
 from reconciler.policy.calling_hours import calling_hours
@@ -55,8 +57,7 @@ RULES: tuple[Rule, ...] = (
 """Every rule that a policy can switch on, in the order in which findings are told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Layer(Struct, frozen=True, kw_only=True):
     """One set of rules: the root's own, or a `pack` with the legal `sources` of its rules.
 
     A pack is about people of some `regions` (ISO 3166) or whose numbers begin with some `prefixes`,
@@ -70,16 +71,14 @@ class Layer:
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
+class SetAside(Struct, frozen=True, kw_only=True):
     """A refusal that an exception in the spec set aside."""
 
     finding: Finding
     waiver: Waiver
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(Struct, frozen=True, kw_only=True):
     """What all rules say of one launch."""
 
     refusals: tuple[Finding, ...] = ()

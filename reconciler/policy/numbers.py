@@ -12,9 +12,10 @@ Installed with the extra `hours`, imported when the first number is looked up.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec import Struct
 
 from reconciler.policy.finding import Finding
 
@@ -91,8 +92,7 @@ def regions_of(code: str) -> tuple[str, ...]:
     return tuple(str(region) for region in regions if region != _NOWHERE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Territory:
+class _Territory(Struct, frozen=True):
     """One country's numbers of one length: how to tell that a number is its, and of which kind."""
 
     region: str
@@ -101,8 +101,7 @@ class _Territory:
     """Matches the valid numbers; those that say nothing of a place within a group."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """All numbers of one country code and length."""
 
     digits: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.plan.hours import zone_of
 from reconciler.policy.clocks import outside
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from reconciler.spec.week import HoursRules, Week
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     """People of one country ("" where it does not matter) and the timezones they may be in."""
 
     region: str
@@ -29,8 +29,7 @@ class Group:
     people: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """A week of hours on one clock, and how many people it concerns."""
 
     zone: ZoneInfo
@@ -49,8 +48,7 @@ class Limit:
         return f"in {self.zone.key}, where {people(self.people)} {verb(self.people)} or may be"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """The people of a launch by where they may be; `lost` are those of whom nobody can tell."""
 
     groups: tuple[Group, ...] = ()

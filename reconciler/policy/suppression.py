@@ -13,8 +13,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Container
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.errors import Refused
 from reconciler.model import LongContacts, masked
@@ -92,8 +93,7 @@ def _numbers(contacts: Sequence[Contact]) -> Iterator[list[str]]:
         yield numbers[start : start + _BLOCK]
 
 
-@dataclass(frozen=True, slots=True)
-class Suppression:
+class Suppression(Struct, frozen=True):
     """All do-not-call lists of a root."""
 
     lists: tuple[DoNotCall, ...] = ()

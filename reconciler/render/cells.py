@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.estimate import not_calling
@@ -29,8 +30,7 @@ class Look(Enum):
     CODE = "code"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One cell: what counts, what must not be missed, and what explains it."""
 
     main: str = ""

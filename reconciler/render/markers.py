@@ -17,9 +17,10 @@ whether it was edited since.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,8 +38,7 @@ MOST_ACTIONS = 300
 """Hashes of actions that a comment carries: about 12,000 characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """One hidden line. `root` is encoded."""
 
     kind: str
@@ -49,8 +49,7 @@ class Marker:
         return f"<!-- {' '.join((f'{_OURS}:{self.kind}', self.root, *self.values))} -->"
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewed:
+class Reviewed(Struct, frozen=True):
     """What a comment says was planned. `actions` is None where it only carries the whole."""
 
     plan_hash: str

@@ -7,9 +7,10 @@ warning out.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.model import OnChange, Severity
 from reconciler.plan.actions import ActionKind, Refusal
@@ -63,8 +64,7 @@ class Tone(Enum):
     ALARM = "alarm"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One thing about an action, under a label of at most nine letters."""
 
     label: str

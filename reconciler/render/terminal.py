@@ -7,9 +7,9 @@ gets the same as a list. Imports rich: import it where a person looks, see `reco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from rich import box
 from rich.console import Group
 from rich.panel import Panel
@@ -71,8 +71,7 @@ _IN_TABLE = frozenset({"starts", "calls", "campaign", "split", "at most", "retri
 _FEW = 5
 
 
-@dataclass(frozen=True)
-class _PlanView:
+class _PlanView(Struct, frozen=True):
     """A plan, laid out when the width is known."""
 
     plan: Plan

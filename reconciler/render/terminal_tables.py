@@ -5,10 +5,10 @@ Imports rich: import it where a person looks, see `reconciler.cli.screen`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from rich import box
 from rich.console import Group
 from rich.table import Table
@@ -86,8 +86,7 @@ def diagnostics_view(
     return Group(*lines)
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(Struct, frozen=True):
     """Rows under their headings; one below the other where not even the longest words fit."""
 
     head: Sequence[str]

@@ -6,9 +6,10 @@ so short that its bar would be a hair is drawn as a milestone, where it begins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.plan.hours import zone_of
 from reconciler.policy.wording import people
@@ -33,8 +34,7 @@ _NAME = 40
 """Letters of a name that stand in or beside a bar."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Bar:
+class _Bar(Struct, frozen=True):
     campaign_id: str
     label: str
     opens: datetime

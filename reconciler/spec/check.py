@@ -9,8 +9,9 @@ itself. Tests hold the two ways against each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from reconciler.model import Clearance, Lifecycle, OnChange
 from reconciler.spec import rules
@@ -34,8 +35,7 @@ SENT = (
 _NOTHING_SAID = Clearance()
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What a sound spec says besides its contacts and the fields whose content is the user's own.
 
     `fields` are those of `SENT` that are there. `name` is None where the path says it.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.model import Severity
 from reconciler.spec.problems import Problem
@@ -25,8 +26,7 @@ _MARKS = frozenset({SETTINGS, STATE})
 _IGNORED = ("_", ".")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """One spec file, or one thing that is not read and why. `path` is below the root, with `/`."""
 
     path: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.model import Diagnostic
 from reconciler.spec.problems import FIRST, Problem, dotted
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A YAML file as read. `document` is None when nothing is left to check.
 
     `surveyed` tells that the slow pass was needed, so that contacts may have any shape.

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.digest import request_digest
 from reconciler.errors import Usage
@@ -63,8 +65,7 @@ class _ListApart(Exception):  # noqa: N818 - not an error: a signal to read the 
     """This spec's contacts are in a file of their own."""
 
 
-@dataclass(frozen=True)
-class _Root:
+class _Root(Struct, frozen=True, dict=True):
     """What reading one file needs to know of the root that it is in."""
 
     path: Path
@@ -80,8 +81,7 @@ class _Root:
         return Lists(self.path, self.shown, self.secrets)
 
 
-@dataclass(slots=True)
-class _Loaded:
+class _Loaded(Struct):
     """One spec file, as far as it could be read. `name` is empty when it is not known."""
 
     path: str

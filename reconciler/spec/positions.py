@@ -6,9 +6,9 @@ Everything that no asked-for path goes through is skipped at the speed of the ba
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import SequenceEndEvent, SequenceStartEvent, StreamEndEvent
 
@@ -25,8 +25,7 @@ _STARTS = (MappingStartEvent, SequenceStartEvent)
 _ENDS = (MappingEndEvent, SequenceEndEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Where a value stands and where its key does (the same in a list): (line, column) each."""
 
     value: tuple[int, int]

@@ -10,8 +10,10 @@ No text made here shows a phone number: `quoted` masks whatever looks like one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model import Severity, masked
 
@@ -35,8 +37,7 @@ _DATE_LIKE = re.compile(r"\d{4}-\d{2}-\d{2}(?![\d-])")
 _NUMBER_LIKE = re.compile(r"\+?\d(?:[\s().-]*\d){6,}")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong at `path`; `at_key` points at the field's name, not its value.
 
     `kind` groups problems that are alike, so that 12,000 of them stay readable. `place` is a known

@@ -8,8 +8,9 @@ hlod` must not mean `retry`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from reconciler.errors import InvalidSpecs
 from reconciler.spec.discover import SETTINGS
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 MAX_SETTINGS = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Settings of one batches root, and their defaults. Durations are in seconds.
 
     What each means and takes is said in `reconciler.spec.settings_model`, once for all readers.

@@ -7,9 +7,10 @@ with it: another setting later changes nothing about it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.digest import request_digest
 from reconciler.model import LongContacts, Request

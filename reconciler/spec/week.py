@@ -6,8 +6,9 @@ after the last) from midnight on the wall clock, so that 1440 is the end of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +20,7 @@ Week = tuple[Day, ...]
 MIDNIGHT = 24 * 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calendar:
+class Calendar(Struct, frozen=True, kw_only=True):
     """The days on which nobody is called.
 
     `codes` are countries (`IN`) and parts of them (`US-CA`) by ISO 3166; with `of_callee` the
@@ -38,8 +38,7 @@ class Calendar:
         return not (self.codes or self.of_callee or self.extra)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoursRules:
+class HoursRules(Struct, frozen=True, kw_only=True):
     """When calls may go out: a moment is allowed when everything here allows it. None: no rule.
 
     `callee` is on the called person's clock, `campaign` on that of the campaign's timezone, and

@@ -11,9 +11,9 @@ apart; below `contacts` everything is text, and nothing needs telling apart.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import (
     DocumentEndEvent,
@@ -54,8 +54,7 @@ class Odd(Exception):  # noqa: N818 - not an error of anybody's: a signal to tak
     """The fast pass does not take this file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A YAML file's top-level mapping, and where its `scheduled_start` stands ((0, 0): nowhere)."""
 
     value: dict[str, Any]

@@ -16,15 +16,16 @@ import threading
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec import Struct
 
 from reconciler.errors import Refused
+from reconciler.values import shown_without
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -53,13 +54,15 @@ class LedgerUnusable(Refused):
     """The ledger of calls cannot be trusted, so nobody can say how often somebody was called."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """Who is called by one request, from when on: `at` is aware; `hashes` are ascending."""
 
     request: str
     at: datetime
-    hashes: array[int] = field(repr=False)
+    hashes: array[int]
+
+    def __repr__(self) -> str:
+        return shown_without(self, "hashes")
 
 
 def name_of(request: str) -> str:

@@ -6,9 +6,7 @@ the serial. No phone number and no call variable has a place to go in these type
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping  # noqa: TC003 - msgspec resolves annotations at run time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -227,8 +225,7 @@ class NameRecord(Recorded, frozen=True, kw_only=True):
         return self.generations[-1]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Struct, frozen=True, kw_only=True):
     """All that is recorded for one batches root.
 
     `lineage` names this state among all others, `serial` counts how often it was stored (0: never).
@@ -236,7 +233,7 @@ class State:
 
     lineage: str
     serial: int = 0
-    batches: Mapping[str, NameRecord] = dataclasses.field(default_factory=dict)
+    batches: Mapping[str, NameRecord] = field(default_factory=dict)
 
     def record(self, name: str) -> NameRecord | None:
         """Give what is recorded under a name, or None."""
@@ -260,7 +257,7 @@ class State:
 
     def with_record(self, name: str, record: NameRecord | None) -> State:
         """Give this state with a name's record replaced, or dropped for None."""
-        return dataclasses.replace(self, batches=laid_over(self.batches, name, record))
+        return replace(self, batches=laid_over(self.batches, name, record))
 
     def with_request(self, name: str, generation: Generation, request: RequestRecord) -> State:
         """Give this state with one request's record put in place.

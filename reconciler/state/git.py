@@ -14,9 +14,10 @@ import secrets
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.errors import StateError
 from reconciler.state.calls import DIRECTORY, SUFFIX
@@ -52,8 +53,7 @@ class PushFate(Enum):
     """No word from the server: it may have taken the push."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """The fate of a push, and what git said about it."""
 
     fate: PushFate

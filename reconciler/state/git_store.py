@@ -12,9 +12,11 @@ import random
 import re
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.errors import Refused, StateError, StateMoved, StateUnusable, Superseded
 from reconciler.state import codec
@@ -40,8 +42,7 @@ INTENT_TRIES = 3
 LONGEST_PAUSE = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where state lives: a file of a branch of a remote.
 
     `source_branch` is the branch the specs are merged into, None when nobody can say.

@@ -7,8 +7,9 @@ A subject that says what happened, a line for each batch, and a block of trailer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.model import Lifecycle
 from reconciler.state.document import Status
@@ -27,8 +28,7 @@ _LISTED = 20
 """Requests a commit message lists; the state has them all."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(Struct, frozen=True):
     verb: str
     name: str
     record: RequestRecord

@@ -11,9 +11,9 @@ a store must not put it in the place of anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.state.document import WATCH, Generation, NameRecord, RequestRecord, State
@@ -27,8 +27,7 @@ _APART = {"generation", "generations", "requests"}
 """What is merged by key. Every other field is believed of whoever changed it, and of us if both."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Stand:
+class _Stand(Struct, frozen=True):
     """A record, and where it stands."""
 
     name: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
+from msgspec.structs import replace
 
 from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import gather, known_keys
@@ -224,7 +225,7 @@ class FakeApi:
             created_at=self.clock.now(),
             metadata=body["metadata"],  # type: ignore[arg-type]  # parsed JSON
         )
-        made = replace(made, **changes)  # type: ignore[arg-type]  # a test's own fields
+        made = replace(made, **changes)
         self.batches[made.batch_id] = made
         self.people[made.batch_id] = tuple(
             BatchContact(f"ct_{i}", person["phone_number"], "pending", person["call_variables"])

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.apply.engine import Limits
 from reconciler.errors import ExitCode, StateError, StateMoved, StateUnusable

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.apply.facts import MOST_STRANGERS, gather, known_keys, wanted_keys
 from reconciler.apply.lookup import SKEW, Lookup, Wanted, may_be
@@ -60,7 +60,7 @@ def test_which_batches_may_be_the_one(
 ) -> None:
     """Only a batch that is surely older than the key's first use is left out."""
     row = Batch("b", created_at=made, created_at_is_naive=naive)  # type: ignore[arg-type]  # a table's values
-    wanted = replace(WANTED, since=since)  # type: ignore[arg-type]  # a table's values
+    wanted = replace(WANTED, since=since)
     assert may_be(row, wanted) == expected, reason
 
 

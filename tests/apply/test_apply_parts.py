@@ -3,13 +3,13 @@ from __future__ import annotations
 import queue
 import random
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.apply import retry
 from reconciler.apply.ledger import Ledger

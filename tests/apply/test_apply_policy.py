@@ -6,13 +6,13 @@ a time that the policy allows makes up for it, exactly once.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.apply.gate import PolicyGate
 from reconciler.cli.guarding import People, layers_of

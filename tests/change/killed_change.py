@@ -7,8 +7,9 @@ there are more ways to break the product, for `test_change_bites`.
 from __future__ import annotations
 
 import importlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from reconciler.apply import preparing
 from reconciler.apply.ledger import Ledger

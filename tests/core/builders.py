@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.digest import request_digest, request_key
 from reconciler.model import Contact, Lifecycle, OnChange, Request, Spec, SpecSet

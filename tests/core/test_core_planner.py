@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.model import Diagnostic, Lifecycle, OnChange, Severity
 from reconciler.observed import Batch, Campaign

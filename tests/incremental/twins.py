@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from reconciler.apply.facts import gather
 from reconciler.apply.ledger import Ledger

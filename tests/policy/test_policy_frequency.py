@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import io
 from array import array
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.apply.calls import CallLog

@@ -6,11 +6,11 @@ that are paused and that nobody knows, and text that tries to be more than text.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.model import Diagnostic, OnChange, Severity, Spec
 from reconciler.observed import Campaign

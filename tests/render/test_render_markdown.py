@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.apply.report import Ending, Report, Result
 from reconciler.model import Diagnostic, OnChange, Severity

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
 from itertools import count
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.errors import StateUnusable
 from reconciler.state.codec import Encoder, decode, encode

@@ -6,13 +6,13 @@ import stat
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from reconciler.errors import StateError, StateLocked, StateMoved, StateUnusable
 from reconciler.state import codec
