@@ -44,11 +44,20 @@ if TYPE_CHECKING:
     from reconciler.state.document import Generation, RequestRecord, State
 
 
-def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: datetime) -> Plan:
+def make_plan(
+    specs: SpecSet,
+    state: State,
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+    *,
+    meetings: bool = True,
+) -> Plan:
     """Plan what makes the API's batches be what the specs say.
 
     `specs` must have no errors. `now` is aware, in UTC. Specs that were not read are as recorded,
-    see `reconciler.plan.unread`: all that takes a look at each name is spared them.
+    see `reconciler.plan.unread`: all that takes a look at each name is spared them. Without
+    `meetings` it is not told who is in several batches, which takes longer than all the rest.
     """
     by_name = {spec.name: spec for spec in specs.specs}
     everything = state
@@ -73,7 +82,8 @@ def make_plan(specs: SpecSet, state: State, facts: Facts, rules: Rules, now: dat
     if any(action.creations for action in actions) or facts.batches:
         everything = _together(everything, known, specs.unread)
         diagnostics.extend(_same_again(actions, everything))
-        diagnostics.extend(overlaps(actions, specs, everything, facts, now))
+        if meetings:
+            diagnostics.extend(overlaps(actions, specs, everything, facts, now))
     gone = sorted(set(known.batches) - set(by_name) - set(movable.values()) - stuck)
     actions.extend(for_removed(gone, known, facts, prune=rules.prune))
     diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))
