@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from reconciler.model import LongBody
@@ -52,8 +53,8 @@ class BatchApi(Protocol):
         A long body that cannot be read to its end, once some of it may have left, is `Unknown`.
         """
 
-    def listing(self, campaign_id: str) -> Listing:
-        """List every batch of a campaign, through all pages."""
+    def listing(self, campaign_id: str, *, sought: Collection[str] | None = None) -> Listing:
+        """List every batch of a campaign, through all pages; or until those `sought` were seen."""
 
     def batch(self, batch_id: str) -> Batch | None:
         """Read one batch with its metadata; None when the API knows no such batch."""

@@ -23,7 +23,7 @@ from reconciler.observed import TERMINAL, Batch, BatchContact, Campaign, Listing
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from reconciler.api.privacy import Scrubber
     from reconciler.ports import Clock
@@ -93,12 +93,13 @@ class Reads(ABC):
     ) -> Answer | Failure:
         """Send once; `stoppable` lets the stop event cut it short. Must not raise."""
 
-    def listing(self, campaign_id: str) -> Listing:
+    def listing(self, campaign_id: str, *, sought: Collection[str] | None = None) -> Listing:
         """List every batch of a campaign; `reconciler.api.paging` says what `complete` proves.
 
-        Passes are repeated until one shows nothing new, at most four.
+        Passes are repeated until one shows nothing new, at most four. Where only some batches are
+        `sought`, by their ids, no page is read after that with the last of them.
         """
-        return self._listing({"campaign_id": campaign_id, **self._query}, campaign_id)
+        return self._listing({"campaign_id": campaign_id, **self._query}, campaign_id, sought)
 
     def listing_everywhere(self, campaign_id: str) -> Listing:
         """List a campaign's batches whatever the organisation; otherwise like `listing`."""
@@ -109,9 +110,12 @@ class Reads(ABC):
         """Whether `listing` asks about one organisation only."""
         return bool(self._query)
 
-    def _listing(self, query: dict[str, str], campaign_id: str) -> Listing:
+    def _listing(
+        self, query: dict[str, str], campaign_id: str, sought: Collection[str] | None = None
+    ) -> Listing:
         walk = Walk(lambda skip: self._page("/batches/", query, skip), _batch_id)
         known: dict[str, Batch] = {}
+        missing = set(sought or ())
         proved = settled = False
         for number in walk.passes():
             before = len(known)
@@ -119,16 +123,15 @@ class Reads(ABC):
                 batch = as_batch(row)
                 if batch is not None:
                     known[batch_id] = _merged(known.get(batch_id), batch)
+                missing.discard(batch_id)
+                if sought is not None and not missing:
+                    return Listing(campaign_id, _of(campaign_id, known), complete=False)
             proved = proved or walk.clean
             settled = number > 1 and len(known) == before
             if proved and settled:
                 break
-        # A server that ignores the filter gives other campaigns' rows too. Which batch is whose is
-        # told by its key; only a row that names another campaign beyond doubt is left out.
-        wanted = {None, _folded(campaign_id)}
-        rows = tuple(batch for batch in known.values() if _folded(batch.campaign_id) in wanted)
         complete = proved and settled and not (walk.nameless or walk.stuck)
-        return Listing(campaign_id, rows, complete)
+        return Listing(campaign_id, _of(campaign_id, known), complete)
 
     def batch(self, batch_id: str) -> Batch | None:
         """Read one batch with its metadata; None when the API says that it has none such."""
@@ -285,6 +288,16 @@ class Reads(ABC):
             retry=status in _RETRIED,
             hint=_CHECK_TOKEN if status in _KINDS else CHECK_URL,
         )
+
+
+def _of(campaign_id: str, batches: Mapping[str, Batch]) -> tuple[Batch, ...]:
+    """Give a campaign's batches: a server that ignores the filter sends others' too.
+
+    Which batch is whose is told by its key; only a row that names another campaign beyond doubt is
+    left out.
+    """
+    wanted = {None, _folded(campaign_id)}
+    return tuple(batch for batch in batches.values() if _folded(batch.campaign_id) in wanted)
 
 
 def _folded(campaign_id: str | None) -> str | None:

@@ -7,13 +7,14 @@ what could not be learned is planned for as unknown.
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
 from reconciler.api.reads import TokenRefusedError
+from reconciler.apply.concurrent import concurrently
 from reconciler.apply.histories import read_histories
 from reconciler.apply.lookup import Lookup, Sighting, Wanted
 from reconciler.errors import ApiError
@@ -26,7 +27,7 @@ from reconciler.plan.settling import is_looked_for
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from reconciler.model import SpecSet
     from reconciler.observed import Batch, Campaign, Listing
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from reconciler.plan.facts import Rules
     from reconciler.ports import BatchApi
     from reconciler.state.document import NameRecord, RequestRecord, State
+
+Answer = TypeVar("Answer")
 
 SAME_AGE = timedelta(hours=1)
 """Batches created so close to each other are in the same lists."""
@@ -94,13 +97,16 @@ def gather(
     everywhere: Callable[[str], Listing] | None = None,
 ) -> Facts:
     """Ask the API for the campaigns and batches that bear on what there is to do."""
-    draft = make_plan(specs, state, Facts(offline=True), rules, now)
+    draft = make_plan(specs, state, Facts(offline=True), rules, now, meetings=False)
     lookup = Lookup(api, known_keys(state), parallelism=parallelism, everywhere=everywhere)
     gatherer = _Gatherer(api, lookup, parallelism)
-    campaigns = gatherer.campaigns({action.campaign_id for action in draft.pending})
+    sizes, recorded = _sizes_of_new(draft, state), _recorded_batches(state)
+    listings = {**recorded, **dict.fromkeys(sizes)}
+    gatherer.ask({action.campaign_id for action in draft.pending}, listings)
+    campaigns = gatherer.campaigns()
     sightings = gatherer.look(wanted_keys(state, now))
-    strangers = gatherer.strangers(draft, state)
-    told = {batch.batch_id: batch for batch in gatherer.recorded(state)}
+    strangers = gatherer.strangers(sizes)
+    told = {batch.batch_id: batch for batch in gatherer.recorded(recorded)}
     facts = Facts(
         campaigns=campaigns,
         found={key: found for s in sightings for key, found in s.found.items()},
@@ -111,7 +117,7 @@ def gather(
         batches=told,
     )
     # What was in doubt and is found may have a changed spec: only now can that be seen.
-    settled = make_plan(specs, state, facts, rules, now)
+    settled = make_plan(specs, state, facts, rules, now, meetings=False)
     history = read_histories(api, _earlier(settled, state), told, parallelism=parallelism)
     for message, hint in history.problems:
         gatherer.warn(message, hint)
@@ -153,19 +159,59 @@ def _grouped(batches: Iterable[Batch], by: str) -> dict[str, tuple[Batch, ...]]:
     return {value: tuple(group) for value, group in groups.items()}
 
 
+def _recorded_batches(state: State) -> dict[str, set[str]]:
+    """Give the batches of recorded names that may still call, by campaign."""
+    batches: dict[str, set[str]] = defaultdict(set)
+    for record in state.batches.values():
+        for generation in record.generations:
+            for request in generation.requests:
+                if request.batch_id is not None and not is_cancelled(request):
+                    batches[generation.campaign_id].add(request.batch_id)
+    return batches
+
+
+def _sizes_of_new(draft: Plan, state: State) -> dict[str, set[int | None]]:
+    """Give how many contacts the requests have that are about to be created, by campaign.
+
+    Only those of names that the state does not know.
+    """
+    sizes: dict[str, set[int | None]] = defaultdict(set)
+    for action in draft.actions:
+        if action.kind is ActionKind.CREATE and _is_new(state.record(action.name)):
+            sizes[action.campaign_id].update(len(c.request.contacts) for c in action.creations)
+    return sizes
+
+
 class _Gatherer:
+    """Asks, and says in words what was not answered. `ask` comes first."""
+
     def __init__(self, api: BatchApi, lookup: Lookup, parallelism: int) -> None:
         self._api = api
         self._lookup = lookup
         self._parallelism = parallelism
+        self._campaigns: dict[str, Campaign | ApiError | None] = {}
+        self._listings: dict[str, Listing | ApiError] = {}
         self.warnings: list[Diagnostic] = []
 
-    def campaigns(self, ids: Iterable[str]) -> dict[str, Campaign]:
-        ordered = sorted(ids)
-        with ThreadPoolExecutor(self._parallelism) as pool:
-            answers = list(pool.map(self._campaign, ordered))
+    def ask(self, campaigns: Iterable[str], listings: Mapping[str, Collection[str] | None]) -> None:
+        """Ask for campaigns, and for the batches of some: those that are sought, or all (None)."""
+
+        def campaign(campaign_id: str) -> None:
+            self._campaigns[campaign_id] = _answer(partial(self._api.campaign, campaign_id))
+
+        def listing(campaign_id: str, sought: Collection[str] | None) -> None:
+            listed = partial(self._api.listing, campaign_id, sought=sought)
+            self._listings[campaign_id] = _answer(listed)
+
+        questions = [
+            *(partial(campaign, each) for each in sorted(campaigns)),
+            *(partial(listing, each, sought) for each, sought in sorted(listings.items())),
+        ]
+        concurrently(lambda question: question(), questions, self._parallelism)
+
+    def campaigns(self) -> dict[str, Campaign]:
         campaigns = {}
-        for campaign_id, answer in zip(ordered, answers, strict=True):
+        for campaign_id, answer in sorted(self._campaigns.items()):
             if isinstance(answer, ApiError):
                 self.warn(f"campaign {campaign_id}: {answer.message}", answer.hint)
             elif answer is None:
@@ -177,14 +223,6 @@ class _Gatherer:
             else:
                 campaigns[campaign_id] = answer
         return campaigns
-
-    def _campaign(self, campaign_id: str) -> Campaign | ApiError | None:
-        try:
-            return self._api.campaign(campaign_id)
-        except TokenRefusedError:
-            raise  # neither this nor anything after it can work
-        except ApiError as error:
-            return error
 
     def look(self, wanted: list[Wanted]) -> list[Sighting]:
         by_campaign: dict[str, list[Wanted]] = defaultdict(list)
@@ -198,50 +236,35 @@ class _Gatherer:
             sightings.append(sighting)
         return sightings
 
-    def recorded(self, state: State) -> list[Batch]:
-        """List the batches of recorded names that may still call, to tell where they drifted."""
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for record in state.batches.values():
-            for generation in record.generations:
-                for request in generation.requests:
-                    if request.batch_id is not None and not is_cancelled(request):
-                        wanted[generation.campaign_id].add(request.batch_id)
-        campaigns = sorted((each, ids) for each, ids in wanted.items() if ids)
-        with ThreadPoolExecutor(self._parallelism) as pool:
-            return [batch for found in pool.map(self._recorded_in, campaigns) for batch in found]
+    def recorded(self, wanted: Mapping[str, set[str]]) -> list[Batch]:
+        """Give recorded batches as the API lists them, to tell where they drifted."""
+        found: list[Batch] = []
+        for campaign_id, ids in sorted(wanted.items()):
+            listing = self._listings[campaign_id]
+            if isinstance(listing, ApiError):
+                self.warn(
+                    f"campaign {campaign_id}: could not look for drift: {listing.message}",
+                    listing.hint,
+                )
+            else:
+                found.extend(row for row in listing.rows if row.batch_id in ids)
+        return found
 
-    def _recorded_in(self, campaign: tuple[str, set[str]]) -> list[Batch]:
-        campaign_id, ids = campaign
-        try:
-            return [row for row in self._api.listing(campaign_id).rows if row.batch_id in ids]
-        except TokenRefusedError:
-            raise
-        except ApiError as error:
-            self.warn(
-                f"campaign {campaign_id}: could not look for drift: {error.message}", error.hint
-            )
-            return []
-
-    def strangers(self, draft: Plan, state: State) -> list[Batch]:
+    def strangers(self, sizes: Mapping[str, set[int | None]]) -> list[Batch]:
         """Find batches of names that are about to be created and that the state does not know.
 
         This is the net below a lost state. Those of as many contacts as a new spec has are read
         first, then the newest.
         """
-        counts: dict[str, set[int | None]] = defaultdict(set)
-        for action in draft.actions:
-            if action.kind is ActionKind.CREATE and _is_new(state.record(action.name)):
-                counts[action.campaign_id].update(len(c.request.contacts) for c in action.creations)
-        strangers: list[Batch] = []
-        with ThreadPoolExecutor(self._parallelism) as pool:
-            for batches in pool.map(self._strangers_of, counts.items()):
-                strangers.extend(batches)
-        return strangers
+        found = concurrently(self._strangers_of, sorted(sizes.items()), self._parallelism)
+        return [batch for batches in found for batch in batches]
 
     def _strangers_of(self, campaign: tuple[str, set[int | None]]) -> list[Batch]:
-        campaign_id, counts = campaign
+        campaign_id, sizes = campaign
         try:
-            listing = self._api.listing(campaign_id)
+            listing = self._listings[campaign_id]
+            if isinstance(listing, ApiError):
+                raise listing
             if not listing.complete:
                 self.warn(
                     f"campaign {campaign_id}: the list of batches could not be read to its end, so "
@@ -250,7 +273,7 @@ class _Gatherer:
                 )
             rows = self._lookup.unknown(listing.rows)
             rows.sort(key=lambda row: row.created_at or LONG_AGO, reverse=True)
-            rows.sort(key=lambda row: row.total_contacts not in counts)
+            rows.sort(key=lambda row: row.total_contacts not in sizes)
             if len(rows) > MOST_STRANGERS:
                 self.warn(
                     f"campaign {campaign_id} has {len(rows)} batches the state does not know; only "
@@ -268,3 +291,13 @@ class _Gatherer:
 
     def warn(self, message: str, hint: str) -> None:
         self.warnings.append(Diagnostic(Severity.WARNING, "", 0, 0, "", message, hint))
+
+
+def _answer(ask: Callable[[], Answer]) -> Answer | ApiError:
+    """Give the API's answer, or why there is none. Raises `TokenRefusedError`: all is in vain."""
+    try:
+        return ask()
+    except TokenRefusedError:
+        raise
+    except ApiError as error:
+        return error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from reconciler.api.reads import TokenRefusedError
+from reconciler.apply.concurrent import concurrently
 from reconciler.errors import ApiError
 
 if TYPE_CHECKING:
@@ -53,8 +53,5 @@ def read_histories(
         except ApiError as error:
             problems.append((f"batch {batch_id}: {error.message}", error.hint or ""))
 
-    ids = list(dict.fromkeys(batch_ids))
-    if ids:
-        with ThreadPoolExecutor(parallelism) as pool:
-            list(pool.map(read, ids))
+    concurrently(read, dict.fromkeys(batch_ids), parallelism)
     return Histories(batches, contacts, tuple(sorted(problems)))

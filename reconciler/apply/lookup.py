@@ -8,12 +8,12 @@ changes, so each is read once a run.
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from reconciler.apply.concurrent import concurrently
 from reconciler.errors import ApiError
 
 if TYPE_CHECKING:
@@ -123,8 +123,9 @@ class Lookup:
                 result.append(self._read[row.batch_id])
             else:
                 todo.append(row)
+        fetched = concurrently(lambda row: self._api.batch(row.batch_id), todo, self._parallelism)
         unreadable = False
-        for row, batch in zip(todo, self._fetch(todo), strict=True):
+        for row, batch in zip(todo, fetched, strict=True):
             if batch is None:
                 unreadable = True
                 continue
@@ -132,12 +133,6 @@ class Lookup:
                 self._read[row.batch_id] = batch
             result.append(batch)
         return result, unreadable
-
-    def _fetch(self, rows: Sequence[Batch]) -> list[Batch | None]:
-        if len(rows) <= 1:
-            return [self._api.batch(row.batch_id) for row in rows]
-        with ThreadPoolExecutor(self._parallelism) as pool:
-            return list(pool.map(lambda row: self._api.batch(row.batch_id), rows))
 
     def _sighting(
         self,

@@ -6,11 +6,11 @@ cannot be read is taken for calling.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from reconciler.apply.concurrent import concurrently
 from reconciler.apply.errands import is_gone, skipped_in
 from reconciler.apply.facts import known_keys
 from reconciler.apply.lookup import Lookup, Wanted
@@ -85,8 +85,7 @@ def find(state: State, names: Iterable[str], api: BatchApi, parallelism: int) ->
         wanted = [each for _, _, each in doubts if each.campaign_id == campaign_id]
         return _look(api, lookup, campaign_id, wanted)
 
-    with ThreadPoolExecutor(parallelism) as pool:
-        looked = dict(zip(campaigns, pool.map(look, campaigns), strict=True))
+    looked = dict(zip(campaigns, concurrently(look, campaigns, parallelism), strict=True))
     targets = [
         Target(name, batch_id, status)
         for name, batch_id, campaign_id in batches
@@ -130,8 +129,7 @@ def stop(
     targets: Iterable[Target], lifecycle: Lifecycle, api: BatchApi, parallelism: int
 ) -> list[Stop]:
     """Pause or cancel batches, several at a time. Does not raise for the API."""
-    with ThreadPoolExecutor(parallelism) as pool:
-        return list(pool.map(lambda target: _stop(target, lifecycle, api), targets))
+    return concurrently(lambda target: _stop(target, lifecycle, api), targets, parallelism)
 
 
 def _stop(target: Target, lifecycle: Lifecycle, api: BatchApi) -> Stop:

@@ -7,9 +7,9 @@ stays unknown.
 from __future__ import annotations
 
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from reconciler.apply.concurrent import concurrently
 from reconciler.errors import ApiError
 from reconciler.observed import TERMINAL
 from reconciler.plan.progress import Reading
@@ -45,13 +45,9 @@ class Reader:
         """
         wanted = self._wanted(state, names)
         work = sorted(wanted.items())
-        with ThreadPoolExecutor(self._parallelism) as pool:
-            try:
-                answers = list(pool.map(lambda each: self._campaign(*each), work))
-            except BaseException:
-                # Ctrl-C must not wait for what is under way: it waits as long as a network does.
-                self._stop.set()
-                raise
+        answers = concurrently(
+            lambda each: self._campaign(*each), work, self._parallelism, stop=self._stop
+        )
         return Reading(
             at=self._clock.now() + self._api.skew,
             campaigns=dict(self._campaigns),

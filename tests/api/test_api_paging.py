@@ -132,6 +132,26 @@ def test_a_list_that_stands_still_is_always_complete(before: int, cap: int, seed
     assert len(listing.rows) == before
 
 
+@pytest.mark.parametrize(
+    ("sought", "asked"),
+    [
+        ({"b3"}, 1),  # on the first page
+        ({"b3", "b250"}, 3),  # the last of them on the third
+        ({"b3", "not there"}, 8),  # looked for as thoroughly as in any listing
+        (set(), 1),  # nobody would ask; one page is the least
+    ],
+)
+def test_a_listing_ends_where_the_last_of_those_sought_was_seen(
+    sought: set[str], asked: int
+) -> None:
+    """To see where some batches stand costs no proof that there are no others."""
+    api = Paged(serving(rows(300)))
+    listing = api.listing("c", sought=sought)
+    assert api.asked == asked
+    assert sought - {"not there"} <= {row.batch_id for row in listing.rows}
+    assert listing.complete is ("not there" in sought)
+
+
 def test_a_campaign_on_one_page_needs_one_confirmation() -> None:
     """Two passes of a page and an empty page each: four requests."""
     api = Paged(serving(rows(30)))

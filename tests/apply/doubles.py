@@ -35,7 +35,7 @@ from reconciler.state.merge import lay_over
 from tests.core.builders import LINEAGE, NOW, specs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from reconciler.apply.report import Report
     from reconciler.apply.sending import Event
@@ -237,7 +237,7 @@ class FakeApi:
         """Have batches exist."""
         self.batches.update({batch.batch_id: batch for batch in batches})
 
-    def listing(self, campaign_id: str) -> Listing:
+    def listing(self, campaign_id: str, *, sought: Collection[str] | None = None) -> Listing:
         """List a campaign's batches without their metadata, as the vendor does."""
         with self._lock:
             self.listings.append(campaign_id)
@@ -249,7 +249,7 @@ class FakeApi:
                 self.hidden[batch.batch_id] = max(0, left - 1)
                 if batch.campaign_id == campaign_id and not left:
                     rows.append(replace(batch, metadata=None))
-            return Listing(campaign_id, tuple(rows), self.complete)
+            return Listing(campaign_id, tuple(rows), self.complete and sought is None)
 
     def batch(self, batch_id: str) -> Batch | None:
         """Read one batch."""
