@@ -21,8 +21,8 @@ def concurrently(
 ) -> list[Result]:
     """Do `work` for each item, at most `parallelism` at once; give the results in their order.
 
-    Once one raises (seen in order), or at Ctrl-C, no other is begun and `stop` is set: what is under
-    way would go on for as long as a network may take; that is waited for, and the error is raised.
+    Once one raises (seen in order), or at Ctrl-C, no other is begun and `stop` is set: what is
+    under way would go on for as long as a network may take. It is waited for, and the error raised.
     A single item needs no thread, nor the time that it takes to import what runs threads.
     """
     items = list(items)
