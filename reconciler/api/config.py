@@ -28,12 +28,11 @@ LONGEST_TIMEOUT = 86_400.0
 
 # Deliberately narrower than RFC 3986: what passes reads the same to every URL parser, so the host
 # checked here is the host the token goes to.
-_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-    r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:-]*)*",
-    re.IGNORECASE,
+_URL = (
+    r"(?i:(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:-]*)*)"
 )
-_CREATE_PATH = re.compile(r"(?:/[A-Za-z0-9_-]+)+/?")
+_CREATE_PATH = r"(?:/[A-Za-z0-9_-]+)+/?"
 _HIGHEST_PORT = 65_535
 
 
@@ -63,7 +62,7 @@ class ApiConfig(Struct, frozen=True):
                 f"GRAINE_TIMEOUT must be more than 0 and at most {LONGEST_TIMEOUT:.0f} seconds",
                 hint="Unset it for 60 seconds.",
             )
-        if not _CREATE_PATH.fullmatch(self.create_path):
+        if not re.fullmatch(_CREATE_PATH, self.create_path):
             raise Usage(
                 f"the create path {self.create_path!r} is not a path",
                 hint="Use /batches/ or /batches/upload.",
@@ -142,7 +141,7 @@ def _checked_url(url: str) -> str:
         raise Usage("GRAINE_API_URL holds a user name or password", hint="Leave it out.")
     if "?" in url or "#" in url:
         raise Usage("GRAINE_API_URL has a query or a fragment", hint=hint)
-    match = _URL.fullmatch(url)
+    match = re.fullmatch(_URL, url)
     if match is None:
         raise Usage("GRAINE_API_URL is not an http(s) URL", hint=hint)
     if int(match["port"] or 1) not in range(1, _HIGHEST_PORT + 1):

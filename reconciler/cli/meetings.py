@@ -10,8 +10,6 @@ from __future__ import annotations
 from operator import is_
 from typing import TYPE_CHECKING
 
-from reconciler.cli.hashed_file import Draft
-from reconciler.cli.hashed_people import HashedPeople
 from reconciler.model import LongContacts
 
 if TYPE_CHECKING:
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.cli.hashed_file import Hashing
+    from reconciler.cli.hashed_people import HashedPeople
     from reconciler.model import Contact, Spec
     from reconciler.state.document import State
 
@@ -92,9 +91,10 @@ class Meetings:
             return  # what the command was run for is done
 
     def _open(self) -> HashedPeople | None:
-        if self._kept is None:
-            directory = self._git_directory()
-            self._kept = None if directory is None else HashedPeople(directory / DIRECTORY)
+        if self._kept is None and (directory := self._git_directory()) is not None:
+            from reconciler.cli.hashed_people import HashedPeople  # noqa: PLC0415 - in a repository
+
+            self._kept = HashedPeople(directory / DIRECTORY)
         return self._kept
 
 
@@ -121,6 +121,8 @@ def _shared(
 
     Nobody is in two requests of one spec.
     """
+    from reconciler.cli.hashed_file import Draft  # noqa: PLC0415 - when somebody is looked up
+
     draft = Draft()
     names = list(new)
     for index, name in enumerate(names):

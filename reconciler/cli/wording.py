@@ -18,7 +18,7 @@ ROOT = Path("batches")
 """The batches root when none is given."""
 
 _SANDBOX = "reconciler.sandbox"
-_COMMAND = re.compile(
+_COMMAND = (
     r"\breconciler (?P<command>"
     r"(?:validate|plan|apply|status|results|explain|resolve|adopt|doctor|state list|state show)\b)"
     r"(?! --sandbox)"
@@ -39,7 +39,7 @@ def as_typed(text: str) -> str:
     root = ctx.find_root().obj
     before = f" --batches {shlex.quote(str(root))}" if root not in {None, ROOT} else ""
     after = " --sandbox" if ctx.meta.get(_SANDBOX) else ""
-    return _COMMAND.sub(lambda found: f"reconciler{before} {found['command']}{after}", text)
+    return re.sub(_COMMAND, lambda found: f"reconciler{before} {found['command']}{after}", text)
 
 
 def without_the_sandbox(error: ImportError) -> Usage:

@@ -8,15 +8,15 @@ the window follows the wall clock there: a day of nine hours may have eight or t
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
+    from zoneinfo import ZoneInfo
 
     from reconciler.observed import Campaign
 
@@ -26,7 +26,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 FURTHEST = timedelta(days=400)
 """How far windows are walked: what ends later than in a year is not worth a guess."""
 
-_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?", re.ASCII)
+_TIME = r"(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?"
 _MIDNIGHT = time(0, 0)
 
 
@@ -40,7 +40,7 @@ class Day(Struct, frozen=True):
 class Hours(Struct, frozen=True):
     """A week of working hours: seven days, None for a day off. `days` None: at any time."""
 
-    zone: ZoneInfo
+    zone: tzinfo
     days: tuple[Day | None, ...] | None
 
     @property
@@ -55,7 +55,7 @@ def hours_of(campaign: Campaign | None) -> Hours | None:
         return None
     zone = zone_of(campaign.timezone)
     if not campaign.working_hours_enforced:
-        return Hours(zone or ZoneInfo("UTC"), None)
+        return Hours(zone or UTC, None)
     if zone is None or not campaign.working_hours:
         return None
     try:
@@ -67,8 +67,12 @@ def hours_of(campaign: Campaign | None) -> Hours | None:
 
 def zone_of(timezone: str | None) -> ZoneInfo | None:
     """Give the timezone of an IANA name; None for one that nobody knows."""
+    if not timezone:
+        return None
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - with a first campaign
+
     try:
-        return ZoneInfo(timezone) if timezone else None
+        return ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
@@ -133,7 +137,7 @@ def _shifted(moment: datetime, by: timedelta) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def _bounds(day: date, times: Day, zone: ZoneInfo) -> Window:
+def _bounds(day: date, times: Day, zone: tzinfo) -> Window:
     last = day if times.end > times.start else day + timedelta(days=1)
     opens = datetime.combine(day, times.start, zone).astimezone(UTC)
     return opens, datetime.combine(last, times.end, zone).astimezone(UTC)
@@ -151,7 +155,7 @@ def _day(value: Any) -> Day | None:
 
 
 def _time(value: Any) -> time:
-    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(_TIME, value.strip(), re.ASCII) if isinstance(value, str) else None
     if match is None:
         raise ValueError("no time of day")
     hour, minute = int(match[1]), int(match[2])

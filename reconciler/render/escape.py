@@ -11,17 +11,17 @@ from __future__ import annotations
 import re
 import unicodedata
 
+# Only those that every format needs are compiled when a command starts.
 _LINE_BREAKS = re.compile(r"[^\S ]+")
-_SPECIAL = re.compile(
-    r"(?P<syntax>[\\`*{}\[\]<>&|~!]|(?<![^\W_])_|_(?![^\W_])|^[+-]|^\d+(?=[.)]))"
-    r"|(?P<later>[@#$]|:(?=//|[\w+-]*[a-z][\w+-]*:|[+-]1:)|(?<=www)\.|(?<=\bGH)-)",
-    re.IGNORECASE,
+_SPECIAL = (
+    r"(?i:(?P<syntax>[\\`*{}\[\]<>&|~!]|(?<![^\W_])_|_(?![^\W_])|^[+-]|^\d+(?=[.)]))"
+    r"|(?P<later>[@#$]|:(?=//|[\w+-]*[a-z][\w+-]*:|[+-]1:)|(?<=www)\.|(?<=\bGH)-))"
 )
 """`syntax` is what cmark reads as such, beginnings of lists included. `later` is what GitHub looks
 for in the text that cmark has made: mentions, references, formulas, emoji, addresses. An entity is
 a letter again by then; only a tag of its own keeps it apart."""
-_IN_CODE = re.compile(r"[^\w\s/,.-]|(?<![^\W_])_|_(?![^\W_])|(?<=www)\.", re.IGNORECASE)
-_MERMAID = re.compile(r"[^\w\s/.,()+-]")
+_IN_CODE = r"(?i:[^\w\s/,.-]|(?<![^\W_])_|_(?![^\W_])|(?<=www)\.)"
+_MERMAID = r"[^\w\s/.,()+-]"
 
 
 def printable(text: str) -> str:
@@ -48,7 +48,7 @@ def markdown(text: str) -> str:
             return f"<span>{found[0]}</span>"
         return "".join(f"&#{ord(char)};" for char in found[0])
 
-    return _SPECIAL.sub(escaped, printable(text))
+    return re.sub(_SPECIAL, escaped, printable(text))
 
 
 def code(text: str) -> str:
@@ -58,7 +58,7 @@ def code(text: str) -> str:
         return ""
     if "`" not in flat and "|" not in flat:
         return f"`{flat}`"
-    entities = _IN_CODE.sub(lambda found: f"&#{ord(found[0])};", flat)
+    entities = re.sub(_IN_CODE, lambda found: f"&#{ord(found[0])};", flat)
     return f"<code>{entities}</code>"
 
 
@@ -75,5 +75,5 @@ def mermaid(text: str) -> str:
     Its parser knows keywords at the beginning of a line only, so the first letter is a code.
     """
     flat = printable(text)
-    coded = _MERMAID.sub(lambda found: f"#{ord(found[0])};", flat[1:])
+    coded = re.sub(_MERMAID, lambda found: f"#{ord(found[0])};", flat[1:])
     return f"#{ord(flat[0])};{coded}" if flat else ""

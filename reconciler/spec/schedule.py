@@ -10,17 +10,15 @@ import re
 from datetime import MAXYEAR, UTC, date, datetime, timedelta
 from datetime import timezone as fixed_offset
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from reconciler.model import Diagnostic, Request, Severity, Spec, SpecSet
 from reconciler.spec.problems import quoted
 
 _FIELD = "scheduled_start"
-_FORM = re.compile(
+_FORM = (
     r"(?P<date>\d{4}-\d{2}-\d{2})"
     r"(?:[Tt ](?P<time>\d{2}:\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d+))?)?"
-    r" ?(?P<offset>[Zz]|[+-]\d{2}(?::?\d{2})?)?)?",
-    re.ASCII,
+    r" ?(?P<offset>[Zz]|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 PATTERN = (
     r"^ *[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
@@ -69,7 +67,7 @@ def normalise(text: str) -> str:
     Takes a space for the `T`, leaves out seconds and zero fractions, and turns offsets into `Z`.
     Raises `BadSchedule`.
     """
-    match = _FORM.fullmatch(text.strip())
+    match = re.fullmatch(_FORM, text.strip(), re.ASCII)
     if match is None:
         raise BadSchedule(f"is {quoted(text)}, which is no date and time", _hint_for(text))
     if match["time"] is None:
@@ -129,6 +127,8 @@ def resolve(scheduled_start: str, timezone: str | None) -> tuple[datetime | None
         return moment, None
     if timezone is None:
         return None, Doubt.NO_TIMEZONE
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415 - few starts are naive
+
     try:
         zone = ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):

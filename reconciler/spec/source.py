@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from reconciler.spec.problems import Problem
@@ -28,11 +27,12 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _UTF8_HINT = "save it as UTF-8 (in Excel: 'CSV UTF-8'; in editors: 'Save with encoding')"
 
 
-@dataclass(frozen=True, slots=True)
 class Unreadable(Exception):  # noqa: N818 - says what it is
     """A file that cannot be read, and why."""
 
-    problem: Problem
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 def read_bytes(path: str | Path, *, limit: int, hint: str) -> bytes:

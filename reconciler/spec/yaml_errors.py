@@ -14,7 +14,7 @@ from ruamel.yaml.reader import ReaderError
 
 from reconciler.spec.problems import Problem, printable
 
-_CONFLICT = re.compile(rb"^(?:<{7} |={7}\r?$|>{7} )", re.MULTILINE)
+_CONFLICT = rb"(?m:^(?:<{7} |={7}\r?$|>{7} ))"
 _QUOTE_TEXT = "put the value in quotes if it is meant as text"
 _CLOSE = "close the quote; a quote inside of text in single quotes is written twice (`'it''s'`)"
 
@@ -100,7 +100,7 @@ def at(mark: Any) -> tuple[int, int]:
 
 def syntax_problem(error: Exception, data: bytes) -> Problem:
     """Say what a parser's error means, at its line and column."""
-    conflict = _CONFLICT.search(data)
+    conflict = re.search(_CONFLICT, data)
     if conflict is not None:
         line = data.count(b"\n", 0, conflict.start()) + 1
         hint = "decide which side of the merge is meant, and delete the lines with the markers"

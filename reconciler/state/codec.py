@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 _SHOWN = 10
 """Problems that one message names."""
-_CONFLICT = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})(\s|$)", re.MULTILINE)
+_CONFLICT = rb"(?m:^(<{7}|={7}|>{7}|\|{7})(\s|$))"
 _STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
 _BEFORE, _BETWEEN, _AFTER = b'{\n  "batches": {\n', b"\n    },\n", b"\n    }\n  }"
 """What stands around the batches and between two of them.
@@ -316,7 +316,7 @@ def _is_text_of(document: StateFile, data: bytes) -> bool:
 
 def _carefully(data: bytes, where: str) -> StateFile:
     """Give what an edited file says. Raises `StateUnusable` with the reason if nobody can tell."""
-    marker = _CONFLICT.search(data)
+    marker = re.search(_CONFLICT, data)
     if marker:
         line = data.count(b"\n", 0, marker.start()) + 1
         raise StateUnusable(
