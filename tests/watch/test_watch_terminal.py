@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.watch.conftest import World
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds after which a test gives up waiting."""
 
 
