@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PAGE = 100
 MOST_PASSES = 4
-MOST_PAGES = 10_000
+MOST_PAGES = 100_000
+"""Pages after which a list counts as endless: two passes over a batch of five million people."""
 _STALE_PAGES = 3
 """So many pages in a row without a row that is new to the pass: the server ignores `skip`."""
 
