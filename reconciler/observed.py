@@ -77,6 +77,18 @@ class Batch(Struct, frozen=True):
         return key if isinstance(key, str) else None
 
     @property
+    def generation(self) -> int | None:
+        """The generation of its name that the batch was created in, or None."""
+        generation = (self.marker or {}).get("generation")
+        return generation if isinstance(generation, int) else None
+
+    @property
+    def root(self) -> str | None:
+        """The batches root that the batch was created from, or None; see `Session.root_name`."""
+        root = (self.marker or {}).get("root")
+        return root if isinstance(root, str) else None
+
+    @property
     def digest(self) -> str | None:
         """The digest the batch was created with, or None."""
         digest = (self.marker or {}).get("digest")

@@ -94,10 +94,12 @@ class Engine:
         progress: Progress,
         exclusion: Exclusion | None = None,
         gate: Gate | None = None,
+        root: str = "",
     ) -> None:
         """`exclusion` leaves out of changed specs who is on a do-not-call list.
 
-        `gate` is asked immediately before each POST and each resume.
+        `gate` is asked immediately before each POST and each resume. `root` is the name of the
+        batches root, which each new batch carries.
         """
         self._plan = plan
         self._ledger = ledger
@@ -110,7 +112,7 @@ class Engine:
         self._outcomes = Outcomes()
         self._retry = Retry(clock)
         self._workers = Workers(
-            api, clock, stop, limits.lease, events, limits.parallelism, gate or Gates()
+            api, clock, stop, limits.lease, events, limits.parallelism, gate or Gates(), root
         )
         self._desk = Desk()
         self._replacing = Replacer(

@@ -95,8 +95,12 @@ def gather(
     *,
     parallelism: int,
     everywhere: Callable[[str], Listing] | None = None,
+    root: Callable[[], str] | None = None,
 ) -> Facts:
-    """Ask the API for the campaigns and batches that bear on what there is to do."""
+    """Ask the API for the campaigns and batches that bear on what there is to do.
+
+    `root` names the batches root: batches that say they are another root's are none of ours.
+    """
     draft = make_plan(specs, state, Facts(offline=True), rules, now, meetings=False)
     lookup = Lookup(api, known_keys(state), parallelism=parallelism, everywhere=everywhere)
     gatherer = _Gatherer(api, lookup, parallelism)
@@ -106,6 +110,8 @@ def gather(
     campaigns = gatherer.campaigns()
     sightings = gatherer.look(wanted_keys(state, now))
     strangers = gatherer.strangers(sizes)
+    if root is not None and strangers:
+        strangers = gatherer.ours(strangers, root(), draft)
     told = {batch.batch_id: batch for batch in gatherer.recorded(recorded)}
     facts = Facts(
         campaigns=campaigns,
@@ -258,6 +264,19 @@ class _Gatherer:
         """
         found = concurrently(self._strangers_of, sorted(sizes.items()), self._parallelism)
         return [batch for batches in found for batch in batches]
+
+    def ours(self, strangers: list[Batch], root: str, draft: Plan) -> list[Batch]:
+        """Leave out the batches of other roots, and warn of one that is the same as a new spec."""
+        new = {c.request.digest: action for action in draft.actions for c in action.creations}
+        for batch in strangers:
+            if batch.root not in {None, root} and (same := new.get(batch.digest or "")):
+                self.warn(
+                    f"{same.name} has exactly the same contacts and fields as batch "
+                    f"{batch.batch_id}, created from the root {batch.root}: its "
+                    f"{len(same.creations[0].request.contacts):,} people are called by both",
+                    "remove one of the two specs, unless this is meant",
+                )
+        return [batch for batch in strangers if batch.root in {None, root}]
 
     def _strangers_of(self, campaign: tuple[str, set[int | None]]) -> list[Batch]:
         campaign_id, sizes = campaign

@@ -50,19 +50,22 @@ class Job(Struct):
     tries: int = 0
     refused: int = 0
 
-    def body(self, now: datetime) -> bytes | LongBody:
+    def body(self, now: datetime, root: str = "") -> bytes | LongBody:
         """Build the request's JSON, with the marker by which the batch is found again.
 
+        `root` is the name of the batches root, which tells its batches from those of another root.
         An armed batch gets a start so far after `now`; it is not part of what the digest covers.
         """
         request = self.creation.request
-        marker = {
+        marker: dict[str, Any] = {
             "key": self.creation.key,
             "digest": request.digest,
             "name": self.action.name,
             "generation": self.action.generation,
             "part": request.part,
         }
+        if root:
+            marker["root"] = root
         body: dict[str, Any] = dict(request.fields)
         body["metadata"] = {**(body.get("metadata") or {}), "reconciler": marker}
         if self.action.arm_delay and request.scheduled_start is None:
@@ -146,6 +149,7 @@ class Workers(Struct):
     events: queue.SimpleQueue[Event]
     parallelism: int
     gate: Gate = field(default_factory=Gates)
+    root: str = ""
     _halt: Objection | None = None
     _tasks: queue.SimpleQueue[Callable[[], Event]] = field(default_factory=queue.SimpleQueue)
     _threads: int = 0
@@ -182,7 +186,7 @@ class Workers(Struct):
 
     def _post(self, job: Job) -> Event:
         try:
-            body = job.body(self.clock.now())
+            body = job.body(self.clock.now(), self.root)
             against = self._objection(job.action, job.creation)
             if against is not None:
                 return Objected(job, against)

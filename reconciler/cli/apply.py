@@ -364,6 +364,7 @@ class _Apply:
                 progress=progress,
                 exclusion=self._people,
                 gate=Gates((BrakeGate(brake), PolicyGate(self._guard))),
+                root=self._session.root_name if plan.pending else "",
             )
             report = engine.run()
         # A freeze that was pushed moved the branch, and planning again would only say so.

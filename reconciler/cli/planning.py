@@ -102,6 +102,7 @@ def plan_with(
             clock.now(),
             parallelism=parallelism,
             everywhere=api.listing_everywhere if api.filters else None,
+            root=lambda: session.root_name,
         )
     # By the slower of the two clocks an attempt is younger: it is not given up too early. And
     # the questions took time, so a start may have passed meanwhile.

@@ -62,6 +62,12 @@ def _git(directory: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def path_in_repository(directory: Path) -> str | None:
+    """Give a directory's path in its repository, `.` for the top of it; None without git."""
+    told = _git(directory, "rev-parse", "--show-prefix")
+    return (told.strip().removesuffix("/") or ".") if told else None
+
+
 def parents(directory: Path) -> tuple[str, ...]:
     """Give the commits that the one checked out was made from.
 

@@ -117,6 +117,16 @@ class Session(Struct, frozen=True):
             )
 
     @property
+    def root_name(self) -> str:
+        """What tells this root from others: its path in its repository, else its own name.
+
+        Each batch carries it, so that two roots may use the same names in one campaign.
+        """
+        from reconciler.cli.provenance import path_in_repository  # noqa: PLC0415 - it asks git
+
+        return path_in_repository(self.root) or self.root.resolve().name
+
+    @property
     def in_git(self) -> bool:
         """Whether state lives on a branch, where other runs can reach it."""
         kind = self.options.state_kind or self.settings.state

@@ -78,6 +78,18 @@ class SpecPlanner(Struct, frozen=True):
             return replace(refused, refusal=Refusal.DOUBT)
         existing = self.draft.facts.existing.get(spec.name, ())
         adoptions = tuple(_same_contents(spec, existing))
+        later = [batch for batch in existing if (batch.generation or 1) > 1]
+        if later:
+            return self.draft.blocked(
+                spec,
+                Reason.NAME_IN_USE,
+                f"the API has {len(existing)} batches of several generations of this name, up to "
+                f"batch {later[-1].batch_id}, and the state knows none of them: the state was "
+                "lost, and with it who was called by which of them",
+                "restore the state (git log -p -- state.json shows its versions); without it: "
+                "cancel these batches in the vendor's console, give the spec a reconcile.name of "
+                "its own and only the people who are still to be called",
+            )
         if len(adoptions) == len(spec.requests):
             return replace(
                 self.draft.action(ActionKind.ADOPT, spec, Reason.ALREADY_EXISTS),
@@ -139,6 +151,6 @@ def _same_contents(spec: Spec, existing: Sequence[Batch]) -> Iterator[Adoption]:
         same = [batch for batch in existing if batch.digest == request.digest and batch.key]
         if same:
             keep, _ = oldest(same)
-            yield Adoption(
-                request.part, keep, keep.key or "", request.digest, len(request.contacts)
-            )
+            count = keep.total_contacts
+            contacts = len(request.contacts) if count is None else count
+            yield Adoption(request.part, keep, keep.key or "", request.digest, contacts)

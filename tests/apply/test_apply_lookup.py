@@ -269,6 +269,35 @@ def test_batches_of_a_new_name_are_found_in_the_campaign() -> None:
     assert made.campaigns == {CAMPAIGN: Campaign(CAMPAIGN, timezone="UTC")}
 
 
+def test_batches_of_another_root_are_none_of_ours() -> None:
+    """Two roots may use the same names in one campaign; the same contents in both are told."""
+    digest = SPEC.requests[0].digest
+    marker = {"key": "rk1_1", "digest": digest, "name": "welcome"}
+    ours, theirs, older = (
+        replace(STRANGER, batch_id=batch_id, metadata={"reconciler": {**marker, **more}})
+        for batch_id, more in (
+            ("bat_o", {"root": "batches/production"}),
+            ("bat_t", {"root": "batches/staging"}),
+            ("bat_u", {}),
+        )
+    )
+    api = api_with(ours, theirs, older)
+    made = gather(
+        specs(SPEC),
+        State(lineage=LINEAGE),
+        api,
+        Rules(),
+        NOW,
+        parallelism=2,
+        root=lambda: "batches/production",
+    )
+    assert ids(made.existing["welcome"]) == ["bat_o", "bat_u"]
+    assert ids(made.same_contents[digest]) == ["bat_o", "bat_u"]
+    (warning,) = made.diagnostics
+    assert "batch bat_t, created from the root batches/staging" in warning.message
+    assert "its 2 people are called by both" in warning.message
+
+
 def test_only_so_many_strangers_are_read() -> None:
     """The newest are, and that there are more is said."""
     many = [

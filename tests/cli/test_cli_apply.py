@@ -52,6 +52,20 @@ def test_creating(account: Cli, write: Callable[..., Path]) -> None:
     account.said("apply_create")
 
 
+def test_two_roots_use_the_same_names(account: Cli, write: Callable[..., Path]) -> None:
+    """Staging and production are two roots: neither takes the other's batch for its own."""
+    contents = write().read_text("utf-8")
+    for root in ("staging", "production"):
+        Path("batches", root).mkdir()
+        Path("batches", root, "welcome.yaml").write_text(contents, "utf-8")
+    Path("batches/welcome.yaml").unlink()
+    for root in ("staging", "production"):
+        assert account.run("--batches", f"batches/{root}", "apply", "--yes") == 0
+    Path("batches/production/state.json").unlink()
+    assert account.run("--batches", "batches/production", "plan") == 0
+    account.said("apply_two_roots")
+
+
 def test_json(account: Cli, sandbox: Sandbox, write: Callable[..., Path]) -> None:
     """The JSON report has each action's outcome and id; stdout holds nothing else."""
     sandbox.faults.add(operation="create", kind="wrong_total", total=1)

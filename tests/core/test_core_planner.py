@@ -66,6 +66,11 @@ def exists(*batches: Batch) -> Facts:
     return Facts(existing={"welcome": batches})
 
 
+def with_marker(of: Batch, **more: object) -> Batch:
+    """Give a batch whose marker says more."""
+    return replace(of, metadata={"reconciler": {**(of.marker or {}), **more}})
+
+
 def seen(*batches: Batch) -> Facts:
     """Give facts in which batches carry the key."""
     return Facts(found={DOUBT.key: batches})
@@ -451,6 +456,24 @@ CASES = [
         seen(OLD),
     ),
     Case("the state was lost", ["adopt already_exists welcome"], facts=exists(OLD)),
+    Case(
+        "a later batch of a lost state holds only who was left: nobody can say who was called",
+        ["blocked name_in_use welcome"],
+        facts=exists(with_marker(OLD, generation=2)),
+    ),
+    Case(
+        "one of a lost state's generations is the spec's, and another may still call",
+        ["blocked name_in_use welcome"],
+        facts=exists(
+            with_marker(OLD, generation=1),
+            with_marker(replace(OLD, batch_id="bat_2", status="cancelled"), generation=2),
+        ),
+    ),
+    Case(
+        "the first generation alone, as it says itself",
+        ["adopt already_exists welcome"],
+        facts=exists(with_marker(OLD, generation=1)),
+    ),
     Case(
         "the state was lost, and the batch had been cancelled: nobody wants it called now",
         ["adopt already_exists welcome"],
