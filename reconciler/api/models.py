@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # At least one letter or digit, so that an id can never be a `..` in a path.
-_ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,200}")
+_ID = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9._:=+~@-]{1,200}")
 _SEPARATORS = re.compile(r"[\s().-]+")
 _NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})")
 _WRAPPERS = ("batches", "contacts", "items", "data", "results")
@@ -92,14 +92,19 @@ def as_rows(payload: object) -> list[Any] | None:
     return None
 
 
-def as_batch(row: object) -> Batch | None:
-    """Give a batch out of a list row or a `GET /batches/{id}`; None when it has no valid id."""
+def as_batch(row: object, *, whole: bool = False) -> Batch | None:
+    """Give a batch out of a list row or a `GET /batches/{id}`; None when it has no valid id.
+
+    A list may leave metadata out, or say null for it. In a `whole` answer, null says that the batch
+    has none, and only a missing field that it is not shown.
+    """
     if not isinstance(row, dict):
         return None
     batch_id = as_id(row.get("batch_id"))
     if batch_id is None:
         return None
     created_at, is_naive = as_timestamp(row.get("created_at"))
+    none = {} if whole and "metadata" in row and row["metadata"] is None else None
     return Batch(
         batch_id=batch_id,
         campaign_id=as_id(row.get("campaign_id")),
@@ -107,7 +112,7 @@ def as_batch(row: object) -> Batch | None:
         total_contacts=as_count(row.get("total_contacts")),
         created_at=created_at,
         created_at_is_naive=is_naive,
-        metadata=_as_mapping(row.get("metadata")),
+        metadata=none if none is not None else _as_mapping(row.get("metadata")),
         counters=_as_mapping(row.get("counters")),
         scheduled_start=as_text(row.get("scheduled_start")),
         concurrency_limit=as_count(row.get("concurrency_limit")),

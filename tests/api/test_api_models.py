@@ -54,6 +54,14 @@ def test_a_documented_batch_is_read_whole() -> None:
     assert batch.key == "k"
 
 
+def test_null_is_no_metadata_only_where_all_is_shown() -> None:
+    """A batch made in the console has none; a row of a list may just not show it."""
+    row: dict[str, Any] = {"batch_id": "b1", "metadata": None}
+    assert as_batch(row) == Batch("b1")
+    assert as_batch(row, whole=True) == Batch("b1", metadata={})
+    assert as_batch({"batch_id": "b1"}, whole=True) == Batch("b1")
+
+
 def test_odd_fields_become_none_and_hide_no_batch() -> None:
     """A batch whose details are odd exists all the same."""
     row: dict[str, Any] = {name: ["odd"] for name in FIELDS} | {"batch_id": 12}
