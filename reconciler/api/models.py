@@ -104,7 +104,9 @@ def as_batch(row: object, *, whole: bool = False) -> Batch | None:
     if batch_id is None:
         return None
     created_at, is_naive = as_timestamp(row.get("created_at"))
-    none = {} if whole and "metadata" in row and row["metadata"] is None else None
+    metadata = _as_mapping(row.get("metadata"))
+    if whole and "metadata" in row and row["metadata"] is None:
+        metadata = {}
     return Batch(
         batch_id=batch_id,
         campaign_id=as_id(row.get("campaign_id")),
@@ -112,7 +114,7 @@ def as_batch(row: object, *, whole: bool = False) -> Batch | None:
         total_contacts=as_count(row.get("total_contacts")),
         created_at=created_at,
         created_at_is_naive=is_naive,
-        metadata=none if none is not None else _as_mapping(row.get("metadata")),
+        metadata=metadata,
         counters=_as_mapping(row.get("counters")),
         scheduled_start=as_text(row.get("scheduled_start")),
         concurrency_limit=as_count(row.get("concurrency_limit")),

@@ -81,7 +81,7 @@ def _in_doubt(recorded: State, name: str, now: datetime) -> tuple[Generation, Re
     for request in record.current.requests:
         if request.in_doubt and request.released_at is None:
             until = request.gives_up_at or request.expires_at
-            if until is not None and now < until:
+            if until is not None and now < until and request.unknown is None:
                 raise Refused(
                     f"run {request.run[:12]} is creating {name} and has until "
                     f"{until:%Y-%m-%d %H:%M:%S} UTC to say what came of it",

@@ -133,12 +133,18 @@ class Session(Struct, frozen=True):
         return kind == "git" and not self.options.sandbox
 
     def rules(self, *, settle: float | None = None, prune: bool = False) -> Rules:
-        """Give what planning goes by. `settle` is the command line's, in seconds."""
+        """Give what planning goes by. `settle` is the command line's, in seconds.
+
+        The settings' may be shorter than a request can take: then that counts, since a request of a
+        run that died may be under way for as long.
+        """
         from reconciler.plan.facts import Rules  # noqa: PLC0415 - with the planner
         from reconciler.spec.freeze import frozen_here  # noqa: PLC0415 - as above
 
         return Rules(
-            settle=timedelta(seconds=self.settings.settle if settle is None else settle),
+            settle=timedelta(
+                seconds=max(self.settings.settle, _timeout()) if settle is None else settle
+            ),
             hold=self.settings.unknown == "hold",
             run=self.run,
             prune=prune,

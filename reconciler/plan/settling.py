@@ -55,14 +55,23 @@ def is_looked_for(record: RequestRecord, now: datetime) -> bool:
     return record.in_doubt or (record.watch_until is not None and record.watch_until > now)
 
 
+def is_held(record: RequestRecord, now: datetime) -> bool:
+    """Tell whether the run that recorded an intent may still act on it.
+
+    Not once it has said that the outcome is unknown: it sends nothing more for it. What it has sent
+    may still arrive, which is why nothing is created again before `gives_up_at`.
+    """
+    return record.expires_at is not None and now < record.expires_at and record.unknown is None
+
+
 def verdict(name: str, record: RequestRecord, facts: Facts, rules: Rules, now: datetime) -> Verdict:
     """Decide what to believe about one request in doubt."""
-    if record.expires_at is not None and now < record.expires_at and record.run != rules.run:
+    if is_held(record, now) and record.run != rules.run:
         return StillInDoubt(
             Reason.IN_DOUBT,
-            f"run {record.run[:12]} is creating it and has until {_clock(record.expires_at)} to "
-            "say what came of it",
-            f"run again after {_clock(record.expires_at)}: reconciler apply",
+            f"run {record.run[:12]} is creating it and has until "
+            f"{_clock(record.expires_at or now)} to say what came of it",
+            f"run again after {_clock(record.expires_at or now)}: reconciler apply",
         )
     found = facts.found.get(record.key, ())
     foreign = [batch for batch in found if batch.digest not in {None, record.digest}]

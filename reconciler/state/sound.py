@@ -38,7 +38,9 @@ def _are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str
         number = 0
         doubtful = False
         for generation in record.generations:
-            if generation.generation <= number or doubtful:
+            campaign = generation.campaign_id
+            said = generation.fields.get("campaign_id", campaign)
+            if generation.generation <= number or doubtful or said != campaign:
                 return False
             number = generation.generation
             part = 0
@@ -89,6 +91,9 @@ def _name_contradictions(name: str, record: NameRecord) -> Iterator[str]:
         yield f"{name}: an earlier generation is still being created"
     for generation in record.generations:
         at = f"{name}, generation {generation.generation}"
+        campaign = generation.campaign_id
+        if generation.fields.get("campaign_id", campaign) != campaign:
+            yield f"{at}: its campaign_id is {campaign}, and another one stands in its fields"
         parts = [request.part for request in generation.requests]
         if not parts or parts[0] < 1 or parts != sorted(set(parts)):
             yield f"{at}: parts are {parts}"

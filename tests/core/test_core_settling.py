@@ -135,6 +135,26 @@ def called(result: Verdict) -> str:
             "our own intent need not be left alone",
         ),
         (
+            structs.replace(RECORD, expires_at=NOW + SECOND, run="other", unknown="timed out"),
+            found(OURS),
+            Rules(),
+            "found bat_1",
+            "its run said that it does not know: it sends nothing more",
+        ),
+        (
+            structs.replace(
+                RECORD,
+                expires_at=NOW + SECOND,
+                gives_up_at=NOW + SECOND,
+                run="other",
+                unknown="timed out",
+            ),
+            ABSENT,
+            Rules(settle=timedelta(0)),
+            "in_doubt",
+            "what it sent may still arrive",
+        ),
+        (
             structs.replace(RECORD, expires_at=NOW - Rules().timeout + SECOND),
             ABSENT,
             Rules(),

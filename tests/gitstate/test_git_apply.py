@@ -560,3 +560,16 @@ def test_settling_by_hand(git_world: GitWorld) -> None:
     assert git_world.git("log", "-1", "--format=%s", "main").endswith("[skip ci]")
     assert git_world.apply().code == 0
     git_world.check()
+
+
+def test_what_a_run_left_in_doubt_is_settled_before_its_lease_is_over(
+    make_git_world: Callable[..., GitWorld],
+) -> None:
+    """That run is over and sends nothing more: the next one need not wait to look."""
+    world = make_git_world(1)
+    world.sandbox.faults.add(operation="create", kind="status", code=504, when="after")
+    blind = world.sandbox.faults.add(operation="list", kind="status", code=503, times=None)
+    assert world.apply(None, "--verify-for=0.2").code == 3
+    world.sandbox.faults.remove(blind)
+    assert world.apply().code == 0
+    world.check()

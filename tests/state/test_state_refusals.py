@@ -101,6 +101,15 @@ REFUSED = {
     "an empty key": setting("key", ""),
     "no digest": lacking("digest"),
     "a short digest": setting("digest", "v1:abc"),
+    "a digest of another version": setting("digest", "v2:" + "a" * 64),
+    "another campaign than its fields say": edited(
+        lambda d: d["batches"]["welcome"]["generations"][0].update(campaign_id="cmp_other")
+    ),
+    "another campaign in its fields": edited(
+        lambda d: d["batches"]["welcome"]["generations"][0]["fields"].update(
+            campaign_id="cmp_other"
+        )
+    ),
     "a digest in capitals": setting("digest", "v1:" + "A" * 64),
     "contacts as text": setting("contacts", "2"),
     "contacts below zero": setting("contacts", -1),
