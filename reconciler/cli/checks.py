@@ -62,6 +62,28 @@ def git_check(session: Session) -> Check:
     return Check(Mark.OK, f"git {version}")
 
 
+def workflow_checks(session: Session) -> Iterator[Check]:
+    """Check that each workflow of ours runs on this repository's branch, where there is one."""
+    from reconciler.cli.provenance import top_of  # noqa: PLC0415 - when it runs
+    from reconciler.cli.scaffold import elsewhere, runs_on  # noqa: PLC0415 - as above
+
+    top = top_of(session.root)
+    for path in sorted((top / ".github/workflows").glob("*.y*ml")) if top else ():
+        names = runs_on(path)
+        if not names:
+            continue
+        odd = elsewhere(path)
+        if odd is None:
+            yield Check(Mark.OK, f"{path.name} runs on {', '.join(f'`{each}`' for each in names)}")
+        else:
+            told, line = odd
+            yield Check(
+                Mark.ODD,
+                f"{path.name} {told}: a merge starts nothing",
+                f"write into .github/workflows/{path.name}: {line}",
+            )
+
+
 def specs_checks(session: Session) -> Iterator[Check]:
     """Check that the specs are sound, and that editors know their schema."""
     try:
@@ -71,7 +93,7 @@ def specs_checks(session: Session) -> Iterator[Check]:
         return
     yield Check(
         Mark.OK,
-        f"{counted(len(specs.specs), 'sound spec')}, "
+        f"{counted(len(specs.specs), 'valid spec')}, "
         f"{people(sum(spec.contacts for spec in specs.specs))}",
     )
     without = [spec.file for spec in specs.specs if not _has_schema_line(session, spec.path)]

@@ -70,6 +70,7 @@ def _agree(campaign_id: str) -> None:
 
 def _checks(session: Session, campaign_id: str | None) -> Iterator[Check]:
     yield checks.git_check(session)
+    yield from checks.workflow_checks(session)
     yield from checks.specs_checks(session)
     yield from checks.state_checks(session)
     try:

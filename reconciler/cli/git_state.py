@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.errors import Refused
+from reconciler.cli.provenance import remotes
+from reconciler.errors import Refused, StateError
 from reconciler.state.file import STATE_NAME
 from reconciler.state.git import Git
 from reconciler.state.git_store import GitStore, Place
@@ -20,9 +21,11 @@ def git_store(
 ) -> GitStore:
     """Give the store of a root whose state lives on a branch; default: the one checked out.
 
-    Raises `StateError` outside a repository, `Refused` when no branch is known.
+    Raises `StateError` outside a repository and without a remote, `Refused` when no branch is
+    known.
     """
     git = Git(root)
+    _require_remote(root, remote)
     path = Path(os.path.realpath(root)).relative_to(os.path.realpath(git.toplevel())) / STATE_NAME
     source = _source_branch(git, remote)
     chosen = branch or source
@@ -33,6 +36,17 @@ def git_store(
         )
     place = Place(remote=remote, branch=chosen, path=path.as_posix(), source_branch=source)
     return GitStore(git, place, clock=clock, ids=ids, run=run)
+
+
+def _require_remote(root: Path, remote: str) -> None:
+    """Say that there is no remote at all, which a new repository begins without."""
+    if "/" in remote or ":" in remote or (root / remote).exists():
+        return  # an address of its own
+    if remotes(root) == ():
+        raise StateError(
+            "no remote yet, and the state is to live on one (state: git)",
+            hint="git remote add origin URL; or, on one machine: --state file",
+        )
 
 
 def _source_branch(git: Git, remote: str) -> str | None:

@@ -52,12 +52,11 @@ def command(root: Path, /, directory: Path, source: str | None, *, protected: bo
       reconciler init --protected calls
       reconciler --batches batches/production init
     """
-    from reconciler.cli.provenance import default_branch  # noqa: PLC0415 - when it runs
-    from reconciler.cli.scaffold import Wanted, pieces  # noqa: PLC0415 - as above
+    from reconciler.cli.scaffold import Wanted, pieces  # noqa: PLC0415 - when it runs
 
     wanted = Wanted(
         _within(root),
-        branch=default_branch(directory) or "main",
+        branch=_branch(directory),
         protected=protected,
         source=_given(source) if source else _installed_from(),
     )
@@ -65,11 +64,22 @@ def command(root: Path, /, directory: Path, source: str | None, *, protected: bo
     click.echo("".join(f"{what:<8}{path}\n" for what, path, _ in told), nl=False)
     for _, path, lacking in told:
         for each in lacking:
-            click.echo(f"note: {path} is yours and was not touched; {each}")
+            click.echo(f"note: {path} was left as it is: {each}")
     if all(what != "wrote" for what, _, _ in told):
         click.echo("Nothing was written: every file is there already.")
     click.echo(_next(directory, wanted), nl=False)
     return ExitCode.DONE
+
+
+def _branch(directory: Path) -> str:
+    """Choose the branch whose pushes apply: the one the workflow names, unless it is another."""
+    from reconciler.cli.provenance import default_branch, merged_into  # noqa: PLC0415 - when it runs
+    from reconciler.cli.scaffold import runs_on  # noqa: PLC0415 - as above
+
+    named = runs_on(directory / ".github/workflows/apply.yml")
+    if len(named) == 1 and merged_into(directory, named) is None:
+        return named[0]
+    return default_branch(directory) or "main"
 
 
 def _place(directory: Path, piece: Piece) -> tuple[str, str, list[str]]:

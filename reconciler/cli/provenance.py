@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.state.document import Source
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from reconciler.model import Spec
 
@@ -76,12 +77,41 @@ def parents(directory: Path) -> tuple[str, ...]:
     return tuple(_git(directory, "show", "--no-patch", "--format=%P", "HEAD").split())
 
 
+def remotes(directory: Path) -> tuple[str, ...] | None:
+    """Give the names of a repository's remotes; None where there is no repository."""
+    if top_of(directory) is None:
+        return None
+    return tuple(_git(directory, "remote").split())
+
+
+def top_of(directory: Path) -> Path | None:
+    """Give the top directory of the work tree, None outside one."""
+    told = _git(directory, "rev-parse", "--show-toplevel").removesuffix("\n")
+    return Path(told) if told else None
+
+
 def default_branch(directory: Path) -> str | None:
     """Give the branch that a clone's remote begins with, else the one checked out."""
     told = _git(directory, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD").strip()
     if told:
         return told.removeprefix("origin/")
     return _git(directory, "symbolic-ref", "--quiet", "--short", "HEAD").strip() or None
+
+
+def merged_into(directory: Path, named: Sequence[str]) -> str | None:
+    """Give the branch that changes are merged into, where it is certainly none of the `named`.
+
+    A clone knows which branch its remote begins with. Without that, any branch that is there may be
+    the one: what is checked out may be a branch of somebody's work.
+    """
+    begins = _git(directory, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+    here = _git(directory, "symbolic-ref", "--quiet", "--short", "HEAD").strip()
+    branch = begins.strip().removeprefix("origin/") or here
+    if not branch or branch in named:
+        return None
+    there = _git(directory, "for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes")
+    places = {f"refs/{place}/{name}" for name in named for place in ("heads", "remotes/origin")}
+    return None if not begins and places & set(there.split()) else branch
 
 
 def cloned_from(directory: Path) -> tuple[str, str]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler import __version__
+from reconciler.cli.provenance import merged_into
 from reconciler.errors import InvalidSpecs
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ _TEXTS = Path(__file__).resolve().parents[1] / "scaffold"
 _BATCHES = "batches"
 STATE_BRANCH = "reconciler-state"
 WORKFLOWS = ("plan", "apply", "reconcile")
+_ACTION = ".github/actions/reconciler"
+_PUSHED = re.compile(r"^  push:\n(?: +#.*\n)*    branches: \[([^\]\n]+)\]$", re.MULTILINE)
+_BRANCH = re.compile(r"[\w./-]+")
 _UNKNOWN = f"OWNER/call-batch-reconciler/.github/actions/reconciler@{'0' * 40} # v0.0.0"
 """How the templates name the action; as long as nobody knows better, so do the workflows."""
 OWNERS = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
@@ -80,17 +86,14 @@ def pieces(wanted: Wanted, directory: Path) -> Iterator[Piece]:
         path = f".github/workflows/{name}.yml"
         text = workflow(name, wanted)
         unknown = workflow(name, Wanted(root, wanted.branch, wanted.protected))
-        stale = _stale("reconciler init NEW_DIRECTORY, and compare")
-        yield Piece(path, text, stale, (unknown,) if wanted.source else ())
+        lacking = partial(_lacks_workflow, name=name, wanted=wanted)
+        yield Piece(path, text, lacking, (unknown,) if wanted.source else ())
 
 
 def workflow(name: str, wanted: Wanted) -> str:
     """Give a workflow's text."""
     text = _read(f"workflows/{name}.yml").replace(
-        "branches: [main]",
-        f"branches: [{json.dumps(wanted.branch)}]"
-        if wanted.branch != "main"
-        else "branches: [main]",
+        "branches: [main]", f"branches: [{_in_yaml(wanted.branch)}]"
     )
     if wanted.source is not None:
         action = f"{wanted.source.repository}/.github/actions/reconciler"
@@ -99,6 +102,37 @@ def workflow(name: str, wanted: Wanted) -> str:
         line = f"          command: {name}\n"
         text = text.replace(line, f"{line}          batches: {json.dumps(str(wanted.root))}\n")
     return text
+
+
+def runs_on(path: Path) -> tuple[str, ...]:
+    """Give the branches whose pushes start a workflow of ours.
+
+    Empty where there is none, it uses something else, or they are patterns or written otherwise
+    than `init` does.
+    """
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ()
+    found = _PUSHED.search(text)
+    if found is None or _ACTION not in text:
+        return ()
+    names = tuple(name.strip().strip("\"'") for name in found[1].split(","))
+    return names if all(_BRANCH.fullmatch(name) for name in names) else ()
+
+
+def elsewhere(path: Path) -> tuple[str, str] | None:
+    """Say that a workflow of ours waits for pushes to another branch, and the line to write.
+
+    None where it does not. `path` is the workflow's, three levels below the repository's top.
+    """
+    names = runs_on(path)
+    branch = merged_into(path.parents[2], names) if names else None
+    if branch is None:
+        return None
+    named = ", ".join(f"`{name}`" for name in names)
+    told = f"runs on {named}, this repository's branch is `{branch}`"
+    return told, f"branches: [{_in_yaml(branch)}]"
 
 
 def _settings(wanted: Wanted) -> str:
@@ -137,6 +171,18 @@ def _nothing(_: Path) -> list[str]:
 
 def _stale(command: str) -> Callable[[Path], list[str]]:
     return lambda _: [f"this version writes it otherwise, see: {command}"]
+
+
+def _lacks_workflow(path: Path, *, name: str, wanted: Wanted) -> list[str]:
+    lacks = [f"it {told}; write: {line}" for told, line in filter(None, [elsewhere(path)])]
+    (branch, *_) = (*runs_on(path), wanted.branch)
+    if path.read_text("utf-8", errors="replace") != workflow(name, replace(wanted, branch=branch)):
+        lacks += _stale("reconciler init NEW_DIRECTORY, and compare")(path)
+    return lacks
+
+
+def _in_yaml(branch: str) -> str:
+    return branch if branch == "main" else json.dumps(branch)
 
 
 def _lacks_lines(path: Path, text: str) -> list[str]:

@@ -102,7 +102,7 @@ def test_nobodys_file_is_overwritten(place: Path, capsys: pytest.CaptureFixture[
     assert "batches/example.yaml" not in now
     assert ".github/CODEOWNERS" not in now, "the one that is there counts"
     told = capsys.readouterr().out
-    notes = re.findall(r"^note: (\S+) is yours and was not touched; (.*)$", told, re.MULTILINE)
+    notes = re.findall(r"^note: (\S+) was left as it is: (.*)$", told, re.MULTILINE)
     assert notes == [
         ("batches/reconciler.yaml", "add: state: git"),
         ("batches/reconciler.yaml", "add: state_branch: reconciler-state"),
@@ -153,6 +153,85 @@ def test_another_root_and_branch(place: Path) -> None:
         schema = root / line.removeprefix("# yaml-language-server: $schema=")
         assert schema.resolve().is_file(), line
     assert "batches/production/state.json -merge" in files(place / "calls")[".gitattributes"]
+
+
+def test_a_repository_whose_branch_has_another_name(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A workflow that waits for pushes to another branch than this one's is told, by `doctor` too.
+
+    Only the branch is told: the file is what this version writes.
+    """
+    assert reconciler(["init"]) == 0
+    subprocess.run(["git", "init", "-q", "-b", "master"], check=True)
+    before = files(place)
+    capsys.readouterr()
+    assert reconciler(["init"]) == 0
+    assert files(place) == before
+    note = (
+        "note: .github/workflows/apply.yml was left as it is: it runs on `main`, this repository's "
+        'branch is `master`; write: branches: ["master"]'
+    )
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith("note:")] == [note]
+    reconciler(["doctor", "--state", "file"])
+    assert (
+        "!   apply.yml runs on `main`, this repository's branch is `master`: a merge starts "
+        'nothing\n    hint: write into .github/workflows/apply.yml: branches: ["master"]\n'
+    ) in capsys.readouterr().out
+    workflow = place / ".github/workflows/apply.yml"
+    text = workflow.read_text("utf-8").replace("[main]", '["master"]')
+    workflow.write_text(text, encoding="utf-8")
+    assert reconciler(["init"]) == 0
+    assert "note:" not in capsys.readouterr().out
+    reconciler(["doctor", "--state", "file"])
+    assert "ok  apply.yml runs on `master`\n" in capsys.readouterr().out
+    workflow.write_text(text.replace("name: Apply", "name: Mine"), encoding="utf-8")
+    assert reconciler(["init"]) == 0
+    assert "apply.yml was left as it is: this version" in capsys.readouterr().out
+
+
+def test_a_branch_of_work_is_not_the_repositorys(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the branch that the workflow names, another that is checked out changes nothing.
+
+    A clone whose remote begins with another branch still says so.
+    """
+    assert reconciler(["init"]) == 0
+    who = ("-c", "user.name=ada", "-c", "user.email=ada@example.com")
+    for words in (
+        ("init", "-q", "-b", "main"),
+        (*who, "commit", "-q", "--allow-empty", "-m", "Begin"),
+        ("switch", "-q", "-c", "first-calls"),
+    ):
+        subprocess.run(["git", *words], check=True)
+    capsys.readouterr()
+    assert reconciler(["init", "--action", SOURCE]) == 0
+    assert "note:" not in capsys.readouterr().out
+    assert "branches: [main]" in (place / ".github/workflows/apply.yml").read_text("utf-8")
+    reconciler(["doctor", "--state", "file"])
+    assert "ok  apply.yml runs on `main`\n" in capsys.readouterr().out
+    trunk, begins = "refs/remotes/origin/trunk", "refs/remotes/origin/HEAD"
+    subprocess.run(["git", "update-ref", trunk, "HEAD"], check=True)
+    subprocess.run(["git", "symbolic-ref", begins, trunk], check=True)
+    assert reconciler(["init"]) == 0
+    assert "this repository's branch is `trunk`" in capsys.readouterr().out
+
+
+def test_workflows_of_others_are_not_judged(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`doctor` says nothing of a workflow that is not ours, or that waits for patterns."""
+    assert reconciler(["init"]) == 0
+    subprocess.run(["git", "init", "-q", "-b", "master"], check=True)
+    workflow = place / ".github/workflows/apply.yml"
+    text = workflow.read_text("utf-8")
+    for other in (text.replace("[main]", "['release/*']"), text.replace("/reconciler@", "/other@")):
+        workflow.write_text(other, encoding="utf-8")
+        capsys.readouterr()
+        reconciler(["doctor", "--state", "file"])
+        assert "apply.yml" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("root", ["/tmp/batches", "../batches", "."])  # noqa: S108 - never written to

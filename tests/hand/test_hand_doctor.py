@@ -19,7 +19,7 @@ def test_all_is_well(bench: Bench) -> None:
     assert status == 0
     for proof in (
         "ok  git ",
-        "ok  1 sound spec, 1 person",
+        "ok  1 valid spec, 1 person",
         "ok  state in ",
         "ok  the API answers; the token is valid",
         "ok  campaign cmp_abc123",
