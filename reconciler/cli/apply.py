@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import random
 import sys
@@ -123,13 +124,20 @@ def command(root: Path, /, **options: Any) -> int:
     """
     state = {name: options.pop(name) for name in StateOptions._fields}
     if not options["yes"] and not sys.stdin.isatty():
-        reviewed = f" --plan {options['plan_file']}" if options["plan_file"] else ""
-        raise Refused(
-            "apply asks before it calls anybody, and there is no terminal to ask on",
-            hint=f"look at: reconciler plan; then: reconciler apply --yes{reviewed}",
-        )
+        raise _nobody_to_ask(options["plan_file"], token_needed=not state["sandbox"])
     session = Session.open(root, StateOptions(**state))
     return _Apply(session, options).run()
+
+
+def _nobody_to_ask(plan_file: Path | None, *, token_needed: bool) -> Refused:
+    """Say that there is no terminal, and at once whether the token is missing too."""
+    said = "apply asks before it calls anybody, and there is no terminal to ask on"
+    reviewed = f" --plan {plan_file}" if plan_file else ""
+    hint = f"look at: reconciler plan; then: reconciler apply --yes{reviewed}"
+    if token_needed and not os.environ.get("GRAINE_API_KEY", "").strip():
+        said = f"{said}; and GRAINE_API_KEY is not set"
+        hint = f"set GRAINE_API_KEY to an API token (gat_…); {hint}"
+    return Refused(said, hint=hint)
 
 
 SHORTEST_LEASE = 5.0
@@ -207,10 +215,12 @@ class _Apply:
         state = first or store.load()
         try:
             store.require_current()
-        except Superseded:
+        except Superseded as error:
             if self._output == "json" and self._agreed is None:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
-            raise
+            raise Superseded(
+                error.message, hint=error.hint or "git pull, then: reconciler apply"
+            ) from error
         self._people.open_ledger(store, state, self._session.clock.now())
         rules, specs = self._rules(), self._specs(state)
         with signals_stop(self._stop, self._events):  # a read that hangs ends at once

@@ -65,7 +65,8 @@ def prune_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--prune-limit",
             type=click.IntRange(0),
             metavar="N",
-            help="With --prune: cancel up to N batches, be it more than a third of all.",
+            help="With --prune: allow cancelling up to N batches, even if that is more than a "
+            "third of all.",
         ),
         click.option("--prune", is_flag=True, help="Cancel batches whose spec was removed."),
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from reconciler.cli.options import (
     Pruning,
@@ -21,10 +22,13 @@ from reconciler.cli.reading import Reader
 from reconciler.cli.screen import show_plan
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import tell_of_the_sandbox
-from reconciler.errors import ExitCode, InvalidSpecs
+from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError, Superseded
 
 if TYPE_CHECKING:
+    from reconciler.model import Diagnostic
     from reconciler.plan.actions import Plan
+    from reconciler.state.document import State
+    from reconciler.state.store import StateStore
 
 
 @click.command("plan", short_help="Show what apply would do, and whom it would call.")
@@ -54,9 +58,9 @@ def command(
     Without GRAINE_API_KEY, or with --offline, it plans from the specs and the state alone, and
     says where it could not know.
 
-    People who were called already and would be called again are told first. When all have been
-    called is an estimate within the campaign's working hours; `average_call` in reconciler.yaml
-    says how long a call takes.
+    People who were called already and would be called again are told first. The time by which
+    everybody has been called is an estimate within the campaign's working hours; `average_call` in
+    reconciler.yaml says how long a call takes.
 
     With --format markdown it is a comment for a pull request. Its hash, also in the JSON, stands
     for what is begun and for whom: it is the same tomorrow if that is the same.
@@ -119,10 +123,46 @@ def _tell_of_mistakes(error: InvalidSpecs, output: str, root: Path) -> None:
 
 
 def _plan(session: Session, reader: Reader, *, offline: bool, pruning: Pruning) -> Plan:
-    from reconciler.cli.planning import plan_of_nothing, plan_with  # noqa: PLC0415 - when it runs
-
     store = reader.store()
     state = reader.load(store)
+    plan = _planned(session, reader, (store, state), offline=offline, pruning=pruning)
+    late = None if offline else _superseded(store)
+    return plan if late is None else replace(plan, diagnostics=(late, *plan.diagnostics))
+
+
+def _superseded(store: StateStore) -> Diagnostic | None:
+    """Warn of a checkout that the branch has moved past: apply would do nothing from it."""
+    from reconciler.model import Diagnostic, Severity  # noqa: PLC0415 - when it runs
+
+    try:
+        store.require_current()
+    except Superseded as error:
+        newer = error.message.partition(": nothing")[0]
+        return Diagnostic(
+            Severity.WARNING,
+            "",
+            0,
+            0,
+            "",
+            f"{newer}: apply would do nothing from this checkout",
+            "git pull, then: reconciler plan",
+        )
+    except ReconcilerError:
+        return None  # a pull request's checkout is on no branch yet; `apply` asks again
+    return None
+
+
+def _planned(
+    session: Session,
+    reader: Reader,
+    recorded: tuple[StateStore, State],
+    *,
+    offline: bool,
+    pruning: Pruning,
+) -> Plan:
+    from reconciler.cli.planning import plan_of_nothing, plan_with  # noqa: PLC0415 - when it runs
+
+    store, state = recorded
     rules = session.rules(prune=pruning.prune)
     specs = reader.specs(state, rules)
     if session.options.sandbox and not offline:

@@ -35,10 +35,15 @@ def complaint(number: int) -> dict[str, Any]:
 
 
 def test_it_asks_for_a_terminal_or_for_yes(account: Cli, write: Callable[..., Path]) -> None:
-    """Without a terminal to ask on and without --yes nothing is done."""
+    """Without a terminal to ask on and without --yes nothing is done.
+
+    That the token is missing too is told at once.
+    """
     write()
     assert account.run("apply") == 4
     assert account.run("apply", "--format", "json") == 4
+    account.env(GRAINE_API_KEY="")
+    assert account.run("apply") == 4
     assert not Path("batches/state.json").exists()
     account.said("apply_without_yes")
 

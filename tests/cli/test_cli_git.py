@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.cli.conftest import Cli
 
@@ -57,7 +57,40 @@ def test_a_checkout_that_is_behind(clone: Cli, write: Callable[..., Path]) -> No
     git("checkout", "--quiet", "-B", "main", "HEAD~1")
     assert clone.run("apply", "--state", "git", "--yes") == 0
     assert "superseded" in clone.stderr
+    assert clone.run("plan", "--state", "git") == 0
+    assert "apply would do nothing from this checkout" in clone.stdout
+    assert clone.run("plan", "--state", "git", "--offline") == 0
+    assert "superseded" not in clone.printed
     clone.said("git_superseded")
+
+
+def test_a_checkout_that_is_not_pushed(clone: Cli, write: Callable[..., Path]) -> None:
+    """What is ahead of the branch, as a pull request is, is planned without a warning."""
+    git("checkout", "--quiet", "-b", "more")
+    write("hello", first=5)
+    git("add", ".")
+    git("commit", "--quiet", "--message", "Another spec")
+    clone.env(GITHUB_BASE_REF="main")
+    git("checkout", "--quiet", "--detach")
+    assert clone.run("plan", "--state", "git") == 0
+    assert "warning" not in clone.printed
+
+
+def test_no_remote_yet(account: Cli, write: Callable[..., Path]) -> None:
+    """A repository without any remote is told how to get one, or to do without."""
+    write()
+    git("init", "--quiet", "--initial-branch=main", ".")
+    hint = "hint: git remote add origin URL; or, on one machine: --state file\n"
+    for command in (["plan"], ["apply", "--yes"], ["state", "list"]):
+        assert account.run(*command, "--state", "git") == 1
+        assert account.stderr.startswith("error: no remote yet")
+        assert account.stderr.endswith(hint)
+    git("init", "--quiet", "--bare", "--initial-branch=main", "remote.git")
+    address = f"{Path.cwd()}/remote.git"
+    assert account.run("plan", "--state", "git", "--state-remote", address) == 0
+    git("remote", "add", "elsewhere", address)
+    assert account.run("plan", "--state", "git") == 1
+    assert "name the remote with --state-remote" in account.stderr
 
 
 def test_not_in_a_repository(account: Cli, write: Callable[..., Path]) -> None:
