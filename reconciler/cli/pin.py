@@ -42,7 +42,11 @@ def command(root: Path, /, specs: tuple[str, ...], *, check: bool) -> int:
     lists = Lists(root, str(root))
     wrong: list[Diagnostic] = []
     stale = 0
-    for path in [_below(root, spec) for spec in specs] or _worth_pinning(lists):
+    paths = [_below(root, spec) for spec in specs] or _worth_pinning(lists)
+    if not paths:
+        what = "check" if check else "pin"
+        click.echo(f"no spec below {root} has a pin or needs one; nothing to {what}")
+    for path in paths:
         try:
             found = pinning(lists, path)
         except InvalidSpecs as error:

@@ -90,7 +90,9 @@ class Session(Struct, frozen=True):
             return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds(), run=self.run)
         if not self.in_git:
             self._require_not_lost(self.root / STATE_NAME)
-            return FileStore(self.root / STATE_NAME, ids=RandomIds(), run=self.run)
+            from reconciler.cli.file_state import RootStore  # noqa: PLC0415 - as above
+
+            return RootStore(self.root / STATE_NAME, ids=RandomIds(), run=self.run)
         from reconciler.cli.git_state import git_store  # noqa: PLC0415 - only for state in git
 
         return git_store(

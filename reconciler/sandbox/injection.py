@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from reconciler.sandbox.faultbook import Fault, FaultBook
 
 _GATE_SECONDS = 0.003
-_RETRYABLE = (429, 503)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,15 @@ like a spec but is not read is said rather than passed over in silence.
 from __future__ import annotations
 
 import os
+import shlex
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from msgspec import Struct
 
 from reconciler.model import Severity
 from reconciler.spec.problems import Problem
 from reconciler.spec.source import not_a_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SETTINGS = "reconciler.yaml"
 STATE = "state.json"
@@ -158,3 +156,18 @@ def is_within(path: str | Path, real_root: str) -> bool:
 
 def _warn(message: str, hint: str) -> Problem:
     return Problem((), message, hint, severity=Severity.WARNING)
+
+
+def further_up(root: Path) -> str:
+    """Find a root of this path in a directory above, up to the top of the repository."""
+    here = Path.cwd()
+    if root.is_absolute() or not any((each / ".git").exists() for each in (here, *here.parents)):
+        return ""
+    up = Path()
+    for each in (here, *here.parents):
+        if (each / root).is_dir():
+            return shlex.quote(str(up / root))
+        if (each / ".git").exists():
+            break
+        up /= ".."
+    return ""

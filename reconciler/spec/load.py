@@ -23,7 +23,7 @@ from reconciler.spec.blobs import git_blob
 from reconciler.spec.check import check, contacts_file
 from reconciler.spec.clashes import name_clashes
 from reconciler.spec.contacts import all_sound, contact_problems
-from reconciler.spec.discover import Found, walk
+from reconciler.spec.discover import Found, further_up, walk
 from reconciler.spec.documents import Reading, diagnose, read_document
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.packed import Packed
@@ -122,6 +122,8 @@ def load_specs(
         if isinstance(error, PermissionError):
             what = "cannot be read: permission denied"
         hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
+        if above := further_up(root):
+            hint = f"there is one further up: `reconciler --batches {above} …`"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
     names = dict(unread)
     for path in unread.keys() - set(paths):

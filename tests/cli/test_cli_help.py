@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,7 @@ from reconciler import __version__
 from reconciler.cli.app import COMMANDS, app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.cli.conftest import Cli
 
@@ -103,3 +104,23 @@ def test_schema(cli: Cli) -> None:
     """`schema` writes all schemas and names them."""
     assert cli.run("schema", "--out", "there/schemas") == 0
     cli.said("schema")
+
+
+def test_a_root_further_up(
+    cli: Cli, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a directory of the repository the root above is named, and none above the repository."""
+    write()
+    Path("docs/pages").mkdir(parents=True)
+    monkeypatch.chdir("docs/pages")
+    assert cli.run("validate") == 64
+    assert "or make it" in cli.stderr
+    Path("../../.git").mkdir()
+    assert cli.run("validate") == 64
+    assert cli.stderr.endswith(
+        "hint: there is one further up: `reconciler --batches ../../batches …`\n"
+    )
+    assert cli.run("--batches", "../../batches", "validate") == 0
+    Path("../.git").mkdir()
+    assert cli.run("plan") == 64
+    assert "or make it" in cli.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,3 +180,36 @@ def test_what_cannot_be_adopted(
     account.prepare("adopt", "welcome", make())
     assert account.run("adopt", "welcome", make()) == 4
     account.said("adopt_refused")
+
+
+def test_the_lock_is_nothing_to_commit(account: Cli, write: Callable[..., Path]) -> None:
+    """In a repository git does not show the lock that an apply leaves, nor what hides it.
+
+    A `.gitignore` that is there is not touched, and where the lock is ignored none is written.
+    """
+    git = ("git", "-c", "user.name=tester", "-c", "user.email=tester@example.com")
+
+    def shown() -> set[str]:
+        command = [*git, "status", "--porcelain", "--untracked-files=all"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return {line.partition("batches/")[2] for line in done.stdout.splitlines()}
+
+    write()
+    hidden = Path("batches/.gitignore")
+    assert account.run("apply", "--yes") == 0
+    assert not hidden.exists(), "there is no repository"
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    assert account.run("plan") == 0
+    assert not hidden.exists(), "a plan writes nothing"
+    assert "lock" in " ".join(shown())
+    assert account.run("apply", "--yes") == 0
+    assert shown() == {"state.json", "welcome.yaml"}
+    assert Path("batches/.state.json.lock").exists()
+
+    hidden.write_text("mine.csv\n", encoding="utf-8")
+    assert account.run("apply", "--yes") == 0
+    assert hidden.read_text("utf-8") == "mine.csv\n"
+    hidden.unlink()
+    Path(".gitignore").write_text(".state.json.lock\n", encoding="utf-8")
+    assert account.run("apply", "--yes") == 0
+    assert not hidden.exists(), "it is ignored already"

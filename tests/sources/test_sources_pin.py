@@ -223,7 +223,9 @@ def test_specs_that_need_no_pin_are_passed_over(
     root.write("inline.yaml", f"campaign_id: cmp_1\ncontacts: {contact}\n")
     root.write("broken.yaml", "[")
     before = path.read_bytes()
-    assert reconciler("pin") == (0, "")
+    nothing = "no spec below batches has a pin or needs one; nothing to"
+    assert reconciler("pin") == (0, f"{nothing} pin\n")
+    assert reconciler("pin", "--check") == (0, f"{nothing} check\n")
     assert path.read_bytes() == before
     assert "nothing to pin" in reconciler("pin", "inline")[1]
     assert reconciler("pin", "a")[0] == 0
