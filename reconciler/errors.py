@@ -54,7 +54,9 @@ class InvalidSpecs(ReconcilerError):  # noqa: N818 - named for what a person see
 
     def __init__(self, diagnostics: Sequence[Diagnostic], *, hint: str = "") -> None:
         count = len(diagnostics)
-        super().__init__(f"{count} error{'' if count == 1 else 's'} in the specs", hint=hint)
+        super().__init__(
+            f"{count} error{'' if count == 1 else 's'} in specs or settings", hint=hint
+        )
         self.diagnostics = tuple(diagnostics)
 
 

@@ -32,7 +32,7 @@ _LONGEST_WAIT = 10  # digits of a Retry-After: more is no number of seconds anyb
 _LONGEST_PATH = 12
 
 HINTS = {
-    400: "Correct the spec, then run: reconciler validate",
+    400: "read what the API says; correct the spec or the campaign, then: reconciler apply",
     401: "The token is not accepted (revoked, or cut short). Set GRAINE_API_KEY anew, then run: "
     "reconciler doctor",
     403: "The token may not do this. Check GRAINE_API_KEY and GRAINE_ORG_ID, then run: "

@@ -44,19 +44,28 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
 
     session = Session.open(root, StateOptions(**state))
     specs = load_specs(root, secrets=not without_secrets)
+    barred = _not_to_be_launched(session, specs, secrets=not without_secrets)
     diagnostics = [
         *specs.diagnostics,
         *unsound_and_past(specs, session.clock.now()),
-        *_not_to_be_launched(session, specs, secrets=not without_secrets),
+        *(one for each in barred.values() for one in each),
     ]
     diagnostics.sort(key=lambda one: (one.file, one.line, one.column))
-    _show(root, diagnostics, specs, output)
+    wrong = {
+        name for name, each in barred.items() if any(one.severity is Severity.ERROR for one in each)
+    }
+    _show(root, diagnostics, specs, wrong, output)
     bad = any(d.severity is Severity.ERROR for d in diagnostics)
     return ExitCode.FAILED if bad else ExitCode.DONE
 
 
-def _not_to_be_launched(session: Session, specs: SpecSet, *, secrets: bool) -> list[Diagnostic]:
-    """Find start times that are over, and what the policy refuses, in what is not created yet."""
+def _not_to_be_launched(
+    session: Session, specs: SpecSet, *, secrets: bool
+) -> dict[str, list[Diagnostic]]:
+    """Find start times that are over, and what the policy refuses, in what is not created yet.
+
+    By the names of the specs. A warning of the policy is among them too.
+    """
     from reconciler.cli.guarding import People, open_guard  # noqa: PLC0415 - as below
     from reconciler.spec.schedule import past_diagnostic  # noqa: PLC0415 - as above
 
@@ -67,24 +76,24 @@ def _not_to_be_launched(session: Session, specs: SpecSet, *, secrets: bool) -> l
         state = store.load()
         people.open_ledger(store, state, now)
     except ReconcilerError:
-        return []  # what is created is not known here; `plan` tells why
+        return {}  # what is created is not known here; `plan` tells why
     created = {request.digest for _, _, request in state.requests()}
-    late = [
-        past_diagnostic(spec, request, now, None)
-        for spec in specs.specs
-        for request in spec.requests
-        if request.digest not in created
-    ]
-    new = [spec for spec in specs.specs if any(r.digest not in created for r in spec.requests)]
-    refused = open_guard(session, people).check(new, now)
-    return [*(diagnostic for diagnostic in late if diagnostic), *refused]
+    guard = open_guard(session, people)
+    found: dict[str, list[Diagnostic]] = {}
+    for spec in specs.specs:
+        new = [request for request in spec.requests if request.digest not in created]
+        if new:
+            late = (past_diagnostic(spec, request, now, None) for request in new)
+            told = [*(one for one in late if one), *guard.check([spec], now)]
+            found[spec.name] = told
+    return found
 
 
-def _show(root: Path, diagnostics: list[Diagnostic], specs: SpecSet, output: str) -> None:
-    from reconciler.policy.wording import people  # noqa: PLC0415 - as above
+def _show(
+    root: Path, diagnostics: list[Diagnostic], specs: SpecSet, barred: set[str], output: str
+) -> None:
     from reconciler.render import diagnostics as render  # noqa: PLC0415 - as above
     from reconciler.render.structured import dumps, failure_document  # noqa: PLC0415 - as above
-    from reconciler.render.words import counted  # noqa: PLC0415 - as above
 
     match output:
         case "json":
@@ -98,7 +107,21 @@ def _show(root: Path, diagnostics: list[Diagnostic], specs: SpecSet, output: str
             if not specs.files and not diagnostics:
                 click.echo(f"There is no spec in {root} yet: specs are the .yaml files below it.")
                 return
-            total = sum(spec.contacts for spec in specs.specs)
-            sound = f"{counted(len(specs.specs), 'sound spec')}, {people(total)}"
-            found = f" of {counted(specs.files, 'file')}" if specs.files != len(specs.specs) else ""
-            click.echo(f"{sound}{found}.", err=bool(diagnostics))
+            click.echo(_summary(specs, barred), err=bool(diagnostics))
+
+
+def _summary(specs: SpecSet, barred: set[str]) -> str:
+    """Count the specs that are valid and may be launched, their people, and the others."""
+    from reconciler.policy.wording import people, verb  # noqa: PLC0415 - as above
+    from reconciler.render.words import counted  # noqa: PLC0415 - as above
+
+    good = [spec for spec in specs.specs if spec.name not in barred]
+    called = people(sum(spec.contacts for spec in good))
+    if len(good) == specs.files:
+        return f"{counted(len(good), 'valid spec')}, {called}."
+    of = counted(specs.files, "spec")
+    told = f"{len(good):,} of {of} {verb(min(len(good) or 2, specs.files))} valid, {called}"
+    if barred:
+        return f"{told}; {len(barred):,} may not be launched."
+    unread = specs.files - len(specs.specs)
+    return f"{told}." if specs.errors else f"{told}; {unread:,} not checked: the list was not read."

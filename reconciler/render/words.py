@@ -39,9 +39,29 @@ def soonness(plan: Plan) -> list[tuple[int, str]]:
 def how_soon(plan: Plan) -> str:
     """Say how many of a plan's people are called as soon as it is applied; ends a phrase."""
     parts = soonness(plan)
+    first = ""
     if len(parts) == 1 and parts[0][0] == plan.people:
-        return f" {parts[0][1]}"
-    return "".join(f", {count:,} of them {phrase}" for count, phrase in parts)
+        first, parts = f" {parts[0][1]}", []
+    if unseen := _unseen(plan):
+        parts.append(unseen)
+    told = ((f"{count:,}" if count < plan.people else "all", phrase) for count, phrase in parts)
+    return first + "".join(f", {count} of them {phrase}" for count, phrase in told)
+
+
+def _unseen(plan: Plan) -> tuple[int, str] | None:
+    """Count the people in campaigns that the API was asked for and did not show.
+
+    They are counted as called: that their batches will be rejected is only likely.
+    """
+    if plan.offline:
+        return None
+    calling = [action for action in plan.actions if action.people]
+    unseen = [action for action in calling if action.campaign_id not in plan.campaigns]
+    if not unseen:
+        return None
+    one = len({action.campaign_id for action in unseen}) == 1
+    which = "a campaign" if one else "campaigns"
+    return sum(action.people for action in unseen), f"in {which} that the API does not show"
 
 
 def counted(count: int, noun: str) -> str:

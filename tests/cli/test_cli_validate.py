@@ -94,3 +94,31 @@ def test_wrong_settings(cli: Cli, write: Callable[..., Path]) -> None:
     assert cli.run("validate") == 1
     assert cli.run("apply", "--sandbox", "--yes") == 1
     cli.said("wrong_settings")
+
+
+def test_what_the_policy_refuses_is_counted_apart(cli: Cli, write: Callable[..., Path]) -> None:
+    """A spec that may not be launched is not counted as valid, nor are its people."""
+    write("welcome", people=1)
+    write("hello", people=3, first=5)
+    settings = Path("batches/reconciler.yaml")
+    settings.write_text("policy: {max_contacts: {batch: 2}}\n", encoding="utf-8")
+    assert cli.run("validate") == 1
+    assert cli.stderr == "1 of 2 specs is valid, 1 person; 1 may not be launched.\n"
+    Path("batches/broken.yaml").write_text("campaign_id: [\n", encoding="utf-8")
+    assert cli.run("validate") == 1
+    assert cli.stderr == "1 of 3 specs is valid, 1 person; 1 may not be launched.\n"
+    settings.unlink()
+    assert cli.run("validate") == 1
+    assert cli.stderr == "2 of 3 specs are valid, 4 people.\n"
+
+
+def test_a_list_that_was_not_read(cli: Cli, write: Callable[..., Path]) -> None:
+    """Without secrets, a spec whose list lies elsewhere is counted as not checked."""
+    write("welcome")
+    Path("batches/far.yaml").write_text(
+        "campaign_id: cmp_abc123\n"
+        f"contacts: {{file: 's3://bucket/people.csv', sha256: {'0' * 64}, count: 2}}\n",
+        encoding="utf-8",
+    )
+    assert cli.run("validate", "--without-secrets") == 0
+    assert cli.stderr == "1 of 2 specs is valid, 2 people; 1 not checked: the list was not read.\n"

@@ -49,7 +49,9 @@ def test_an_error_says_what_happened_and_what_to_type() -> None:
     )
 
 
-@pytest.mark.parametrize(("n", "told"), [(1, "1 error in the specs"), (2, "2 errors in the specs")])
+@pytest.mark.parametrize(
+    ("n", "told"), [(1, "1 error in specs or settings"), (2, "2 errors in specs or settings")]
+)
 def test_invalid_specs_carry_every_error(n: int, told: str) -> None:
     """All errors are reported in one go."""
     each = Diagnostic(Severity.ERROR, "a.yaml", 1, 1, "", "wrong")
