@@ -60,17 +60,17 @@ class ApiConfig(Struct, frozen=True):
         if not (math.isfinite(self.timeout) and 0 < self.timeout <= LONGEST_TIMEOUT):
             raise Usage(
                 f"GRAINE_TIMEOUT must be more than 0 and at most {LONGEST_TIMEOUT:.0f} seconds",
-                hint="Unset it for 60 seconds.",
+                hint="unset it for 60 seconds",
             )
         if not re.fullmatch(_CREATE_PATH, self.create_path):
             raise Usage(
                 f"the create path {self.create_path!r} is not a path",
-                hint="Use /batches/ or /batches/upload.",
+                hint="use /batches/ or /batches/upload",
             )
         if self.organization_id is not None and not _is_visible(self.organization_id):
             raise Usage(
                 "GRAINE_ORG_ID holds a space or a control character",
-                hint="Set it to the organisation's id alone, or unset it.",
+                hint="set it to the organisation's id alone, or unset it",
             )
 
     @classmethod
@@ -86,7 +86,7 @@ class ApiConfig(Struct, frozen=True):
         if not token:
             raise Usage(
                 "GRAINE_API_KEY is not set",
-                hint="Set it to an API token (gat_…), or try --sandbox, which needs none.",
+                hint="set it to an API token (gat_…), or try --sandbox, which needs none",
             )
         timeout = environ.get("GRAINE_TIMEOUT", "").strip()
         return cls(
@@ -104,7 +104,7 @@ def _seconds(text: str) -> float:
         return float(text)
     except ValueError:
         raise Usage(
-            f"GRAINE_TIMEOUT is not a number of seconds: {text!r}", hint="For example: 60"
+            f"GRAINE_TIMEOUT is not a number of seconds: {text!r}", hint="for example: 60"
         ) from None
 
 
@@ -115,19 +115,19 @@ def _is_visible(text: str) -> bool:
 def _check_token(token: str) -> None:
     """Refuse a token no server could accept, without ever showing it."""
     if not token:
-        raise Usage("the API token is empty", hint="Set GRAINE_API_KEY to an API token (gat_…).")
+        raise Usage("the API token is empty", hint="set GRAINE_API_KEY to an API token (gat_…)")
     if token[:7].lower() == "bearer ":
         raise Usage(
             "GRAINE_API_KEY begins with “Bearer”",
-            hint="Leave that word out: the value is the token alone.",
+            hint="leave that word out: the value is the token alone",
         )
     if not (token.isascii() and _is_visible(token)):
         raise Usage(
             "GRAINE_API_KEY holds a space, a control character or a character outside ASCII",
-            hint="Copy the token again, on one line and without quotes.",
+            hint="copy the token again, on one line and without quotes",
         )
     if token[0] in "\"'" or token[-1] in "\"'":
-        raise Usage("GRAINE_API_KEY is wrapped in quotes", hint="Set it without the quotes.")
+        raise Usage("GRAINE_API_KEY is wrapped in quotes", hint="set it without the quotes")
 
 
 def _checked_url(url: str) -> str:
@@ -135,10 +135,10 @@ def _checked_url(url: str) -> str:
 
     Messages name the part that is wrong, not the URL: it may hold a password.
     """
-    hint = f"For example: {DEFAULT_URL}"
+    hint = f"for example: {DEFAULT_URL}"
     authority = url.partition("://")[2].partition("/")[0]
     if "@" in authority:
-        raise Usage("GRAINE_API_URL holds a user name or password", hint="Leave it out.")
+        raise Usage("GRAINE_API_URL holds a user name or password", hint="leave it out")
     if "?" in url or "#" in url:
         raise Usage("GRAINE_API_URL has a query or a fragment", hint=hint)
     match = re.fullmatch(_URL, url)
@@ -149,7 +149,7 @@ def _checked_url(url: str) -> str:
     if match["scheme"].lower() == "http" and not is_loopback(match["host"]):
         raise Refused(
             f"the token would travel in clear to {match['host']}",
-            hint="Use https:// in GRAINE_API_URL; http:// is for this machine only.",
+            hint="use https:// in GRAINE_API_URL; http:// is for this machine only",
         )
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

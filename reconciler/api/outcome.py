@@ -33,18 +33,18 @@ _LONGEST_PATH = 12
 
 HINTS = {
     400: "read what the API says; correct the spec or the campaign, then: reconciler apply",
-    401: "The token is not accepted (revoked, or cut short). Set GRAINE_API_KEY anew, then run: "
+    401: "the token is not accepted (revoked, or cut short): set GRAINE_API_KEY anew, then: "
     "reconciler doctor",
-    403: "The token may not do this. Check GRAINE_API_KEY and GRAINE_ORG_ID, then run: "
+    403: "the token may not do this: check GRAINE_API_KEY and GRAINE_ORG_ID, then: "
     "reconciler doctor",
-    404: "The campaign is not there, or belongs to another organisation. Check campaign_id in the "
-    "spec, and GRAINE_ORG_ID.",
-    405: "Check GRAINE_API_URL, then run: reconciler doctor",
-    407: "The proxy wants a login. Check HTTPS_PROXY.",
-    409: "The API sees a conflict with what it already has. Run: reconciler plan",
-    413: "The request is too large. Spread the contacts over several specs.",
-    422: "Correct the named fields in the spec, then run: reconciler validate",
-    429: "The API asks for fewer requests. Wait, or lower --parallelism.",
+    404: "the campaign is not there, or belongs to another organisation: check campaign_id in the "
+    "spec, and GRAINE_ORG_ID",
+    405: "check GRAINE_API_URL, then: reconciler doctor",
+    407: "the proxy wants a login: check HTTPS_PROXY",
+    409: "the API sees a conflict with what it already has; see: reconciler plan",
+    413: "the request is too large: spread the contacts over several specs",
+    422: "correct the named fields in the spec, then: reconciler validate",
+    429: "the API asks for fewer requests: wait, or lower --parallelism",
 }
 """What to type or check next, by status of a rejected create."""
 

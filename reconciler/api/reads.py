@@ -191,7 +191,7 @@ class Reads(ABC):
                 return
         raise ApiError(
             f"the contacts of {batch_id} moved while they were read: some may be missing",
-            hint="Run the command again.",
+            hint="run the command again",
         )
 
     def batch_contacts(
@@ -204,7 +204,7 @@ class Reads(ABC):
             raise ApiError(
                 f"{len(found) - len(whole)} of the contacts of {batch_id} show no whole phone "
                 "number, so nobody can say who was called",
-                hint="Ask the vendor whether this token may read phone numbers.",
+                hint="ask the vendor whether this token may read phone numbers",
             )
         return whole
 
@@ -290,7 +290,7 @@ class Reads(ABC):
         if status in _REDIRECT:
             reason = f"HTTP {status}, a redirect: not followed, so that the token stays here"
             return Failure(
-                reason, retry=False, hint="Set GRAINE_API_URL to where the API really is."
+                reason, retry=False, hint="set GRAINE_API_URL to where the API really is"
             )
         text = spoken(answer.body, self._scrub).text
         return Failure(
@@ -317,7 +317,7 @@ def _folded(campaign_id: str | None) -> str | None:
 def _segment(text: str) -> str:
     """Quote one part of a path; dots alone would walk up it, so they are no id at all."""
     if not text.strip("."):
-        raise ApiError(f"{text!r} is not an id", hint="Copy the id from the vendor's console.")
+        raise ApiError(f"{text!r} is not an id", hint="copy the id from the vendor's console")
     return quote(text, safe="")
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 LONGEST_MODULE = 450
 
@@ -40,6 +43,79 @@ def test_every_module_says_what_it_is_for(root: Path, modules: tuple[Path, ...])
         if not ast.get_docstring(ast.parse(module.read_text("utf-8")))
     ]
     assert silent == []
+
+
+def hint_places(modules: Iterable[Path]) -> dict[str, int]:
+    """Map what takes a hint, functions and classes, to the place of the hint among arguments."""
+    found = {}
+    for module in modules:
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.FunctionDef):
+                names = [each.arg for each in node.args.args if each.arg not in {"self", "cls"}]
+            elif isinstance(node, ast.ClassDef) and "kw_only" not in ast.dump(node):
+                annotated = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+                names = [ast.unparse(each.target) for each in annotated]
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and "hint" in names:
+                found[node.name] = names.index("hint")
+    return found
+
+
+def hints(module: Path, places: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+    """Give the hints that a module gives: each one's line and text, `{}` for what is put in."""
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        values: list[ast.expr | None] = []
+        if isinstance(node, ast.Call):
+            values = [each.value for each in node.keywords if each.arg == "hint"]
+            function = node.func
+            name = function.id if isinstance(function, ast.Name) else ""
+            name = function.attr if isinstance(function, ast.Attribute) else name
+            place = places.get(name)
+            values += node.args[place : place + 1] if place is not None else []
+        elif isinstance(node, ast.Assign):
+            targets = " ".join(ast.unparse(each) for each in node.targets).lower()
+            values = [node.value] if "hint" in targets else []
+        for value in values:
+            yield from ((value.lineno, text) for text in texts(value) if value is not None)
+
+
+def texts(value: ast.expr | None) -> Iterator[str]:
+    """Give every text that an expression may be."""
+    match value:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(str(p.value) if isinstance(p, ast.Constant) else "{}" for p in parts)
+        case ast.IfExp(body=one, orelse=other):
+            yield from (*texts(one), *texts(other))
+        case ast.BoolOp(values=values) | ast.Dict(values=values) | ast.Tuple(elts=values):
+            for each in values:
+                yield from texts(each)
+        case _:
+            return
+
+
+def test_hints_are_written_alike(root: Path, modules: tuple[Path, ...]) -> None:
+    """A hint goes on where `hint: ` begins a line: in lower case, without a full stop.
+
+    Names keep their case. `api/client.py` has yet to be put into this form.
+    """
+    places = hint_places(modules)
+    assert {"Diagnostic", "Check", "Problem"} <= places.keys()
+    found = [
+        (f"{module.relative_to(root).as_posix()}:{line}", text)
+        for module in modules
+        if module.name != "client.py" and "sandbox" not in module.parts  # speaks as an API does
+        for line, text in hints(module, places)
+        if text
+    ]
+    assert len(found) > 300, "they are found"
+    otherwise = [
+        f"{place}: {text}"
+        for place, text in found
+        if re.match(r"[A-Z][a-z]*[ ,:;]", text) or re.search(r"[^.…]\.$", text)
+    ]
+    assert otherwise == []
 
 
 def test_nothing_is_marked_unfinished(root: Path, modules: tuple[Path, ...]) -> None:
