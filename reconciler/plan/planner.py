@@ -299,7 +299,7 @@ def _same_again(actions: Collection[Action], state: State) -> Iterator[Diagnosti
                     0,
                     0,
                     action.name,
-                    f"it has the very contents of {other}: the same {count:,} "
+                    f"it has exactly the same contacts and fields as {other}: the same {count:,} "
                     f"{'person is' if count == 1 else 'people are'} called again",
                     f"remove one of the two, unless this is meant; a rename needs {other} to go",
                 )

@@ -82,12 +82,12 @@ def approval(case: Case, policy: Policy) -> Iterator[Finding]:
     if len(counting) >= asked.needed:
         return
     missing = asked.needed - len(counting)
-    who = f" of {', '.join(asked.approvers)}" if asked.approvers else ""
+    who = f", from: {', '.join(asked.approvers)}" if asked.approvers else ""
     others = [name for name in named if name not in counting]
     yield Finding(
         rule="approval",
         message=f"{people(count)} {verb(count)} more than {asked.above:,}, and "
-        f"{missing} more approval{'s' * (missing > 1)}{who} {verb(missing)} needed"
+        f"{missing} more approval{'s' * (missing > 1)} {verb(missing)} needed{who}"
         + (f"; {', '.join(others)} cannot give it" if others else ""),
         hint="who approves adds the name: `reconcile: {approved_by: […]}`",
         path=("reconcile", "approved_by"),

@@ -23,6 +23,8 @@ NAME = "callee_name"
 
 _PHONE_HEADERS = ("phone", "mobile", "number", "telephone", "tel", "msisdn", "cell")
 _NAME_HEADERS = ("name", "fullname", "full_name", "customer", "customer_name", "first_name")
+_USUAL = {NUMBER: _PHONE_HEADERS, NAME: _NAME_HEADERS}
+"""What every contact needs, and how lists call it."""
 _MANY_HEADERS = 30
 
 
@@ -98,9 +100,11 @@ def matched(
     for name in file.call_variables:
         if name in indexes:
             raise _set_twice(name, headers[indexes[name]], place)
-    for name, usual in ((NUMBER, _PHONE_HEADERS), (NAME, _NAME_HEADERS)):
-        if name not in indexes and name not in file.call_variables:
-            raise _nothing_called(name, usual, headers, wording, place)
+    lacking = [
+        name for name in _USUAL if name not in indexes and name not in file.call_variables
+    ]
+    if lacking:
+        raise _nothing_called(lacking, headers, wording, place)
     return indexes
 
 
@@ -125,22 +129,26 @@ def _set_twice(name: str, header: str, place: tuple[int, int]) -> Unusable:
 
 
 def _nothing_called(
-    name: str,
-    usual: tuple[str, ...],
-    headers: Sequence[str],
-    wording: Wording,
-    place: tuple[int, int],
+    names: Sequence[str], headers: Sequence[str], wording: Wording, place: tuple[int, int]
 ) -> Unusable:
+    columns = ", ".join(f"{name}: {_meant(name, headers, wording)}" for name in names)
+    none = ", and none ".join(f"`{name}`" for name in names)
+    return Unusable(
+        f"no column is called {none}; the {wording.plural} are {_listed(headers)}",
+        f"rename {'one' if len(names) == 1 else 'them'}, or write `columns: {{{columns}}}` in the "
+        "spec",
+        place,
+    )
+
+
+def _meant(name: str, headers: Sequence[str], wording: Wording) -> str:
+    """Guess which header was meant; a placeholder where none looks like it."""
+    usual = _USUAL[name]
     meant = next(
         (h for h in headers if did_you_mean(h, [name]) or _plain(h) in usual),
         next((h for h in headers if set(_plain(h).split("_")) & set(usual)), None),
     )
-    header = meant if meant is not None else f"ITS {wording.plural.removesuffix('s').upper()}"
-    return Unusable(
-        f"no column is called `{name}`; the {wording.plural} are {_listed(headers)}",
-        f"rename one, or write `columns: {{{name}: {header}}}` in the spec",
-        place,
-    )
+    return meant if meant is not None else f"ITS {wording.plural.removesuffix('s').upper()}"
 
 
 def _listed(headers: Sequence[str]) -> str:

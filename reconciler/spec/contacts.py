@@ -135,7 +135,7 @@ def _variable_problems(contact: dict[str, Any], index: int, name_hint: str) -> I
     if variables is None and any(_meant(name) == "call_variables" for name in contact):
         return  # said already, at the field that it should be
     if variables is None or variables == "":
-        kind = "`call_variables` with a `callee_name` are missing"
+        kind = "`call_variables` with a `callee_name` is missing"
         yield Problem(path, kind, _NAME_HINT, kind)
         return
     if not isinstance(variables, dict):

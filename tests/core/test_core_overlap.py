@@ -80,7 +80,7 @@ def test_the_very_same_contents_are_told_once() -> None:
         later = replace(OLD, name="may-2")
         said = [d.message for d in plan(again, later, OLD, on=on).diagnostics]
         assert len(said) == 2
-        assert all("the very contents of" in line for line in said)
+        assert all("exactly the same contacts and fields as" in line for line in said)
 
 
 def test_what_has_no_batch_is_no_batch_of_anybody() -> None:
