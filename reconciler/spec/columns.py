@@ -100,9 +100,7 @@ def matched(
     for name in file.call_variables:
         if name in indexes:
             raise _set_twice(name, headers[indexes[name]], place)
-    lacking = [
-        name for name in _USUAL if name not in indexes and name not in file.call_variables
-    ]
+    lacking = [name for name in _USUAL if name not in indexes and name not in file.call_variables]
     if lacking:
         raise _nothing_called(lacking, headers, wording, place)
     return indexes

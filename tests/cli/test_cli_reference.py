@@ -25,7 +25,7 @@ def reference() -> str:
     head = (
         "# Commands\n\n"
         "What `--help` says of each command, on one page. It is generated from there: see "
-        "`tests/cli/test_cli_reference.py`. Options of the whole stand before the command, "
+        "`tests/cli/test_cli_reference.py`. Global options come before the command: "
         "`reconciler --batches DIR plan`. What goes wrong and what to do then: "
         "[operations](operations.md).\n"
     )

@@ -742,7 +742,11 @@ def test_a_copy_of_a_created_spec_says_who_is_called_again() -> None:
     copy = replace(SPEC, name="copy")
     made = plan(SPEC, copy, on=CREATED)
     assert told(made) == ["create new copy", "none unchanged welcome"]
-    (warning,) = [d for d in made.diagnostics if "exactly the same contacts and fields as welcome" in d.message]
+    (warning,) = [
+        d
+        for d in made.diagnostics
+        if "exactly the same contacts and fields as welcome" in d.message
+    ]
     assert warning.severity is Severity.WARNING
     assert "called again" in warning.message
 
