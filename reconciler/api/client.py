@@ -40,13 +40,13 @@ _NEVER_COULD = (httpx.UnsupportedProtocol, httpx.InvalidURL)
 _LEAST_SKEW = timedelta(seconds=5)
 _DEPTH = 20  # links followed in a chain of exceptions
 
-_CHECK_PROXY = "Check HTTPS_PROXY and NO_PROXY."
+_CHECK_PROXY = "check HTTPS_PROXY and NO_PROXY"
 _CHECK_TLS = (
-    "If a proxy or a private authority signs certificates here, set SSL_CERT_FILE to a file that "
-    "holds its certificate."
+    "if a proxy or a private authority signs certificates here, set SSL_CERT_FILE to a file that "
+    "holds its certificate"
 )
-_CHECK_SETUP = "Check SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY and NO_PROXY."
-_STOPPED = Failure("stopped", retry=False, hint="Run the command again.")
+_CHECK_SETUP = "check SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY and NO_PROXY"
+_STOPPED = Failure("stopped", retry=False, hint="run the command again")
 
 
 class HttpBatchApi(Reads):
