@@ -140,7 +140,7 @@ def _refusal(refusal: Refusal) -> ExitCode:
             return ExitCode.UNKNOWN_OUTCOME
         case Refusal.MISTAKE:
             return ExitCode.FAILED
-        case Refusal.GUARD | Refusal.CONFLICT:
+        case Refusal.GUARD | Refusal.FORBIDDEN | Refusal.CONFLICT:
             return ExitCode.REFUSED
         case _:
             assert_never(refusal)

@@ -25,6 +25,8 @@ from reconciler.cli.wording import tell_of_the_sandbox
 from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError, Superseded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from reconciler.model import Diagnostic
     from reconciler.plan.actions import Plan
     from reconciler.state.document import State
@@ -89,6 +91,10 @@ def command(
     reader.remember()
     if plan.errors:
         return ExitCode.FAILED
+    from reconciler.plan.actions import Refusal  # noqa: PLC0415 - with the planner
+
+    if any(action.refusal is Refusal.FORBIDDEN for action in plan.actions):
+        return ExitCode.REFUSED
     return ExitCode.CHANGES_PENDING if detailed_exitcode and plan.pending else ExitCode.DONE
 
 
@@ -126,30 +132,40 @@ def _plan(session: Session, reader: Reader, *, offline: bool, pruning: Pruning) 
     store = reader.store()
     state = reader.load(store)
     plan = _planned(session, reader, (store, state), offline=offline, pruning=pruning)
-    late = None if offline else _superseded(store)
-    return plan if late is None else replace(plan, diagnostics=(late, *plan.diagnostics))
+    told = () if offline or not session.in_git else tuple(_of_the_checkout(session, store))
+    return replace(plan, diagnostics=(*told, *plan.diagnostics)) if told else plan
 
 
-def _superseded(store: StateStore) -> Diagnostic | None:
-    """Warn of a checkout that the branch has moved past: apply would do nothing from it."""
-    from reconciler.model import Diagnostic, Severity  # noqa: PLC0415 - when it runs
+def _of_the_checkout(session: Session, store: StateStore) -> Iterator[Diagnostic]:
+    """Warn where apply would do something else than is planned, because of what is checked out."""
+    from reconciler.state.git import without_secrets  # noqa: PLC0415 - state in git only
+    from reconciler.state.git_store import GitStore  # noqa: PLC0415 - as above
 
     try:
         store.require_current()
     except Superseded as error:
         newer = error.message.partition(": nothing")[0]
-        return Diagnostic(
-            Severity.WARNING,
-            "",
-            0,
-            0,
-            "",
+        yield _warning(
             f"{newer}: apply would do nothing from this checkout",
             "git pull, then: reconciler plan",
         )
     except ReconcilerError:
-        return None  # a pull request's checkout is on no branch yet; `apply` asks again
-    return None
+        pass  # a pull request's checkout is on no branch yet; `apply` asks again
+    named = session.options.state_branch or session.settings.state_branch
+    if isinstance(store, GitStore) and not store.has_branch and not named:
+        place = store.place
+        yield _warning(
+            f"{without_secrets(place.remote)} has no branch {place.branch} yet, and so no state of "
+            "it: everything looks new here",
+            "to see what a merge into another branch would do: reconciler plan --state-branch "
+            "BRANCH",
+        )
+
+
+def _warning(message: str, hint: str) -> Diagnostic:
+    from reconciler.model import Diagnostic, Severity  # noqa: PLC0415 - when it runs
+
+    return Diagnostic(Severity.WARNING, "", 0, 0, "", message, hint)
 
 
 def _planned(

@@ -94,6 +94,8 @@ class Refusal(StrEnum):
 
     GUARD = "guard"
     """A guard said no."""
+    FORBIDDEN = "forbidden"
+    """The spec itself forbids what its change asks for: already the plan fails."""
     DOUBT = "doubt"
     """Nobody can know yet whether a batch exists."""
     CONFLICT = "conflict"

@@ -13,7 +13,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model import Lifecycle, OnChange
-from reconciler.plan.actions import Action, ActionKind, Callees, FieldChange, Reason, Replacement
+from reconciler.plan.actions import (
+    Action,
+    ActionKind,
+    Callees,
+    FieldChange,
+    Reason,
+    Refusal,
+    Replacement,
+)
 from reconciler.plan.callees import share
 from reconciler.plan.diff import field_changes
 from reconciler.plan.history import cancelling, leftover, living, made, rolls
@@ -50,7 +58,7 @@ class ChangePlanner(Struct, frozen=True):
                 f"{what}, and its on_change is `forbid`",
                 "undo the change, or set reconcile.on_change to say who is to be called",
             )
-            return replace(forbidden, changes=changes)
+            return replace(forbidden, changes=changes, refusal=Refusal.FORBIDDEN)
         generation = self.draft.free_generation(spec, after=current.generation)
         return self._new_generation(
             spec,

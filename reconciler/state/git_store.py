@@ -75,6 +75,11 @@ class GitStore:
         """The place as people know it."""
         return f"{without_secrets(self.place.remote)}/{self.place.branch}:{self.place.path}"
 
+    @property
+    def has_branch(self) -> bool:
+        """Whether the branch was there when it was looked at; without it everything looks new."""
+        return self._tip is not None
+
     def load(self, aside: Aside | None = None) -> State:
         """Read the state at the remote's tip; a branch that is not there yet is empty."""
         self._tip, self._known = self._look(aside)

@@ -48,6 +48,17 @@ def test_applying(clone: Cli) -> None:
     clone.said("git_apply")
 
 
+def test_a_branch_that_nobody_pushed_yet(clone: Cli) -> None:
+    """Its state is empty, so that all looks new; the plan says so."""
+    assert clone.prepare("apply", "--state", "git", "--yes") == 0
+    git("checkout", "--quiet", "-b", "feature")
+    assert clone.run("plan", "--state", "git") == 0
+    assert "origin has no branch feature yet" in clone.stdout
+    assert clone.run("plan", "--state", "git", "--state-branch", "main") == 0
+    assert "has no branch" not in clone.printed
+    clone.said("git_unpushed_branch")
+
+
 def test_a_checkout_that_is_behind(clone: Cli, write: Callable[..., Path]) -> None:
     """A checkout that the branch has moved past applies nothing, and that is no failure."""
     write("hello", first=5)

@@ -155,7 +155,8 @@ def test_on_change_forbid(account: Cli, write: Callable[..., Path]) -> None:
     write(reconcile="{on_change: forbid}")
     account.prepare("apply", "--yes")
     write(reconcile="{on_change: forbid}", people=3)
-    assert account.run("plan") == 0
+    assert account.run("plan") == 4
+    assert account.run("plan", "--detailed-exitcode", "--format", "json") == 4
     assert account.run("apply", "--yes") == 4
     account.said("plan_forbid")
 
