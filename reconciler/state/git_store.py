@@ -81,10 +81,34 @@ class GitStore:
         return self._tip is not None
 
     def load(self, aside: Aside | None = None) -> State:
-        """Read the state at the remote's tip; a branch that is not there yet is empty."""
+        """Read the state at the remote's tip; a branch that is not there yet is empty.
+
+        Raises `Refused` where that would forget a state which lies on the branch of the specs.
+        """
         self._tip, self._known = self._look(aside)
+        if self._tip is None:
+            self._require_nothing_left_behind()
         self._overtaken, self._laid = False, {}
         return self._known
+
+    def _require_nothing_left_behind(self) -> None:
+        """Refuse to begin a branch anew while the state lies on that of the specs."""
+        remote, branch, source = self.place.remote, self.place.branch, self.place.source_branch
+        if source is None or source == branch:
+            return
+        tip = self.git.remote_tip(remote, source)
+        if tip is None:
+            return
+        self.git.fetch(remote, source, tip)
+        left = self._decode(self.git.file_at(tip, self.place.path))
+        if count := len(left.batches):
+            shown = without_secrets(remote)
+            raise Refused(
+                f"{shown} has no branch {branch} yet, and on {source} {count:,} "
+                f"name{'s are' if count > 1 else ' is'} recorded: a state that begins anew would "
+                "forget who was called",
+                hint=f"bring it along: git push {shown} {tip}:refs/heads/{branch}",
+            )
 
     def confirm(self) -> None:
         """Make sure that the file can be trusted."""

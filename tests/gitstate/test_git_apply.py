@@ -573,3 +573,19 @@ def test_what_a_run_left_in_doubt_is_settled_before_its_lease_is_over(
     world.sandbox.faults.remove(blind)
     assert world.apply().code == 0
     world.check()
+
+
+def test_a_state_is_not_left_behind_on_another_branch(
+    make_git_world: Callable[..., GitWorld],
+) -> None:
+    """A new state branch that begins empty would forget what the old one recorded."""
+    world = make_git_world(2)
+    assert world.apply().code == 0
+    own = on("reconciler-state")
+    refused = world.apply(state=own)
+    assert refused.code == 4
+    assert "on main 2 names are recorded" in refused.err
+    command = refused.err.rpartition("bring it along: git ")[2].splitlines()[0]
+    world.clone().git(*command.split())
+    assert world.apply(state=own).code == 0
+    assert len(world.sandbox.batches()) == 2
