@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"\+?\d(?:[ ().-]{0,3}\d){6,}")
 """Anything that can be dialled, however it is written."""
+_DATE = re.compile(
+    r"(?:(?:19|20)\d\d-[01]?\d-[0-3]?\d"  # 2035-05-14
+    r"|[0-3]?\d([.-])[01]?\d\1(?:19|20)\d\d)"  # 14.05.2035
+    r"(?: [0-2]?\d(?=:))?",  # and 09 of 09:00
+    re.ASCII,
+)
 _DIALLABLE = 10**6
 _FREE_FIELDS = frozenset({"call_context", "metadata"})
 
@@ -280,6 +286,17 @@ def masked(phone_number: str) -> str:
     if len(text) < 8:  # noqa: PLR2004 - below this, the ends would be most of it
         return "*" * len(text)
     return f"{text[:3]}{'*' * (len(text) - 5)}{text[-2:]}"
+
+
+def masked_unless_date(match: re.Match[str]) -> str:
+    """Mask a match that can be dialled, but for a date, with or without a time after it.
+
+    Anything that touches the date makes it a number: a sign, more digits, a slash.
+    """
+    text, (start, end) = match.string, match.span()
+    date = _DATE.match(text, start)
+    alone = not text[:start].endswith(("+", "/", "-", ".", ")")) and text[end : end + 1] != "/"
+    return match[0] if date is not None and date.end() == end and alone else masked(match[0])
 
 
 def without_numbers(value: Any) -> Any:

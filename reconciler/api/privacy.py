@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from reconciler.model import masked
+from reconciler.model import masked_unless_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -121,7 +121,7 @@ def _printable(character: str) -> str:
 def _mask(match: re.Match[str]) -> str:
     text = match.group()
     digits = sum(character.isdigit() for character in text)
-    return masked(text) if digits >= _FEWEST_DIGITS else text
+    return masked_unless_date(match) if digits >= _FEWEST_DIGITS else text
 
 
 def _variables(body: bytes) -> Iterator[str]:

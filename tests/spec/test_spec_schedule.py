@@ -54,6 +54,7 @@ def test_what_is_written_is_sent_in_one_spelling(written: str, sent: str) -> Non
         ("2026-05-12T24:00:00", "there is no such day or time", ""),
         ("2026-05-12T09:00:60", "there is no such day or time", ""),
         ("12/05/2026 09:00", "no date and time", "2026-05-12T09:00:00Z"),
+        ("14.05.2035 09:00", "`14.05.2035 09:00`, which is no date", "2026-05-12T09:00:00"),
         ("2026-5-12T9:00", "no date and time", ""),
         ("1747040400", "no date and time", ""),
         ("tomorrow", "no date and time", ""),
