@@ -91,14 +91,18 @@ class Pruning(NamedTuple):
 
     def require(self, plan: Plan, state: State) -> None:
         """Raise `Refused` for a plan that cancels too much at once."""
-        from reconciler.plan.removed import too_many_pruned  # noqa: PLC0415 - with the planner
+        from reconciler.plan.removed import (  # noqa: PLC0415 - with the planner
+            count_pruned,
+            too_many_pruned,
+        )
 
         why = too_many_pruned(plan, state, self.limit) if self.prune else None
         if why is not None:
+            typed = click.get_current_context().info_name
             raise Refused(
                 why,
-                hint="is this the right directory, and the whole checkout? If so: reconciler "
-                "apply --prune --prune-limit N",
+                hint="is this the right directory, and the whole checkout? If all of these may "
+                f"go: reconciler {typed} --prune --prune-limit {count_pruned(plan)}",
             )
 
 

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _ROUNDS = 5
 """How often it looks again for what an apply created while this was at work."""
 _RETRY = 0.2
+_ALREADY = "it was paused already"
+_NOT_RECORDED = (
+    "nothing is recorded under this name, so nothing was stopped for it; see the names: "
+    "reconciler state list"
+)
 
 
 @click.command("stop", short_help="Stop calls at once, by hand, past the specs.")
@@ -242,11 +247,16 @@ class _Stopping:
             click.echo(dumps(self._document()), nl=False)
         else:
             for name, batch_id, outcome, message in self._rows():
-                click.echo(
-                    f"{name}: {batch_id or 'no batch'} {outcome}{message and f': {message}'}"
-                )
+                if batch_id is None:
+                    click.echo(f"{name}: {message}")
+                elif message == _ALREADY:
+                    click.echo(f"{name}: {batch_id} already {outcome}")
+                else:
+                    click.echo(f"{name}: {batch_id} {outcome}{message and f': {message}'}")
             stopped = sum(not each.problem for each in done.stops.values())
-            click.echo(f"{_batches(stopped)} {self._lifecycle}.")
+            already = sum(self._is_already(each) for each in done.stops.values())
+            more = f", {already:,} already {self._lifecycle}" if already else ""
+            click.echo(f"{_batches(stopped - already)} {self._lifecycle}{more}.")
             if stopped and not done.problem:
                 click.echo(f"Recorded in {store.where}.", err=True)
         if done.problem:
@@ -259,16 +269,22 @@ class _Stopping:
             err=True,
         )
 
+    def _is_already(self, stop: Stop) -> bool:
+        """Whether a batch was as it should be before anything was asked of it."""
+        paused = self._lifecycle is Lifecycle.PAUSED and stop.target.status == "paused"
+        return paused and not stop.problem
+
     def _rows(self) -> list[tuple[str, str | None, str, str]]:
         rows: list[tuple[str, str | None, str, str]] = [
-            (name, None, "failed", "nothing is recorded under this name")
-            for name in self._done.missing
+            (name, None, "failed", as_typed(_NOT_RECORDED)) for name in self._done.missing
         ]
         for each in self._done.stops.values():
             outcome = "failed" if each.problem else self._lifecycle.value
             hint = ""
             if each.problem:
                 hint = f"{each.problem}; run this again, or stop it in the vendor's console"
+            elif self._is_already(each):
+                hint = _ALREADY
             elif each.target.found:
                 hint = "found by the key of a request in doubt"
             rows.append((each.target.name, each.target.batch_id, outcome, hint))

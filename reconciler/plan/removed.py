@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LARGEST_SHARE = 3
 """More than one in so many active batches is not pruned without a limit that says so."""
+_MOST_NAMED = 10
+"""Removed names that a refusal names."""
 
 
 def for_removed(
@@ -70,21 +72,42 @@ def orphans(
 
 
 def too_many_pruned(plan: Plan, state: State, limit: int | None) -> str | None:
-    """Say why a plan prunes too much at once; None when it does not.
+    """Say why a plan prunes too much at once, and which batches; None when it does not.
 
     An empty checkout or a wrong directory looks like removed specs. `limit` is how many batches a
     person said may go.
     """
-    pruned = sum(len(a.targets) for a in plan.actions if a.reason is Reason.REMOVED)
+    pruned = count_pruned(plan)
     active = sum(len(living(record, {})) for record in state.batches.values())
     if limit is not None and pruned > limit:
-        return f"{pruned} batches would be cancelled, and --prune-limit allows {limit}"
+        return (
+            f"{pruned} batches would be cancelled, and --prune-limit allows {limit}: {_named(plan)}"
+        )
     if limit is None and pruned * LARGEST_SHARE > active:
         return (
             f"{pruned} of {active} recorded active batches would be cancelled, more than a third "
-            "at once"
+            f"at once: {_named(plan)}"
         )
     return None
+
+
+def count_pruned(plan: Plan) -> int:
+    """Count the batches that a plan cancels because their specs were removed."""
+    return sum(len(action.targets) for action in _pruning(plan))
+
+
+def _pruning(plan: Plan) -> Iterator[Action]:
+    return (action for action in plan.actions if action.reason is Reason.REMOVED)
+
+
+def _named(plan: Plan) -> str:
+    """Name what is pruned, shortened where it is much."""
+    named = [
+        f"{action.name} ({', '.join(target.batch_id for target in action.targets)})"
+        for action in _pruning(plan)
+    ]
+    more = len(named) - _MOST_NAMED
+    return ", ".join(named[:_MOST_NAMED]) + (f" and {more:,} more names" if more > 0 else "")
 
 
 def _cancel(

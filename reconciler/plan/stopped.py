@@ -90,6 +90,23 @@ def _status(batch_id: str, facts: Facts) -> str | None:
     return batch.status if batch is not None else None
 
 
+def _decisions(
+    earlier: Stopped | None, by: Audit, lifecycle: Lifecycle
+) -> tuple[Audit, tuple[Audit, ...]]:
+    """Give whose decision a stop counts as, and all others.
+
+    That is who stopped it first; a cancel after a pause is another decision. A decision that is
+    recorded already is not recorded again.
+    """
+    if earlier is None:
+        return by, ()
+    if by == earlier.by or by in earlier.audit:
+        return earlier.by, earlier.audit
+    if earlier.lifecycle is lifecycle:
+        return earlier.by, (*earlier.audit, by)
+    return by, (*earlier.audit, earlier.by)
+
+
 def with_stop(
     record: NameRecord,
     by: Audit,
@@ -103,12 +120,14 @@ def with_stop(
 
     `stopped` are the batches that are as they should be now; for cancelled ones with the contacts
     who had been skipped before, None where nobody could read that. `left` are those that may still
-    call.
+    call. Who stopped it first, and why, stays known.
     """
     earlier = record.stopped.batches if record.stopped else ()
     kept = [each for each in earlier if each not in stopped and each not in left]
+    first, audit = _decisions(record.stopped, by, lifecycle)
+    batches = (*kept, *sorted(stopped))
     record = replace(
-        record, stopped=Stopped(lifecycle=lifecycle, by=by, batches=(*kept, *sorted(stopped)))
+        record, stopped=Stopped(lifecycle=lifecycle, by=first, batches=batches, audit=audit)
     )
     if lifecycle is not Lifecycle.CANCELLED:
         return record

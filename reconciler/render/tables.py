@@ -10,7 +10,7 @@ from reconciler.policy.wording import people
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.state.document import NameRecord, RequestRecord, State
+    from reconciler.state.document import Audit, NameRecord, RequestRecord, State
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -61,6 +61,7 @@ def record_text(name: str, record: NameRecord) -> str:
         )
     if record.stopped is not None:
         lines.append(how_stopped(record.stopped))
+        lines.extend(f"also by hand: {_decision(each)}" for each in record.stopped.audit)
     for generation in reversed(record.generations):
         commit = f" at commit {generation.source.commit[:12]}" if generation.source.commit else ""
         lines.append(
@@ -92,7 +93,11 @@ def _request_facts(request: RequestRecord) -> Iterator[tuple[str, str]]:
         kept = f"; {len(request.not_owed):,} of it not to be called again" * bool(request.not_owed)
         yield "cancelled", f"{request.cancelled_at:%Y-%m-%d %H:%M:%S} UTC, by us{kept}"
     for decision in request.audit:
-        reason = f": {decision.why}" if decision.why else ""
-        yield "by hand", f"{decision.at:%Y-%m-%d %H:%M} UTC, {decision.who} {decision.said}{reason}"
+        yield "by hand", _decision(decision)
     if request.duplicates:
         yield "cancelled", f"second batches of this key: {', '.join(request.duplicates)}"
+
+
+def _decision(decision: Audit) -> str:
+    reason = f": {decision.why}" if decision.why else ""
+    return f"{decision.at:%Y-%m-%d %H:%M} UTC, {decision.who} {decision.said}{reason}"

@@ -199,12 +199,13 @@ class Stopped(Recorded, frozen=True, kw_only=True):
 
     `lifecycle` is what was made of it: paused or cancelled. `batches` are those that were stopped
     then; what comes to light of the name later is to be stopped as well. It ends with a spec that
-    says the same.
+    says the same. `audit` are the other stops of it, the oldest first.
     """
 
     lifecycle: Lifecycle
     by: Audit
     batches: tuple[str, ...] = ()
+    audit: tuple[Audit, ...] = ()
 
 
 class NameRecord(Recorded, frozen=True, kw_only=True):

@@ -84,6 +84,29 @@ def test_a_cancel_and_the_way_back(world: World) -> None:
     assert len({d.phone_number for d in world.sandbox.dials()}) == 6
 
 
+def test_who_stopped_it_first_stays_known(world: World) -> None:
+    """A second stop is recorded beside the first one, and pauses nothing that is paused."""
+    assert world.apply().code == 0
+    assert stop(world, "spec-1", "--why", "complaints").code == 0
+    again = world.start("stop", "--all", "--yes").wait()
+    assert again.code == 0
+    assert f"spec-1: {world.record('spec-1').batch_id} already paused\n" in again.out
+    assert "\n2 batches paused, 1 already paused.\n" in again.out
+    assert len(world.sandbox.log("pause")) == 3
+    stopped = world.state().batches["spec-1"].stopped
+    assert stopped is not None
+    assert (stopped.by.why, [each.why for each in stopped.audit]) == ("complaints", [""])
+    assert "(complaints)" in world.start("status").wait().err
+    shown = world.start("state", "show", "spec-1").wait().out
+    assert "(complaints)" in shown
+    assert "\nalso by hand: " in shown
+    assert stop(world, "spec-1", "--cancel", "--why", "for good").code == 0
+    stopped = world.state().batches["spec-1"].stopped
+    assert stopped is not None
+    assert stopped.lifecycle is Lifecycle.CANCELLED
+    assert [each.why for each in (stopped.by, *stopped.audit)] == ["for good", "", "complaints"]
+
+
 def test_everything_with_broken_specs(world: World) -> None:
     """Specs that cannot be read keep nobody from stopping."""
     assert world.apply().code == 0
@@ -294,7 +317,7 @@ def test_a_change_on_its_way(git_world: GitWorld) -> None:
         (("spec-1",), 4, "there is no terminal to ask on"),
         (("--yes",), 64, "Give names of batches, or --all."),
         (("spec-1", "--all", "--yes"), 64, "Give names of batches, or --all."),
-        (("nobody", "--yes"), 1, "nobody: no batch failed: nothing is recorded under this name"),
+        (("nobody", "--yes"), 1, "nobody: nothing is recorded under this name, so nothing"),
     ],
 )
 def test_what_is_refused(world: World, arguments: tuple[str, ...], code: int, said: str) -> None:

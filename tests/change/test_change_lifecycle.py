@@ -135,7 +135,11 @@ def test_more_than_a_third_is_not_pruned_at_once(office: Office) -> None:
     for words in (("plan", "--prune"), ("apply", "--yes", "--prune")):
         said = office.run(*words)
         assert said.status == 4
-        assert "--prune-limit" in said.err
+        b, c = (batch["id"] for batch in office.batches()[1:])
+        assert f"more than a third at once: b ({b}), c ({c})\n" in said.err
+        assert f"go: reconciler --batches {office.root} {words[0]} --prune --prune-limit 2\n" in (
+            said.err
+        )
     assert office.run("apply", "--yes", "--prune", "--prune-limit", "1").status == 4
     assert calls(office) == before
     assert office.run("apply", "--yes", "--prune", "--prune-limit", "2").status == 0
