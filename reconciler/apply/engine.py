@@ -36,6 +36,7 @@ from reconciler.spec.schedule import past_diagnostic
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Sequence
 
     from reconciler.apply.gate import Gate
     from reconciler.apply.lookup import Lookup
@@ -70,8 +71,13 @@ class Limits(Struct, frozen=True, kw_only=True):
 class Progress(Protocol):
     """Somebody who watches."""
 
-    def update(self, *, done: int, total: int, under_way: int, looking: int) -> None:
-        """Take note of how far things are. Called after each turn, at least once a second."""
+    def update(
+        self, *, done: int, total: int, under_way: int, looking: int, draining: Sequence[str]
+    ) -> None:
+        """Take note of how far things are. Called after each turn, at least once a second.
+
+        `draining` says which calls in flight are waited for.
+        """
 
     def say(self, line: str) -> None:
         """Tell something loudly, at once."""
@@ -163,6 +169,7 @@ class Engine:
             results=self._outcomes.results(self._plan),
             interrupted=self._stop.is_set() and self._store_error is None,
             moved=self._moved,
+            stored=self._ledger.has_stored,
             seconds=self._clock.elapsed() - started,
         )
         halted = self._reactions.halted
@@ -302,6 +309,7 @@ class Engine:
             total=self._jobs,
             under_way=sum(job.begun for job in self._desk.under_way.values()),
             looking=len(self._desk.looking),
+            draining=self._desk.drains.told(self._clock.elapsed()),
         )
 
     def _take_in(self) -> None:
@@ -321,6 +329,7 @@ class Engine:
             self._ledger.doubt(job.place, reason)
             self._outcomes.end(job.action, job.place.part, Ending.UNKNOWN, message=reason)
         self._replacing.finish()
+        self._ledger.release()
         self._store()
         if self._store_error is not None and self._ledger.dirty:
             error = self._store_error

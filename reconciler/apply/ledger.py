@@ -106,6 +106,11 @@ class Ledger:
             self._unchanged = ()
         self.dirty = False
 
+    @property
+    def has_stored(self) -> bool:
+        """Whether what this run stored says anything else than what was loaded."""
+        return any(self.state.record(n) != self._loaded.record(n) for n in self._stored)
+
     def _note_contested(self, ours: State, touched: frozenset[str]) -> None:
         """Find batches of this run that storing found to be second ones, made beside another's."""
         if self.state.batches is ours.batches:
@@ -234,6 +239,21 @@ class Ledger:
             place.name,
             self.state.without_request(place.name, place.generation.generation, place.part),
         )
+
+    def release(self) -> None:
+        """Record that this run begins nothing more: others may look for what it leaves in doubt.
+
+        Until `gives_up_at` a request of it may be under way, so nothing is created again earlier.
+        """
+        now = self._clock.now()
+        for name in self._touched:
+            record = self.state.record(name)
+            for generation in record.generations if record else ():
+                for request in generation.requests:
+                    held = request.in_doubt and request.run == self._run and request.gives_up_at
+                    if held and request.expires_at is not None and request.expires_at > now:
+                        place = Place(name, generation, request.part)
+                        self._put(place, replace(request, expires_at=now))
 
     def doubt(self, place: Place, reason: str) -> None:
         """Record why nobody can say what became of a request.

@@ -13,6 +13,7 @@ from reconciler.plan.actions import ActionKind, Reason, Role
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from reconciler.apply.preparing import Held
     from reconciler.observed import FieldProblem
     from reconciler.plan.actions import Action, Plan
 
@@ -45,6 +46,7 @@ class Outcomes:
         self._names: dict[int, str] = {}
         self._cancelled: dict[tuple[str, str], str] = {}
         self._notes: dict[int, list[str]] = {}
+        self._held: dict[int, dict[str, Held]] = {}
 
     def end(
         self,
@@ -85,6 +87,10 @@ class Outcomes:
         """Say something of an action before anybody knows how it ends."""
         self._notes.setdefault(id(action), []).append(said)
 
+    def held(self, held: Held) -> None:
+        """Take note that the calls of an old batch are stopped for an action, or may be."""
+        self._held.setdefault(id(held.action), {})[held.batch_id] = held
+
     def cancelled(self, name: str, batch_id: str, problem: str) -> None:
         """Say how cancelling a duplicate ended; no problem means it is cancelled."""
         self._cancelled[name, batch_id] = problem
@@ -114,15 +120,35 @@ class Outcomes:
             (e for e in _WORST_FIRST if any(p.ending is e for p in parts)), Ending.SKIPPED
         )
         telling = next((p for p in parts if p.ending is ending), _PartEnding(ending))
+        message = telling.message
+        if ending is Ending.SKIPPED and (left := self._left_stopped(action)):
+            ending = Ending.INTERRUPTED
+            message = f"{message}; {left}" if message else left
         return Result(
             action=action,
             ending=ending,
             batch_ids=tuple(p.batch_id for p in parts if p.batch_id),
-            message=telling.message,
+            message=message,
             hint=telling.hint or _next_step(action, ending),
             warnings=(*self._notes.get(id(action), ()), *(w for p in parts for w in p.warnings)),
             problems=tuple(x for p in parts for x in p.problems),
         )
+
+    def _left_stopped(self, action: Action) -> str:
+        """Say which old batches are stopped for a change that is not made; empty for none."""
+        held = {
+            batch_id: ("is" if each.done else "may be", each.verb)
+            for batch_id, each in self._held.get(id(action), {}).items()
+        }
+        for batch_id in action.replacement.held if action.replacement else ():
+            held.setdefault(batch_id, ("is", "paused"))
+        told = ", ".join(f"batch {each} {be} {verb}" for each, (be, verb) in held.items())
+        if not told:
+            return ""
+        at_most = "up to " if action.callees is not None and action.callees.at_most else ""
+        wait = "person waits" if action.people == 1 else "people wait"
+        waiting = f", and {at_most}{action.people:,} {wait}" if action.people else ""
+        return f"{told} for this change{waiting}"
 
     def _found_duplicates(self, plan: Plan, shown: set[tuple[str, str | None]]) -> Iterator[Result]:
         actions = {action.name: action for action in plan.pending}
@@ -169,5 +195,7 @@ def _next_step(action: Action, ending: Ending) -> str:
             )
         case Ending.SKIPPED:
             return "nothing was sent for it; go on with: reconciler apply"
+        case Ending.INTERRUPTED:
+            return "run again: reconciler apply"
         case _:
             return ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.apply.draining import Draining
 from reconciler.apply.report import Ending
 from reconciler.errors import ApiError, Refused
 from reconciler.model import OnChange
@@ -77,12 +78,16 @@ class CancelFirst(Struct, frozen=True):
     not_owed: Mapping[str, tuple[str, ...]]
 
 
-class Draining(Struct, frozen=True):
-    """Calls in flight are being waited for: how many, and for how many seconds at most."""
+class Held(Struct, frozen=True):
+    """The calls of an old batch are stopped for a change, or may be: `done` tells which.
+
+    `verb` is how: `paused`, or `cancelled` where it cannot be paused.
+    """
 
     action: Action
-    calls: int
-    seconds: float
+    batch_id: str
+    verb: str
+    done: bool
 
 
 class NotPrepared(Struct, frozen=True):
@@ -122,7 +127,7 @@ class Preparation(Struct, frozen=True):
     stop: threading.Event
     drain: float
     timezones: Mapping[str, str | None]
-    tell: Callable[[Draining], None]
+    tell: Callable[[Draining | Held], None]
     stopped: frozenset[str] = frozenset()
     cancel_first: frozenset[str] = frozenset()
     exclusion: Exclusion | None = None
@@ -199,12 +204,17 @@ class Preparation(Struct, frozen=True):
         if self.stop.is_set():
             raise _Halt(Ending.SKIPPED, "", "")
         if batch_id in self.cancel_first:
+            self._tell_held(batch_id, "cancelled", done=False)
             self.api.cancel(batch_id)
+            self._tell_held(batch_id, "cancelled", done=True)
             return True
         batch = self.api.batch(batch_id)
         self._require_running(batch)
         if batch is not None and batch.status in TERMINAL | {"paused"}:
+            if batch.status == "paused":
+                self._tell_held(batch_id, "paused", done=True)
             return True
+        self._tell_held(batch_id, "paused", done=False)
         try:
             self.api.pause(batch_id)
         except ApiError:
@@ -214,7 +224,12 @@ class Preparation(Struct, frozen=True):
             if found is None or found.status != "pending":
                 raise
             return False
+        self._tell_held(batch_id, "paused", done=True)
         return True
+
+    def _tell_held(self, batch_id: str, verb: str, *, done: bool) -> None:
+        """Tell before and after a batch is stopped, so that a run that ends then can say so."""
+        self.tell(Held(self.action, batch_id, verb, done))
 
     def _when_quiet(self, earlier: Iterable[Made], olds: set[str]) -> list[Roll]:
         """Read everyone in the batches before, once no call of the old ones is in flight.
@@ -229,10 +244,15 @@ class Preparation(Struct, frozen=True):
             left = over_at - self.clock.elapsed()
             if not busy or left <= 0:
                 return rolls
-            self.tell(Draining(self.action, sum(roll.in_flight() for roll in busy), left))
+            calls = {roll.batch_id: roll.in_flight() for roll in busy}
+            self.tell(Draining(self.action, sum(calls.values()), left))
             for roll in busy:
-                while self._calling(roll.batch_id) and self.clock.elapsed() < over_at:
-                    if self.stop.wait(min(pause, max(0.0, over_at - self.clock.elapsed()))):
+                while (left := over_at - self.clock.elapsed()) > 0:
+                    calls[roll.batch_id] = self._calling(roll.batch_id)
+                    if not calls[roll.batch_id]:
+                        break
+                    self.tell(Draining(self.action, sum(calls.values()), left, again=True))
+                    if self.stop.wait(min(pause, left)):
                         raise _Halt(Ending.SKIPPED, "", "")
                     pause = min(pause * 2, _LONGEST_PAUSE)
             again = {roll.batch_id for roll in busy}
@@ -240,13 +260,15 @@ class Preparation(Struct, frozen=True):
             rolls = [self._roll(known[r.batch_id]) if r.batch_id in again else r for r in rolls]
         raise _Halt(Ending.SKIPPED, "", "")
 
-    def _calling(self, batch_id: str) -> bool:
+    def _calling(self, batch_id: str) -> int:
         """Ask only for the calls in flight: cheaper than everyone. A filter may be ignored."""
-        return any(
-            contact.status in _IN_FLIGHT
+        found = {
+            contact.contact_id
             for status in _IN_FLIGHT
             for contact in self.api.batch_contacts(batch_id, status=status)
-        )
+            if contact.status in _IN_FLIGHT
+        }
+        return len(found)
 
     def _roll(self, each: Made) -> Roll:
         batch_id = each.batch_id

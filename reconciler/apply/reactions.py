@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from reconciler.apply.draining import Draining, Drains
 from reconciler.apply.errands import Controlled
 from reconciler.apply.lookup import Lookup, Wanted
-from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
+from reconciler.apply.preparing import CancelFirst, Held, NotPrepared, Prepared
 from reconciler.apply.report import Ending
 from reconciler.apply.sending import (
     Cancelled,
@@ -52,7 +53,7 @@ class Desk(Struct):
     """Where every request of a run lies: each in exactly one of these places, or ended.
 
     `later` is a heap of (time of `Clock.elapsed`, tie-breaker, job). `looking` maps the keys that
-    the verifier looks for to their actions.
+    the verifier looks for to their actions. `drains` are the calls in flight that are waited for.
     """
 
     ready: deque[Job] = field(default_factory=deque)
@@ -60,6 +61,7 @@ class Desk(Struct):
     under_way: dict[str, Job] = field(default_factory=dict)
     looking: dict[str, Action] = field(default_factory=dict)
     cancelling: int = 0
+    drains: Drains = field(default_factory=Drains)
     _ticks: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -118,13 +120,14 @@ class Reactions(Struct):
             case Controlled():
                 self._on_controlled(event)
             case Prepared() | CancelFirst() | NotPrepared():
+                self.desk.drains.over(event.action)
                 self.replacing.on_prepared(event)
-            case Draining(action, calls, seconds):
-                said = "1 call that is" if calls == 1 else f"{calls:,} calls that are"
-                self.progress.say(
-                    f"{action.name}: its batch is paused; waiting for {said} in flight, for at "
-                    f"most {seconds:.0f} s"
-                )
+            case Draining():
+                self.desk.drains.note(event, self.clock.elapsed())
+                if not event.again:
+                    self.progress.say(str(event))
+            case Held():
+                self.outcomes.held(event)
             case Wakeup():
                 pass
             case _:

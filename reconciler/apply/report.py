@@ -32,10 +32,16 @@ class Ending(StrEnum):
     """Refused by a guard; nothing was sent."""
     SKIPPED = "skipped"
     """Not begun: the run was stopped first."""
+    INTERRUPTED = "interrupted"
+    """Begun, and the run was stopped first: old batches are paused, and the new one is not made."""
     DONE = "done"
     """Carried out, and nothing was created by it (a move, a cancelled duplicate)."""
     FAILED = "failed"
     """Not carried out, and nothing was created by it."""
+
+
+_LEFT = frozenset({Ending.SKIPPED, Ending.INTERRUPTED})
+"""Endings of what a later run does, or goes on with."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -57,8 +63,9 @@ class Report(Struct, frozen=True, kw_only=True):
     """All results of one apply. `interrupted` tells that a signal ended it early.
 
     `moved` tells that somebody else stored a state first, so that what is left has to be planned
-    again; `halted` that everything is refused now, so that planning again is no use. `complaints`
-    are the API's about fields of requests, at the lines where they are mended.
+    again; `halted` that everything is refused now, so that planning again is no use. `stored` tells
+    that the recorded state says something new. `complaints` are the API's about fields of requests,
+    at the lines where they are mended.
     """
 
     plan: Plan
@@ -67,6 +74,7 @@ class Report(Struct, frozen=True, kw_only=True):
     interrupted: bool = False
     moved: bool = False
     halted: bool = False
+    stored: bool = False
     seconds: float = 0.0
 
     def followed_by(self, later: Report) -> Report:
@@ -80,23 +88,31 @@ class Report(Struct, frozen=True, kw_only=True):
             for result in self.results
             if result.ending in {Ending.CREATED, Ending.DONE} and _subject(result) not in told
         )
-        return replace(later, results=(*kept, *later.results), seconds=self.seconds + later.seconds)
+        return replace(
+            later,
+            results=(*kept, *later.results),
+            stored=self.stored or later.stored,
+            seconds=self.seconds + later.seconds,
+        )
 
     def without_skipped(self) -> Report:
-        """Leave out what was not begun, where that is as it should be."""
-        begun = (result for result in self.results if result.ending is not Ending.SKIPPED)
-        return replace(self, results=tuple(begun))
+        """Leave out what was not begun or not finished, where somebody else goes on with it."""
+        done = (result for result in self.results if result.ending not in _LEFT)
+        return replace(self, results=tuple(done))
 
     def halted_by(self, objection: Objection) -> Report:
         """Give this report where something keeps back all that was not begun."""
-        message, hint = objection.message, objection.hint
-        results = (
-            replace(result, ending=Ending.BLOCKED, message=message, hint=hint)
-            if result.ending is Ending.SKIPPED
-            else result
-            for result in self.results
-        )
-        return replace(self, results=tuple(results), halted=True)
+
+        def blocked(result: Result) -> Result:
+            if result.ending not in _LEFT:
+                return result
+            parts = [objection.message]
+            if result.ending is Ending.INTERRUPTED:
+                parts.append(result.message)
+            message = "; ".join(parts)
+            return replace(result, ending=Ending.BLOCKED, message=message, hint=objection.hint)
+
+        return replace(self, results=tuple(map(blocked, self.results)), halted=True)
 
     def counts(self) -> dict[str, int]:
         """Count the endings, zeros included. The one place that counts."""
@@ -126,7 +142,7 @@ def _code(result: Result) -> ExitCode:
             return ExitCode.DONE
         case Ending.UNKNOWN:
             return ExitCode.UNKNOWN_OUTCOME
-        case Ending.REJECTED | Ending.SKIPPED | Ending.FAILED:
+        case Ending.REJECTED | Ending.SKIPPED | Ending.INTERRUPTED | Ending.FAILED:
             return ExitCode.FAILED
         case Ending.BLOCKED:
             return _refusal(result.action.refusal)

@@ -15,9 +15,10 @@ import orjson
 from msgspec import Struct, field
 
 from reconciler.apply import errands
+from reconciler.apply.draining import Draining
 from reconciler.apply.errands import Controlled, Errand
 from reconciler.apply.gate import Gate, Gates, Objection, objection
-from reconciler.apply.preparing import CancelFirst, Draining, NotPrepared, Prepared
+from reconciler.apply.preparing import CancelFirst, Held, NotPrepared, Prepared
 from reconciler.errors import ApiError
 from reconciler.model import LongBody, LongContacts
 from reconciler.observed import Unknown
@@ -136,6 +137,7 @@ Event = (
     | CancelFirst
     | NotPrepared
     | Draining
+    | Held
 )
 
 

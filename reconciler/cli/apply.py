@@ -416,9 +416,7 @@ class _Apply:
                 click.echo(as_typed(text.report_text(report)), nl=False, err=True)
         else:
             show_report(report)
-            told = {result.ending for result in report.results}
-            recorded = told & {Ending.CREATED, Ending.DONE, Ending.UNKNOWN}
-            if recorded and not self._session.options.sandbox:
+            if report.stored and not self._session.options.sandbox:
                 then = "" if self._session.in_git else ": commit it with the specs"
                 click.echo(f"Recorded in {store.where}{then}.", err=True)
 

@@ -13,7 +13,7 @@ import click
 from reconciler.render.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.progress import Progress as Bars
 
@@ -23,7 +23,23 @@ HEARTBEAT = 10.0
 """Seconds between two lines where there is no terminal: CI logs show life, not noise."""
 
 
-def _status(done: int, total: int, under_way: int, looking: int) -> str:
+_MOST_DRAINS = 3
+"""Changed specs whose calls in flight are told one by one."""
+
+
+def _status(
+    done: int, total: int, under_way: int, looking: int, draining: Sequence[str] = ()
+) -> str:
+    """Say how far a run is; where it only waits for calls in flight, say just that."""
+    waits = list(draining[:_MOST_DRAINS])
+    if len(draining) > _MOST_DRAINS:
+        waits.append(f"and {len(draining) - _MOST_DRAINS:,} more that wait for calls in flight")
+    if waits and total == 1:
+        return "; ".join(waits)
+    return "; ".join([_counts(done, total, under_way, looking), *waits])
+
+
+def _counts(done: int, total: int, under_way: int, looking: int) -> str:
     parts = [f"{done} of {counted(total, 'request')} done"]
     if under_way:
         parts.append(f"{under_way} under way")
@@ -38,12 +54,14 @@ class Heartbeat:
     def __init__(self) -> None:
         self._last = time.monotonic()
 
-    def update(self, *, done: int, total: int, under_way: int, looking: int) -> None:
+    def update(
+        self, *, done: int, total: int, under_way: int, looking: int, draining: Sequence[str]
+    ) -> None:
         """Write a line if it is time."""
         now = time.monotonic()
         if now - self._last >= HEARTBEAT:
             self._last = now
-            click.echo(f"... {_status(done, total, under_way, looking)}", err=True)
+            click.echo(f"... {_status(done, total, under_way, looking, draining)}", err=True)
 
     @staticmethod
     def say(line: str) -> None:
@@ -72,12 +90,14 @@ class _Bar:
         self._bars = bars
         self._task = bars.add_task("creating", total=None)
 
-    def update(self, *, done: int, total: int, under_way: int, looking: int) -> None:
+    def update(
+        self, *, done: int, total: int, under_way: int, looking: int, draining: Sequence[str]
+    ) -> None:
         self._bars.update(
             self._task,
             completed=done,
             total=total,
-            description=_status(done, total, under_way, looking),
+            description=_status(done, total, under_way, looking, draining),
         )
 
     def say(self, line: str) -> None:

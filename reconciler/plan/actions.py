@@ -160,12 +160,14 @@ class Replacement(Struct, frozen=True, kw_only=True):
 
     `olds` are paused before and cancelled after its creation; `added` leaves them alone, so it has
     none. `paused` tells that they are paused by us, by their lifecycle or by a run that ended
-    early. `reverts_to` is the earlier generation that the spec says again, None for none.
+    early; `held` are those that were seen paused by such a run. `reverts_to` is the earlier
+    generation that the spec says again, None for none.
     """
 
     on_change: OnChange
     olds: tuple[Target, ...] = ()
     paused: bool = False
+    held: tuple[str, ...] = ()
     reverts_to: int | None = None
 
 

@@ -148,8 +148,15 @@ class ChangePlanner(Struct, frozen=True):
             olds=alive,
             paused=self.record.lifecycle is Lifecycle.PAUSED
             or bool(alive and {target.batch_id for target in alive} <= set(paused)),
+            held=tuple(t.batch_id for t in alive if self._is_held(t.batch_id)),
             reverts_to=earlier[-1] if earlier and reason is Reason.CHANGED else None,
         )
+
+    def _is_held(self, batch_id: str) -> bool:
+        """Whether a batch was seen paused, and an earlier run paused it for a change."""
+        begun, batch = self.record.replacing, self.draft.facts.batches.get(batch_id)
+        ours = begun is not None and batch_id in begun.paused
+        return ours and batch is not None and batch.status == "paused"
 
     def _refused(self, spec: Spec, generation: int, replacement: Replacement) -> Action | None:
         """Refuse where somebody stopped the calls, or nobody can say who was called."""
@@ -222,9 +229,13 @@ def _message(reason: Reason, replacement: Replacement, counted: Share | None) ->
         parts.append("nobody is left to call: no batch is created")
     if replacement.olds:
         then = "cancelled" if nobody else "cancelled once the new one is there"
-        parts.append(
-            f"the old batch is paused, its calls in flight are waited for, and it is {then}"
-        )
+        now = "is paused"
+        if replacement.held:
+            now = (
+                f"({', '.join(replacement.held)}) is paused for this change already, by a run that "
+                "ended before the new one was there; nobody in it is called until this is applied:"
+            )
+        parts.append(f"the old batch {now}, its calls in flight are waited for, and it is {then}")
     elif replacement.on_change is OnChange.ADDED:
         parts.append("the old batch runs on; the new one calls only whom it does not have")
     if counted is not None and counted.odd:

@@ -32,6 +32,7 @@ _SIGNS = {
     Ending.FAILED: "❌",
     Ending.BLOCKED: "⛔",
     Ending.SKIPPED: "⏭️",
+    Ending.INTERRUPTED: "⏸️",
 }
 _WELL = frozenset({Ending.CREATED, Ending.DONE})
 _HEAD = "| outcome | batch | people | id |\n|:--|:--|--:|:--|"

@@ -18,6 +18,7 @@ _ENDINGS = {
     Ending.UNKNOWN: "in doubt",
     Ending.BLOCKED: "blocked",
     Ending.SKIPPED: "not begun",
+    Ending.INTERRUPTED: "interrupted",
     Ending.DONE: "done",
     Ending.FAILED: "failed",
 }

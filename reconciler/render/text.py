@@ -49,6 +49,7 @@ _MARKS = {
     Ending.UNKNOWN: "??",
     Ending.BLOCKED: "!!",
     Ending.SKIPPED: "--",
+    Ending.INTERRUPTED: "!!",
     Ending.DONE: "ok",
     Ending.FAILED: "!!",
 }

@@ -324,7 +324,15 @@ class Told:
     lines: list[str] = field(default_factory=list)
     updates: list[tuple[int, int, int, int]] = field(default_factory=list)
 
-    def update(self, *, done: int, total: int, under_way: int, looking: int) -> None:
+    def update(
+        self,
+        *,
+        done: int,
+        total: int,
+        under_way: int,
+        looking: int,
+        draining: Sequence[str],  # noqa: ARG002 - the engine's word
+    ) -> None:
         """Take note."""
         self.updates.append((done, total, under_way, looking))
 

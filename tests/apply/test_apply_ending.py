@@ -9,6 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.apply.engine import Limits
+from reconciler.apply.gate import Objection
+from reconciler.apply.report import Ending
 from reconciler.errors import ExitCode, StateError, StateMoved, StateUnusable
 from tests.apply.doubles import (
     BUSY,
@@ -26,6 +28,7 @@ from tests.core.builders import (
 
 if TYPE_CHECKING:
     from reconciler.apply.sending import Event
+    from reconciler.observed import BatchContact
     from reconciler.state.document import State
 
 SPEC = spec()
@@ -73,6 +76,62 @@ def test_a_request_that_outlives_the_grace_stays_in_doubt() -> None:
     release.set()
 
 
+def test_a_run_that_is_over_lets_go_of_what_it_leaves_in_doubt() -> None:
+    """The next run looks for the batch at once; it creates nothing before the request gave up."""
+    world = World()
+    world.lease = timedelta(seconds=300)
+    release = threading.Event()
+
+    def hang(_key: str) -> None:
+        world.stop.set()
+        release.wait(20)
+
+    world.before_create = hang
+    world.engine(world.plan(SPEC)).run()
+    record = the_record(world)
+    assert record.expires_at is not None
+    assert record.expires_at <= world.clock.now()
+    assert record.gives_up_at == record.attempted_at + timedelta(seconds=360)
+    world.rules = replace(world.rules, run="the next one", settle=timedelta(0))
+    (action,) = world.plan(SPEC).pending
+    assert "is creating it" not in action.message
+    assert "nothing is created before" in action.message
+    release.set()
+
+
+@pytest.mark.parametrize("status", ["in_progress", "dispatched"])
+def test_a_change_that_is_interrupted_says_what_is_paused(status: str) -> None:
+    """In the run that paused the old batch, and in one that ended before it went on."""
+    world = World()
+    world.apply(SPEC)
+    people = world.api.people["bat_1"]
+    world.api.people["bat_1"] = (replace(people[0], status=status), *people[1:])
+    asked = world.api.batch_contacts
+
+    def contacts(batch_id: str, *, status: str | None = None) -> tuple[BatchContact, ...]:
+        if status == "in_progress":  # by now it is waited for
+            world.stop.set()
+        return asked(batch_id, status=status)
+
+    world.api.batch_contacts = contacts  # type: ignore[method-assign]
+    changed = spec(contents=2)
+    report = world.apply(changed)
+    (result,) = report.results
+    assert (result.ending, report.exit_code) == (Ending.INTERRUPTED, ExitCode.FAILED)
+    assert result.message.startswith("batch bat_1 is paused for this change, and ")
+    assert report.stored
+    assert world.told.lines == [
+        "welcome: its batch is paused; waiting for 1 call that is in flight, for at most 300 s"
+    ]
+    (result,) = world.apply(changed).results
+    assert result.ending is Ending.INTERRUPTED
+    assert result.message.startswith("batch bat_1 is paused for this change, and ")
+    frozen = report.halted_by(Objection("everything is frozen", "thaw it")).results[0]
+    assert frozen.ending is Ending.BLOCKED
+    assert frozen.message.startswith("everything is frozen; batch bat_1 is paused")
+    assert report.without_skipped().results == ()
+
+
 def test_an_answer_that_came_at_the_last_moment_is_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -89,7 +148,7 @@ def test_an_answer_that_came_at_the_last_moment_is_recorded(
         world.stop.set()
         raise queue.Empty
 
-    def update(**_: int) -> None:
+    def update(**_: object) -> None:
         events.put(held.pop())
 
     monkeypatch.setattr(events, "get", late)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from reconciler.cli import progress
 
 if TYPE_CHECKING:
     from tests.change.conftest import Office
@@ -154,6 +161,53 @@ def test_calls_in_flight_are_waited_for(office: Office) -> None:
     old, new = office.batches()
     assert old["people"][1] == "completed"
     assert 1 not in new["people"]
+
+
+def test_an_interrupted_change_says_how_it_stands(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C the old batch stays paused: the run, the next plan and the journal say so."""
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.0)
+    office.write([1, 2, 3], concurrency_limit=1)
+    office.apply()
+    office.sandbox.advance(seconds=3)
+    office.write([1, 2, 3], concurrency_limit=2)
+
+    def interrupt() -> None:
+        while not any(entry.operation == "pause" and entry.finished for entry in log()):
+            time.sleep(0.02)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    log = office.sandbox.log
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    said = office.run("apply", "--yes", "--drain", "60")
+    thread.join()
+    (old,) = office.batches()
+    assert (said.status, old["status"]) == (1, "paused")
+    assert "Stopped early: 1 interrupted" in said.out
+    assert f"why       batch {old['id']} is paused for this change, and 2 people wait\n" in said.out
+    assert f"hint      run again: reconciler --batches {office.root} apply\n" in said.out
+    assert "nothing was sent" not in said.out
+    assert re.search(r"\n\.\.\. welcome: 1 call still in flight, \d\d s at most\n", said.err)
+    assert f"Recorded in {office.root}/state.json: commit it with the specs.\n" in said.err
+    (action,) = office.plan()
+    assert f"({old['id']}) is paused for this change already" in action["message"]
+    assert quick(office).json["actions"][0]["outcome"] == "created"
+
+
+def test_a_plan_says_what_an_earlier_run_paused(office: Office) -> None:
+    """Whatever ended a run after the pause, the next plan says that the batch is paused already."""
+    half_done(office)
+    write(office, [1, 2, 3], concurrency_limit=1)
+    office.faults({"operation": "contacts", "kind": "status", "code": 403, "times": None})
+    assert quick(office).status == 1
+    office.sandbox.faults.clear()
+    (old,) = office.batches()
+    assert old["status"] == "paused"
+    (action,) = office.plan()
+    assert f"({old['id']}) is paused for this change already" in action["message"]
 
 
 def test_who_is_on_the_line_too_long_counts_as_called(office: Office) -> None:
