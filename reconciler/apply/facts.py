@@ -19,6 +19,7 @@ from reconciler.apply.histories import read_histories
 from reconciler.apply.lookup import Lookup, Sighting, Wanted
 from reconciler.errors import ApiError
 from reconciler.model import Diagnostic, Severity
+from reconciler.observed import Campaign
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
 from reconciler.plan.history import is_cancelled, made
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from reconciler.model import SpecSet
-    from reconciler.observed import Batch, Campaign, Listing
+    from reconciler.observed import Batch, Listing
     from reconciler.plan.actions import Plan
     from reconciler.plan.facts import Rules
     from reconciler.ports import BatchApi
@@ -113,6 +114,12 @@ def gather(
     if root is not None and strangers:
         strangers = gatherer.ours(strangers, root(), draft)
     told = {batch.batch_id: batch for batch in gatherer.recorded(recorded)}
+    # Whether a person paused a batch, or its campaign is paused, is told apart by the campaign.
+    paused = {b.campaign_id for b in told.values() if b.status == "paused" and b.campaign_id}
+    unknown = paused.difference(campaigns)
+    if unknown:
+        gatherer.ask(unknown, {})
+        campaigns |= {each: of for each, of in gatherer.known().items() if each in unknown}
     facts = Facts(
         campaigns=campaigns,
         found={key: found for s in sightings for key, found in s.found.items()},
@@ -214,6 +221,10 @@ class _Gatherer:
             *(partial(listing, each, sought) for each, sought in sorted(listings.items())),
         ]
         concurrently(lambda question: question(), questions, self._parallelism)
+
+    def known(self) -> dict[str, Campaign]:
+        """Give the campaigns that the API knows, and warn of none."""
+        return {k: each for k, each in self._campaigns.items() if isinstance(each, Campaign)}
 
     def campaigns(self) -> dict[str, Campaign]:
         campaigns = {}

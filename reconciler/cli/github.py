@@ -257,7 +257,8 @@ def _findings(session: Session) -> tuple[list[Finding], list[str]]:
         )
         reader = Reader(api, session.clock, parallelism=parallelism, stop=threading.Event())
         reading = reader.read(recorded)
-    findings = {as_finding(each) for each in differences(recorded, Facts(batches=reading.batches))}
+    seen = Facts(batches=reading.batches, campaigns=reading.campaigns)
+    findings = {as_finding(each) for each in differences(recorded, seen)}
     unread = [message for message, _ in reading.problems]
     for each in plan.diagnostics:
         if each.field in recorded.batches and not each.file:

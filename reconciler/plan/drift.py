@@ -34,7 +34,8 @@ def drift(state: State, facts: Facts) -> Iterator[Diagnostic]:
         for target in living(record, {}):
             if target.batch_id not in facts.batches or target in ours:
                 continue
-            said = _difference(name, record, target.batch_id, facts.batches[target.batch_id])
+            batch = facts.batches[target.batch_id]
+            said = _difference(name, record, target.batch_id, batch, facts)
             if said:
                 message, hint = said
                 yield Diagnostic(Severity.WARNING, "", 0, 0, name, message, hint)
@@ -55,7 +56,7 @@ def _is_usual(record: NameRecord, odd: Container[str]) -> bool:
 
 
 def _difference(
-    name: str, record: NameRecord, batch_id: str, batch: Batch | None
+    name: str, record: NameRecord, batch_id: str, batch: Batch | None, facts: Facts
 ) -> tuple[str, str] | None:
     if batch is None:
         return (
@@ -71,7 +72,14 @@ def _difference(
         )
     if by_hand is not None and batch.status == "paused":
         return None  # that it was stopped is told of the name
+    campaign = facts.campaigns.get(batch.campaign_id or "")
+    held = campaign is not None and campaign.status == "paused"
     match record.lifecycle, batch.status:
+        case Lifecycle.ACTIVE, "paused" if held and batch_id not in ours:
+            return (
+                f"batch {batch_id} is paused, and so is its campaign {batch.campaign_id}",
+                "to go on, resume the campaign in the console, and the batch if it stays paused",
+            )
         case Lifecycle.ACTIVE, "paused" if batch_id not in ours:
             return (
                 f"drift: batch {batch_id} is paused, and no spec asked for it; it is left as it is",

@@ -198,14 +198,18 @@ def _progress(
 ) -> BatchProgress:
     campaign = reading.campaigns.get(generation.campaign_id)
     batch = reading.batches.get(request.batch_id or "")
+    status = _status(request, reading)
+    # Where nobody was left to call, all people of the spec are done, without a batch of their own.
+    everybody = request.spec_contacts or request.contacts
     plain = BatchProgress(
         name=name,
         generation=generation.generation,
         part=request.part,
         batch_id=request.batch_id,
         campaign_id=generation.campaign_id,
-        contacts=request.contacts,
-        status=_status(request, reading),
+        contacts=everybody if status == COMPLETE else request.contacts,
+        status=status,
+        done=everybody if status == COMPLETE else None,
     )
     if batch is None:
         return plain

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import without_numbers
 from reconciler.plan.hours import zone_of
-from reconciler.plan.progress import IN_DOUBT, UNKNOWN, BatchProgress, by_spec, totals
+from reconciler.plan.progress import COMPLETE, IN_DOUBT, UNKNOWN, BatchProgress, by_spec, totals
 from reconciler.policy.wording import people
 from reconciler.render.structured import FORMAT_VERSION
 from reconciler.render.tables import columns
@@ -32,7 +32,7 @@ def status_text(rows: Sequence[BatchProgress], reading: Reading) -> str:
     for campaign_id, group in groupby(rows, key=lambda row: row.campaign_id):
         campaign = reading.campaigns.get(campaign_id)
         timezone = campaign.timezone if campaign else None
-        table = columns([HEAD, *(cells(row, timezone) for row in by_spec(group))])
+        table = columns([HEAD, *(cells(row, timezone, reading.at) for row in by_spec(group))])
         indented = "".join(f"  {line}\n" for line in table.splitlines())
         blocks.append(f"{campaign_line(campaign_id, reading)}\n{indented}")
     return "\n".join([*blocks, f"{summary(rows, reading)}\n"])
@@ -73,13 +73,23 @@ def done_words(row: BatchProgress) -> str:
     return f"{'?' if row.done is None else f'{row.done:,}'} of {row.contacts:,}"
 
 
-def when(row: BatchProgress, timezone: str | None) -> str:
+def when(row: BatchProgress, timezone: str | None, now: datetime) -> str:
     """Say when a batch starts, or since when it runs, on the campaign's wall clock."""
     since = row.starts_at or row.created_at
     if since is None:
         return ""
-    word = {"pending": "starts", "in_progress": "since"}.get(row.status, "started")
-    return f"{word} {_clock(since, timezone)}"
+    return f"{_when_word(row, since > now)} {_clock(since, timezone)}"
+
+
+def _when_word(row: BatchProgress, ahead: bool) -> str:  # noqa: FBT001 - one of two words
+    match row.status:
+        case "pending":
+            return "starts"
+        case "in_progress":
+            return "since"
+    if not ahead:
+        return "started"
+    return "would start" if row.alive else "was to start"
 
 
 def ends(row: BatchProgress, timezone: str | None) -> str:
@@ -148,16 +158,18 @@ def _document(row: BatchProgress) -> dict[str, Any]:
     }
 
 
-def cells(row: BatchProgress, timezone: str | None) -> tuple[str, ...]:
-    """Give a batch's row; times are on its campaign's wall clock."""
+def cells(row: BatchProgress, timezone: str | None, now: datetime) -> tuple[str, ...]:
+    """Give a batch's row; times are on its campaign's wall clock. `now` is when it was asked."""
     outcomes = ", ".join(f"{count:,} {status}" for status, count in row.outcomes.items())
+    if row.status == COMPLETE:
+        outcomes = "by earlier batches: nobody was left to call"
     return (
         row.name,
         row.batch_id or "-",
         status_word(row.status),
         done_words(row),
         rate_words(row),
-        when(row, timezone),
+        when(row, timezone, now),
         ends(row, timezone),
         outcomes,
     )

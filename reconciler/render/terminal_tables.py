@@ -62,7 +62,7 @@ def status_view(rows: Sequence[BatchProgress], reading: Reading) -> RenderableTy
         campaign = reading.campaigns.get(campaign_id)
         timezone = campaign.timezone if campaign else None
         blocks.append(Text(campaign_line(campaign_id, reading), style="bold"))
-        blocks.append(_Rows(HEAD, [cells(row, timezone) for row in group]))
+        blocks.append(_Rows(HEAD, [cells(row, timezone, reading.at) for row in group]))
     return Group(*blocks, Text(summary(rows, reading), style="bold"))
 
 

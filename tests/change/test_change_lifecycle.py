@@ -91,6 +91,17 @@ def test_what_an_operator_did_is_told_and_left_alone(office: Office, verb: str) 
     assert calls(office) == before
 
 
+def test_a_paused_campaign_is_no_drift(office: Office) -> None:
+    """A batch that is paused because its campaign is, is said to be so: nobody stopped it."""
+    office.write([1, 2], campaign_id="cmp_paused")
+    office.apply()
+    (batch,) = office.batches()
+    assert batch["status"] == "paused"
+    (told,) = office.run("plan", "--format", "json").json["diagnostics"]
+    assert told["message"] == f"batch {batch['id']} is paused, and so is its campaign cmp_paused"
+    assert told["hint"].startswith("to go on, resume the campaign")
+
+
 def test_saying_what_the_operator_did_ends_the_drift(office: Office) -> None:
     """`lifecycle: paused` in the spec makes it official, and `active` goes on."""
     begin(office, "welcome")

@@ -143,7 +143,10 @@ def test_nobody_left_makes_no_batch(office: Office) -> None:
     current = office.state()["generations"][-1]
     assert [request["status"] for request in current["requests"]] == ["complete"]
     assert office.plan() == []
-    assert office.run("status").status == 0
+    said = office.run("status")
+    assert said.status == 0
+    assert re.search(r"welcome  - +complete  1 of 1 +by earlier batches: nobody was left", said.out)
+    assert said.out.endswith("1 batch: 1 complete. 1 of 1 person done.\n")
     assert office.run("explain", "welcome").status == 0
     assert office.run("results", "welcome").status == 0
 

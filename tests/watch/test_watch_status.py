@@ -148,6 +148,19 @@ def test_an_ended_batch_is_not_asked_for_again(world: World) -> None:
         assert sorted(statuses) == ["completed", "pending"]
 
 
+def test_a_start_that_is_ahead_did_not_happen(world: World) -> None:
+    """A batch that is paused or cancelled before its start is not said to have started."""
+    for name, first in (("held", 0), ("over", 10)):
+        world.spec(name, scheduled_start="2035-06-01T09:00:00", first=first)
+    world.apply()
+    world.run("stop", "over", "--cancel", "--yes")
+    world.run("stop", "held", "--yes")
+    out = world.run("status").out
+    assert "paused     0 of 2            would start 2035-06-01 09:00" in out
+    assert "was to start 2035-06-01 09:00" in out
+    assert "started" not in out
+
+
 def test_a_batch_in_doubt(world: World) -> None:
     """It is shown as such, without an id and without a guess."""
     world.sandbox.faults.add(operation="create", kind="close", when="before", times=1)
