@@ -28,7 +28,8 @@ def command(root: Path, /, name: str, output: str, **state: Any) -> int:
     """Say why the calls of NAME are not going out, and what to do. Changes nothing.
 
     It looks at what is recorded, at the batch, at its campaign (paused, outside working hours) and
-    at the campaign's other batches (which may take all calls at once).
+    at the campaign's other batches (which may take all calls at once). A name that is not recorded
+    and that no spec has is a failure.
 
     \b
     Example:
@@ -38,19 +39,23 @@ def command(root: Path, /, name: str, output: str, **state: Any) -> int:
     from reconciler.plan.progress import Reading  # noqa: PLC0415 - as above
     from reconciler.render import explain as rendering  # noqa: PLC0415 - as above
     from reconciler.render import structured  # noqa: PLC0415 - as above
+    from reconciler.spec.freeze import frozen_here  # noqa: PLC0415 - as above
 
     session = Session.open(root, StateOptions(**state))
     recorded = session.store().load()
     record = recorded.record(name)
     generation = record.current if record else None
+    frozen = frozen_here(session.root, session.settings)
     explanations: tuple[deciding.Explanation, ...]
-    if generation is None:
+    known: bool | None = True
+    if record is None:
         reading = Reading(at=session.clock.now())
-        finding = deciding.not_created(name)
-        explanations = (deciding.Explanation(1, None, deciding.Cause.NOT_CREATED, (finding,)),)
+        known = _has_spec(session.root, name)
+        findings = deciding.not_recorded(name, recorded, frozen, has_spec=known)
+        explanations = (deciding.Explanation(1, None, deciding.Cause.NOT_CREATED, findings),)
     else:
         reading = _read(session, recorded, name)
-        explanations = deciding.explain_name(name, generation, reading)
+        explanations = deciding.explain_name(name, record, reading, frozen)
     for message, _ in reading.problems:
         click.echo(f"warning: {message}", err=True)
     if output == "json":
@@ -59,7 +64,16 @@ def command(root: Path, /, name: str, output: str, **state: Any) -> int:
     else:
         text = rendering.explain_text(name, generation, explanations, reading)
         click.echo(as_typed(text), nl=False)
-    return ExitCode.FAILED if reading.problems else ExitCode.DONE
+    return ExitCode.FAILED if reading.problems or not known else ExitCode.DONE
+
+
+def _has_spec(root: Path, name: str) -> bool | None:
+    """Whether a spec has a name; None where one with mistakes may have it."""
+    from reconciler.spec.load import load_specs  # noqa: PLC0415 - only for what is not recorded
+
+    specs = load_specs(root)
+    found = any(spec.name == name for spec in specs.specs)
+    return found or (None if specs.errors else False)
 
 
 def _read(session: Session, recorded: State, name: str) -> Reading:

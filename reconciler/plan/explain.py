@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from reconciler.digest import request_key
+from reconciler.model import Lifecycle
 from reconciler.observed import TERMINAL
+from reconciler.plan.freezing import UNFREEZE
 from reconciler.plan.hours import hours_of, next_opening
 from reconciler.plan.progress import (
     COMPLETE,
@@ -24,6 +27,7 @@ from reconciler.plan.progress import (
     in_flight,
     started_at,
 )
+from reconciler.plan.stopped import how_stopped, way_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.observed import Batch, Campaign
     from reconciler.plan.progress import Reading
-    from reconciler.state.document import Generation, RequestRecord
+    from reconciler.state.document import NameRecord, RequestRecord, State
 
 
 class Cause(StrEnum):
@@ -51,7 +55,13 @@ class Cause(StrEnum):
     CAMPAIGN_COMPLETED = "campaign_completed"
     CAMPAIGN_NOT_ACTIVE = "campaign_not_active"
     """It is in a state that this version does not know."""
+    STOPPED_BY_HAND = "stopped_by_hand"
+    SPEC_PAUSED = "spec_paused"
+    REPLACING = "replacing"
+    """It is paused for a change that is not finished."""
+    FROZEN = "frozen"
     PAUSED = "paused"
+    """And nothing that is recorded says why."""
     SCHEDULED = "scheduled"
     OUTSIDE_HOURS = "outside_hours"
     NO_HOURS = "no_hours"
@@ -92,30 +102,70 @@ class Explanation(Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def explain_name(name: str, generation: Generation, reading: Reading) -> tuple[Explanation, ...]:
-    """Explain every request of a name's current generation."""
+def explain_name(
+    name: str, record: NameRecord, reading: Reading, frozen: str | None = None
+) -> tuple[Explanation, ...]:
+    """Explain every request of a name's current generation.
+
+    `frozen` is why nothing is created or resumed in this root, None where that may be.
+    """
+    generation = record.current
     if not generation.requests:
         message = "when the spec was changed, nobody was left to call: there is no batch"
         finding = Finding(Cause.NOBODY_LEFT, message, _see(name))
         return (Explanation(1, None, "completed", (finding,)),)
     return tuple(
-        _explain(name, generation, request, reading)
+        _explain(name, record, request, reading, frozen)
         for request in sorted(generation.requests, key=lambda r: r.part)
     )
 
 
-def not_created(name: str) -> Finding:
-    """Say that nothing is recorded under a name."""
-    return Finding(
-        Cause.NOT_CREATED,
-        f"no batch was ever created for {name}",
-        "if there is a spec of this name, see what apply would do: reconciler plan",
-    )
+def not_recorded(
+    name: str, state: State, frozen: str | None = None, *, has_spec: bool | None
+) -> tuple[Finding, ...]:
+    """Say that nothing is recorded under a name.
+
+    `has_spec` tells whether a spec has it, None where some specs cannot be read.
+    """
+    moved = _moved_to(name, state)
+    message, hint = f"nothing is recorded under {name}", "see all names: reconciler state list"
+    if has_spec:
+        message += ": its batch is not created yet"
+        hint = "see what apply would do: reconciler plan"
+    elif moved is not None:
+        message += f" any more: its batches are recorded under {moved} now"
+        hint = f"ask for that: reconciler explain {shlex.quote(moved)}"
+    elif has_spec is None:
+        message += "; a spec with mistakes may have this name"
+        hint = "mend those first: reconciler validate"
+    else:
+        message += ", and no spec has this name"
+    finding = Finding(Cause.NOT_CREATED, message, hint)
+    return (finding, *(_frozen(frozen) if has_spec else ()))
+
+
+def _moved_to(name: str, state: State) -> str | None:
+    """Give the name that has the batches now which were created under another one.
+
+    A key is made of the name under which its request was first recorded, and a move keeps it.
+    """
+    for now, generation, request in state.requests():
+        key = request_key(
+            lineage=state.lineage,
+            name=name,
+            generation=generation.generation,
+            part=request.part,
+            digest=request.digest,
+        )
+        if request.key == key:
+            return now
+    return None
 
 
 def _explain(
-    name: str, generation: Generation, request: RequestRecord, reading: Reading
+    name: str, record: NameRecord, request: RequestRecord, reading: Reading, frozen: str | None
 ) -> Explanation:
+    generation = record.current
     batch_id = request.batch_id
     if batch_id is None and not request.in_doubt:
         finding = Finding(
@@ -159,6 +209,8 @@ def _explain(
         reading.at,
         starts_at=started_at(batch, generation, campaign),
         name=name,
+        record=record,
+        frozen=frozen,
     )
     return Explanation(request.part, batch_id, batch.status or UNKNOWN, findings)
 
@@ -171,16 +223,21 @@ def explain_batch(
     *,
     starts_at: datetime | None,
     name: str,
+    record: NameRecord | None = None,
+    frozen: str | None = None,
 ) -> tuple[Finding, ...]:
-    """Explain a batch that exists. `siblings` are the campaign's other batches."""
+    """Explain a batch that exists. `siblings` are the campaign's other batches.
+
+    `record` is what is recorded under its name.
+    """
     if batch.status in TERMINAL:
-        return (_ended(batch, name),)
+        return (_ended(batch, name, record),)
     if _nobody_left(batch):
         message = f"there is nobody left to call{_outcomes(batch)}"
         return (Finding(Cause.NOBODY_LEFT, message, _see(name)),)
     findings = [
         *_held_by_campaign(campaign),
-        *_held_by_hand(batch),
+        *_held_on_purpose(batch, record, frozen),
         *_held_by_time(batch, campaign, now, starts_at),
     ]
     findings.extend(_held_by_others(batch, campaign, siblings, name, held=bool(findings)))
@@ -191,10 +248,14 @@ def _see(name: str) -> str:
     return f"see each contact: reconciler results {shlex.quote(name)}"
 
 
-def _ended(batch: Batch, name: str) -> Finding:
+def _ended(batch: Batch, name: str, record: NameRecord | None) -> Finding:
     told = _outcomes(batch)
     results = _see(name)
+    stopped = record.stopped if record else None
     match batch.status:
+        case "cancelled" if stopped is not None and stopped.lifecycle is Lifecycle.CANCELLED:
+            message = f"it was {how_stopped(stopped)}{told}"
+            return Finding(Cause.CANCELLED, message, f"the way back: {way_back(stopped)}")
         case "cancelled":
             message = f"the batch was cancelled, for good{told}"
             return Finding(Cause.CANCELLED, message, results)
@@ -215,11 +276,45 @@ def _held_by_campaign(campaign: Campaign | None) -> Iterator[Finding]:
     yield Finding(cause, f"the campaign {campaign.campaign_id} is {campaign.status}", hint)
 
 
-def _held_by_hand(batch: Batch) -> Iterator[Finding]:
-    if batch.status == "paused":
+def _held_on_purpose(
+    batch: Batch, record: NameRecord | None, frozen: str | None
+) -> Iterator[Finding]:
+    """Say of a paused batch who wants it so, and how it goes on. Nobody's stop is to be undone."""
+    if batch.status != "paused":
+        return
+    stopped, begun = (record.stopped, record.replacing) if record else (None, None)
+    if stopped is not None:
+        message = f"it was {how_stopped(stopped)}"
+        yield Finding(Cause.STOPPED_BY_HAND, message, f"the way back: {way_back(stopped)}")
+    elif begun is not None and batch.batch_id in begun.paused:
+        yield Finding(
+            Cause.REPLACING,
+            "the batch is paused for a change of its spec that is not finished",
+            "go on with it: reconciler apply",
+        )
+    elif record is not None and record.lifecycle is Lifecycle.PAUSED:
+        yield Finding(
+            Cause.SPEC_PAUSED,
+            "its spec says `lifecycle: paused`",
+            "when the calls may go on, say `lifecycle: active` there, then: reconciler apply",
+        )
+    elif frozen is not None:
+        yield Finding(
+            Cause.PAUSED,
+            "the batch is paused, and nothing that is recorded says why",
+            "leave it paused while everything is frozen",
+        )
+    else:
         yield Finding(
             Cause.PAUSED, "the batch is paused", "resume the batch in the vendor's console"
         )
+    yield from _frozen(frozen)
+
+
+def _frozen(why: str | None) -> Iterator[Finding]:
+    if why is not None:
+        message = f"everything is frozen, so nothing is created or resumed: {why}"
+        yield Finding(Cause.FROZEN, message, UNFREEZE)
 
 
 def _held_by_time(

@@ -9,10 +9,12 @@ import pytest
 from msgspec import structs
 from msgspec.structs import replace
 
+from reconciler.model import Lifecycle, OnChange
 from reconciler.observed import Batch
 from reconciler.plan.explain import Cause, Finding, explain_batch, explain_name
 from reconciler.plan.progress import Reading
 from reconciler.sandbox.campaigns import campaign as campaign_row
+from reconciler.state.document import Audit, Replacing, Stopped
 from tests.watch.records import NOW, OFFICE, batch, request, state
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ def test_texts(world: World) -> None:
     texts = []
     for name in ("later", "night", "held", "now", "never"):
         said = world.run("explain", name)
-        assert said.status == 0
+        assert said.status == (1 if name == "never" else 0)
         texts.append(said.text)
     world.said("explain", "\n".join(texts))
 
@@ -153,21 +155,23 @@ def test_lines_taken_by_a_batch_that_is_not_recorded() -> None:
         batches={"b1": own},
         siblings={"cmp_1": (own, BUSY)},
     )
-    generation = recorded.batches["a"].current
-    (explanation,) = explain_name("a", generation, reading)
+    record = recorded.batches["a"]
+    (explanation,) = explain_name("a", record, reading)
     (finding,) = explanation.findings
     assert finding.message == (
         "the campaign's 5 calls at once are taken: 5 are under way in 1 other batch"
     )
     alone = replace(reading, siblings={"cmp_1": (replace(own, counters=CALLING),)})
-    (explanation,) = explain_name("a", generation, alone)
+    (explanation,) = explain_name("a", record, alone)
     assert explanation.findings[0].cause is Cause.RUNNING
 
 
 def test_a_generation_without_a_batch() -> None:
     """Where nobody was left to call no batch was made, and that is the answer."""
-    generation = structs.replace(state((request(),)).batches["a"].current, requests=())
-    (explanation,) = explain_name("a", generation, Reading(at=NOON))
+    record = state((request(),)).batches["a"]
+    empty = structs.replace(record.current, requests=())
+    record = structs.replace(record, generations=(empty,))
+    (explanation,) = explain_name("a", record, Reading(at=NOON))
     assert [finding.cause for finding in explanation.findings] == [Cause.NOBODY_LEFT]
 
 
@@ -191,6 +195,120 @@ def test_json(world: World) -> None:
     assert finding["until"] == "2035-05-17T03:30:00Z"
     document = world.run("explain", "nobody", "--format", "json").json
     assert document["batches"][0]["findings"][0]["cause"] == "not_created"
+
+
+BY = Audit(who="ada", at=NOW, said="stopped (paused)", why="complaints")
+BEGUN = Replacing(generation=2, on_change=OnChange.REMAINING, begun_at=NOW, paused=("b1",))
+
+
+@pytest.mark.parametrize(
+    ("fields", "frozen", "causes", "message", "hint"),
+    [
+        (
+            {"stopped": Stopped(lifecycle=Lifecycle.PAUSED, by=BY)},
+            None,
+            ["stopped_by_hand"],
+            "it was paused by hand by ada on 2035-05-15 12:00 UTC (complaints)",
+            "the way back: say `lifecycle: paused` in the spec and apply that",
+        ),
+        (
+            {"lifecycle": Lifecycle.PAUSED},
+            None,
+            ["spec_paused"],
+            "its spec says `lifecycle: paused`",
+            "when the calls may go on, say `lifecycle: active` there, then: reconciler apply",
+        ),
+        (
+            {"replacing": BEGUN},
+            None,
+            ["replacing"],
+            "the batch is paused for a change of its spec that is not finished",
+            "go on with it: reconciler apply",
+        ),
+        (
+            {"replacing": structs.replace(BEGUN, paused=())},
+            None,
+            ["paused"],
+            "the batch is paused",
+            "resume the batch in the vendor's console",
+        ),
+        (
+            {},
+            "FREEZE says: stop",
+            ["paused", "frozen"],
+            "the batch is paused, and nothing that is recorded says why",
+            "leave it paused while everything is frozen",
+        ),
+        (
+            {"lifecycle": Lifecycle.PAUSED},
+            "FREEZE says: stop",
+            ["spec_paused", "frozen"],
+            "its spec says `lifecycle: paused`",
+            "when the calls may go on",
+        ),
+    ],
+)
+def test_who_wants_a_batch_paused(
+    fields: dict[str, Any], frozen: str | None, causes: list[str], message: str, hint: str
+) -> None:
+    """Nobody is told to undo a stop that somebody made on purpose."""
+    record = structs.replace(state((request(),)).batches["a"], **fields)
+    seen = Reading(at=NOW, campaigns={}, batches={"b1": batch(status="paused")})
+    (explanation,) = explain_name("a", record, seen, frozen)
+    assert [finding.cause.value for finding in explanation.findings] == causes
+    first, *others = explanation.findings
+    assert first.message == message
+    assert first.hint.startswith(hint)
+    assert not frozen or "FREEZE says: stop" in others[0].message
+
+
+def test_who_cancelled_it() -> None:
+    """A batch that was cancelled by hand says by whom, and the way back."""
+    stopped = Stopped(lifecycle=Lifecycle.CANCELLED, by=BY)
+    record = structs.replace(state((request(),)).batches["a"], stopped=stopped)
+    seen = Reading(at=NOW, campaigns={}, batches={"b1": batch(status="cancelled")})
+    (explanation,) = explain_name("a", record, seen)
+    (finding,) = explanation.findings
+    assert finding.cause is Cause.CANCELLED
+    assert finding.message.startswith("it was cancelled by hand by ada")
+    assert finding.hint.startswith("the way back: say `lifecycle: cancelled`")
+
+
+def test_stops_that_are_made_on_purpose(world: World) -> None:
+    """`stop`, the spec and FREEZE, as the command sees them."""
+    world.spec("hello")
+    world.spec("held", first=10)
+    world.apply()
+    world.spec("held", first=10, reconcile={"lifecycle": "paused"})
+    world.apply()
+    world.run("stop", "hello", "--yes", "--why", "complaints")
+    assert "(complaints)" in world.run("explain", "hello").out
+    assert "console" not in world.run("explain", "hello").out
+    assert "its spec says `lifecycle: paused`" in world.run("explain", "held").out
+    (world.root / "FREEZE").write_text("stop everything", "utf-8")
+    assert "everything is frozen" in world.run("explain", "held").out
+
+
+def test_a_name_that_is_not_recorded(world: World) -> None:
+    """A typing error fails; a new spec and a name that moved are told as what they are."""
+    world.spec("april")
+    said = world.run("explain", "april")
+    assert (said.status, "its batch is not created yet" in said.out) == (0, True)
+    world.apply()
+    (world.root / "april.yaml").rename(world.root / "may.yaml")
+    world.apply()
+    said = world.run("explain", "april")
+    assert said.status == 1
+    assert "nothing is recorded under april any more" in said.out
+    assert "are recorded under may now" in said.out
+    assert "explain may" in said.out
+    said = world.run("explain", "aprli")
+    assert said.status == 1
+    assert "nothing is recorded under aprli, and no spec has this name" in said.out
+    (world.root / "odd.yaml").write_text("{", "utf-8")
+    said = world.run("explain", "odd")
+    assert said.status == 1
+    assert "a spec with mistakes may have this name" in said.out
 
 
 def test_doubt_absence_and_silence(world: World) -> None:
