@@ -14,13 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.apply.calls import NotLogged
+from reconciler.apply.records import as_complete, let_go
 from reconciler.apply.sources import with_source, with_sources
 from reconciler.errors import StateMoved
 from reconciler.model import Lifecycle, kept_fields
 from reconciler.plan.history import cancelling
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
-    WATCH,
     Generation,
     NameRecord,
     RecordedBy,
@@ -241,19 +241,12 @@ class Ledger:
         )
 
     def release(self) -> None:
-        """Record that this run begins nothing more: others may look for what it leaves in doubt.
-
-        Until `gives_up_at` a request of it may be under way, so nothing is created again earlier.
-        """
-        now = self._clock.now()
+        """Record that this run begins nothing more; see `let_go`."""
         for name in self._touched:
             record = self.state.record(name)
-            for generation in record.generations if record else ():
-                for request in generation.requests:
-                    held = request.in_doubt and request.run == self._run and request.gives_up_at
-                    if held and request.expires_at is not None and request.expires_at > now:
-                        place = Place(name, generation, request.part)
-                        self._put(place, replace(request, expires_at=now))
+            after = record and let_go(record, run=self._run, now=self._clock.now())
+            if after and after != record:
+                self._note(name, after)
 
     def doubt(self, place: Place, reason: str) -> None:
         """Record why nobody can say what became of a request.
@@ -417,28 +410,9 @@ class Ledger:
         self._note(name, with_source(record, spec, self._provenance) if spec else record)
 
     def complete(self, place: Place, creation: Creation) -> None:
-        """Record that nobody was left to call for a request, so that no batch is needed.
-
-        One that was in doubt and taken for not created stays watched: it can still arrive.
-        """
-        now, earlier = self._clock.now(), creation.previous
-        record = RequestRecord(
-            part=place.part,
-            key=creation.key,
-            status=Status.COMPLETE,
-            digest=creation.request.digest,
-            contacts=0,
-            spec_contacts=creation.spec_contacts,
-            attempt=earlier.attempt if earlier else 0,
-            first_attempted_at=earlier.first_attempted_at if earlier else now,
-            attempted_at=earlier.attempted_at if earlier else now,
-            run=self._run,
-            recorded_at=now,
-            watch_until=now + WATCH if earlier else None,
-            duplicates=earlier.duplicates if earlier else (),
-            audit=earlier.audit if earlier else (),
-        )
-        self._put(place, record)
+        """Record that nobody was left to call for a request; see `as_complete`."""
+        now = self._clock.now()
+        self._put(place, as_complete(creation, place.part, run=self._run, now=now))
 
     def keep(self, name: str) -> NameRecord | None:
         """Give a name's record as it stands, for `restore`."""

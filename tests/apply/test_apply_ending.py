@@ -113,7 +113,7 @@ def test_a_change_that_is_interrupted_says_what_is_paused(status: str) -> None:
             world.stop.set()
         return asked(batch_id, status=status)
 
-    world.api.batch_contacts = contacts  # type: ignore[method-assign]
+    world.api.batch_contacts = contacts  # type: ignore[method-assign]  # asked as the engine asks
     changed = spec(contents=2)
     report = world.apply(changed)
     (result,) = report.results
