@@ -254,9 +254,9 @@ class SpecSet(Struct, frozen=True):
     have errors: file, (line, column) and the time as it would be sent. `unread` are the names of
     specs that were not read, because they say what they said when they were recorded; `reread`
     gives some of them nevertheless, as far as they are sound. `met` is asked first where only
-    matters who is in them: given unread names, and lists of contacts by new names, it tells how
-    many people which unread name has in common with which new one, left out where that is nobody;
-    and of which unread names nobody knows that without reading them.
+    matters who is in them: given recorded names, and lists of contacts by new names, it tells how
+    many people which recorded spec has in common with which new one, left out where that is nobody;
+    and of which of the names that is not known.
     """
 
     specs: tuple[Spec, ...]

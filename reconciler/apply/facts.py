@@ -22,6 +22,7 @@ from reconciler.model import Diagnostic, Severity
 from reconciler.observed import Campaign
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts
+from reconciler.plan.former import to_ask
 from reconciler.plan.history import is_cancelled, made
 from reconciler.plan.planner import make_plan
 from reconciler.plan.settling import is_looked_for
@@ -131,15 +132,10 @@ def gather(
     )
     # What was in doubt and is found may have a changed spec: only now can that be seen.
     settled = make_plan(specs, state, facts, rules, now, meetings=False)
-    history = read_histories(api, _earlier(settled, state), told, parallelism=parallelism)
-    for message, hint in history.problems:
-        gatherer.warn(message, hint)
-    return replace(
-        facts,
-        batches={**told, **history.batches},
-        contacts=history.contacts,
-        diagnostics=tuple(gatherer.warnings),
-    )
+    facts = gatherer.with_people(facts, _earlier(settled, state))
+    # Who was added to a changed spec is known only now, and whose batches that bears on.
+    facts = gatherer.with_people(facts, to_ask(settled.actions, specs, state, facts, now))
+    return replace(facts, diagnostics=tuple(gatherer.warnings))
 
 
 def _earlier(plan: Plan, state: State) -> list[str]:
@@ -318,6 +314,17 @@ class _Gatherer:
                 error.hint,
             )
             return []
+
+    def with_people(self, facts: Facts, batch_ids: Iterable[str]) -> Facts:
+        """Give what is known with who is in some batches, as far as the API tells."""
+        read = read_histories(self._api, batch_ids, facts.batches, parallelism=self._parallelism)
+        for message, hint in read.problems:
+            self.warn(message, hint)
+        return replace(
+            facts,
+            batches={**facts.batches, **read.batches},
+            contacts={**facts.contacts, **read.contacts},
+        )
 
     def warn(self, message: str, hint: str) -> None:
         self.warnings.append(Diagnostic(Severity.WARNING, "", 0, 0, "", message, hint))

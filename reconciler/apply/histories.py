@@ -1,4 +1,4 @@
-"""Reading who is in the batches before a changed spec, and how each of them fared."""
+"""Reading who is in recorded batches, and how each of them fared."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Histories(Struct, frozen=True):
 def read_histories(
     api: BatchApi,
     batch_ids: Iterable[str],
-    known: Mapping[str, Batch],
+    known: Mapping[str, Batch | None],
     *,
     parallelism: int,
 ) -> Histories:

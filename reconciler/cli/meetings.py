@@ -1,4 +1,4 @@
-"""Who of new batches is in specs that are left unread, told without reading those.
+"""Who of new batches is in recorded specs that are left unread or gone, told without reading them.
 
 Behind `SpecSet.met`, and only to save time: whatever goes wrong with what is kept, the specs are
 read as they would be without it. It lies in the repository's git directory, which all its work
@@ -40,29 +40,31 @@ class Meetings:
     def __init__(self, git_directory: Callable[[], Path | None]) -> None:
         self._git_directory = git_directory
         self._kept: HashedPeople | None = None
-        self._answered: tuple[State, Collection[str], Lists, Met] | None = None
+        self._answered: tuple[State, Lists, Met] | None = None
 
-    def met(self, state: State, unread: Collection[str], new: Lists) -> Met:
-        """Count who is in unread specs and in new batches, see `SpecSet.met`; `state` has both.
+    def met(self, state: State, names: Collection[str], new: Lists) -> Met:
+        """Count who is in recorded specs and in new batches, see `SpecSet.met`; `state` has both.
 
         One run plans several times, mostly about the same: that is answered once.
         """
-        if self._answered is not None:
-            of, names, lists, answer = self._answered
-            if of is state and names is unread and _are_the_same(lists, new):
-                return answer
-        answer = self._looked_up(state, unread, new)
-        self._answered = (state, unread, new, answer)
-        return answer
+        answered = self._answered
+        if answered is None or answered[0] is not state or not _are_the_same(answered[1], new):
+            answered = self._answered = (state, new, self._looked_up(state, new))
+        counts, unknown = answered[2]
+        return (
+            {name: each for name, each in counts.items() if name in names},
+            [name for name in unknown if name in names],
+        )
 
-    def _looked_up(self, state: State, unread: Collection[str], new: Lists) -> Met:
+    def _looked_up(self, state: State, new: Lists) -> Met:
+        """Answer for all recorded names."""
         try:
             kept = self._open()
             if kept is None or kept.hashing is None:
-                return {}, unread
+                return {}, state.batches
             shared, known = _shared(kept, kept.hashing, new)
         except OSError:
-            return {}, unread
+            return {}, state.batches
         counts: dict[str, dict[str, int]] = {}
         unknown = []
         # In the order of the records, which is how they lie in memory; no calls: there are many.
@@ -71,9 +73,9 @@ class Meetings:
             digest = current.digest or current.requests[0].digest
             if digest not in known:
                 unknown.append(name)
-            elif digest in shared and name in unread:
+            elif digest in shared:
                 counts[name] = shared[digest]
-        return counts, [name for name in unknown if name in unread]
+        return counts, unknown
 
     def remember(self, specs: Iterable[Spec], now: datetime) -> None:
         """Keep who is in specs that were read, for the next run; where that fails, do not."""

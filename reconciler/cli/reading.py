@@ -98,7 +98,7 @@ class Reader:
         self._state = state
         self._reread = {}
         specs = replace(specs, reread=partial(_reread, self._session, unread, self._reread))
-        if self._meetings is not None and specs.unread:
+        if self._meetings is not None and state.batches:
             specs = replace(specs, met=partial(self._meetings.met, state))
         self._specs = specs
         return specs

@@ -172,8 +172,9 @@ class Replacement(Struct, frozen=True, kw_only=True):
 
 
 class Callees(Struct, frozen=True, kw_only=True):
-    """Who of a changed spec's people is called: the count, and how the others fared.
+    """Who of a spec's people is called: the count, and how the others fared.
 
+    A changed spec has this, and a new one that calls again whom a batch without a spec has called.
     `to_call` get a call from the new batch, `again` of them although an earlier batch has reached
     or exhausted them. `called` are the people of the spec whom earlier batches have reached,
     exhausted or skipped. `at_most` tells that the API was not asked: `to_call` is an upper bound,
@@ -223,9 +224,10 @@ class Action(Struct, frozen=True, kw_only=True):
     `contacts` is how many people the action's batch has. `starts_at` is when the first call can go
     out, aware in UTC: None for at once, or when the campaign's timezone is not known. `part` tells
     which request a duplicate is of. `targets` are the batches that are paused, resumed or
-    cancelled. `replacement`, `callees` and `contact_changes` belong to a changed spec. `arm_delay`
-    is how long after its creation a batch without a scheduled start begins to call; zero is at
-    once. `rules` are the policy's that refuse it, `left_out` those whom its lists leave out.
+    cancelled. `replacement` and `contact_changes` belong to a changed spec, and so does `callees`,
+    but for a new one that calls people again. `arm_delay` is how long after its creation a batch
+    without a scheduled start begins to call; zero is at once. `rules` are the policy's that refuse
+    it, `left_out` those whom its lists leave out.
     """
 
     kind: ActionKind

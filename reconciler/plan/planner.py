@@ -17,6 +17,7 @@ from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason, Role
 from reconciler.plan.drafting import Drafting
 from reconciler.plan.drift import drift
+from reconciler.plan.former import with_again
 from reconciler.plan.freezing import under_freeze
 from reconciler.plan.one_spec import SpecPlanner
 from reconciler.plan.overlap import overlaps
@@ -83,7 +84,9 @@ def make_plan(
         everything = _together(everything, known, specs.unread)
         diagnostics.extend(_same_again(actions, everything))
         if meetings:
-            diagnostics.extend(overlaps(actions, specs, everything, facts, now))
+            found = overlaps(actions, specs, everything, facts, now)
+            diagnostics.extend(found.diagnostics)
+            actions = [with_again(each, found.again.get(each.name, 0)) for each in actions]
     gone = sorted(set(known.batches) - set(by_name) - set(movable.values()) - stuck)
     actions.extend(for_removed(gone, known, facts, prune=rules.prune))
     diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))

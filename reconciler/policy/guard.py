@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime, timedelta
 
     from reconciler.model import Contact, Request, Spec
-    from reconciler.plan.actions import Creation
+    from reconciler.plan.actions import Callees, Creation
     from reconciler.policy.finding import Finding
     from reconciler.policy.judge import Judgement, Layer, SetAside
     from reconciler.state.document import State
@@ -256,10 +256,12 @@ class Guard(Struct):
                 creations.append(creation)
         if not left_out:
             return action
+        people = sum(len(creation.request.contacts) for creation in creations)
         return replace(
             action,
             creations=tuple(creations),
-            contacts=sum(len(creation.request.contacts) for creation in creations),
+            contacts=people,
+            callees=action.callees and _at_most(action.callees, people),
             left_out=tuple(LeftOut(of=of, people=n) for of, n in left_out.items()),
         )
 
@@ -311,6 +313,16 @@ def in_words(rules: Sequence[Ruled]) -> tuple[str, str]:
     where = f" ({only.where})" if only.where else ""
     source = f" [{only.source}]" if only.source else ""
     return f"the policy refuses it: {only.rule}: {only.message}{source}{where}", only.hint
+
+
+def _at_most(callees: Callees, people: int) -> Callees:
+    """Give the counts for fewer people; which of those were called before is not looked up."""
+    return replace(
+        callees,
+        to_call=people,
+        called=min(callees.called, people),
+        again=min(callees.again, people),
+    )
 
 
 class _Seen(Struct, frozen=True):

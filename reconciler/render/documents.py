@@ -98,9 +98,10 @@ class ActionDocument(TypedDict):
     """What is, or was, done about one name.
 
     `contacts` is how many people the batch has, `people` how many are called by this action,
-    `called_again` how many of those were called before. `already_called` counts the people of a
-    changed spec who were called before, be they called again or not. With `at_most` the API was not
-    asked: `people` and `called_again` are upper bounds, and `already_called` is left out.
+    `called_again` how many of those were called before. `already_called` counts the people of the
+    spec who were called before, be they called again or not; by earlier batches of its name, or by
+    batches whose spec is gone or has changed. With `at_most` the API was not asked: `people` and
+    `called_again` are upper bounds, and `already_called` is left out.
 
     `starts_at` is in UTC; `arm_delay` is in seconds after the creation. `first_call` and
     `last_call_about` are estimated within the campaign's working hours, in UTC, null where nobody

@@ -172,6 +172,7 @@ class FakeApi:
     retry_after: float | None = None
     creates: list[str] = field(default_factory=list)
     gets: list[str] = field(default_factory=list)
+    reads: list[str] = field(default_factory=list)
     listings: list[str] = field(default_factory=list)
     cancels: list[str] = field(default_factory=list)
     controls: list[tuple[str, str]] = field(default_factory=list)
@@ -283,6 +284,7 @@ class FakeApi:
     ) -> tuple[BatchContact, ...]:
         """Read everyone in a batch."""
         with self._lock:
+            self.reads.append(batch_id)
             if batch_id in self.broken:
                 raise ApiError("the contacts do not answer")
             people = self.people.get(batch_id, ())

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from reconciler.apply.facts import MOST_STRANGERS, gather, known_keys, wanted_keys
 from reconciler.apply.lookup import SKEW, Lookup, Wanted, may_be
 from reconciler.model import Lifecycle, Severity
-from reconciler.observed import Batch, Campaign
+from reconciler.observed import Batch, BatchContact, Campaign
 from reconciler.plan.facts import Facts, Rules
 from reconciler.state.document import RecordedBy, State
 from tests.apply.doubles import FakeApi, ManualClock, ids
@@ -309,6 +309,40 @@ def test_only_so_many_strangers_are_read() -> None:
     assert sorted(api.gets) == [f"bat_{i:03}" for i in range(MOST_STRANGERS)]
     (warning,) = made.diagnostics
     assert "only 200" in warning.message
+
+
+def test_who_is_in_a_batch_without_a_spec_is_read_once_for_new_specs() -> None:
+    """Of a new spec's people the API says who was called; without a new one nobody asks."""
+    api = api_with(replace(STRANGER, batch_id="bat_old"))
+    on = state(old=recorded(created(spec("old", 5), "bat_old"), of=spec("old", 5)))
+    assert facts(on=on, api=api).contacts == {}
+    made = facts(SPEC, spec("more", 2), on=on, api=api)
+    assert made.contacts == {"bat_old": ()}
+    assert api.reads == ["bat_old"]
+    api.broken.add("bat_old")
+    made = facts(SPEC, on=on, api=api)
+    assert made.contacts == {}
+    assert "batch bat_old: the contacts do not answer" in [d.message for d in made.diagnostics]
+
+
+def test_a_changed_spec_is_read_before_it_is_known_who_was_added() -> None:
+    """Only if somebody was, the batches without a spec are read too; none is read twice."""
+    was, added = spec("a", 1, n=2), spec("a", 1, n=3)
+    api = api_with()
+    old = recorded(created(spec("old", 5), "bat_old"), of=spec("old", 5))
+    on = state(a=recorded(created(was, "bat_a"), of=was), old=old)
+    api.put(Batch("bat_a", CAMPAIGN, "completed"), Batch("bat_old", CAMPAIGN, "completed"))
+    everyone = tuple(
+        BatchContact(f"c{i}", person["phone_number"], "completed")
+        for i, person in enumerate(added.requests[0].contacts)
+    )
+    api.people = {"bat_a": everyone[:2]}
+    facts(added, on=on, api=api)
+    assert api.reads == ["bat_a", "bat_old"]
+    api.reads.clear()
+    api.people = {"bat_a": everyone}
+    facts(added, on=on, api=api)
+    assert api.reads == ["bat_a"]
 
 
 def test_reads_that_fail_are_warnings() -> None:

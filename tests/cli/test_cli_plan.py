@@ -90,6 +90,31 @@ def test_a_renamed_spec(account: Cli, write: Callable[..., Path]) -> None:
     account.said("plan_move")
 
 
+def test_a_spec_that_is_renamed_and_edited_at_once(
+    account: Cli, sandbox: Sandbox, write: Callable[..., Path]
+) -> None:
+    """It is a new batch: the plan says whom that calls again, and how to make it a change."""
+    old = write("welcome", people=3)
+    account.prepare("apply", "--yes")
+    sandbox.advance(40 * 3600)
+    old.unlink()
+    write("hello", people=4, first=1, scheduled_start="2035-05-14T09:00:00")
+    assert account.run("plan") == 0
+    assert account.stdout.startswith("!!! 2 PEOPLE WILL BE CALLED AGAIN, by hello !!!\n")
+    assert account.run("plan", "--format", "markdown") == 0
+    assert "**2 PEOPLE WILL BE CALLED AGAIN**" in account.stdout.split("\n| ")[0]
+    assert account.run("plan", "--format", "json") == 0
+    assert account.json()["called_again"] == 2
+    conforms(account.json())
+    assert account.run("plan", "--offline") == 0
+    assert "offline it cannot be told" in account.stdout
+    late = {"scheduled_start": "2035-05-14T09:00:00", "reconcile": "{name: welcome}"}
+    write("hello", people=4, first=1, **late)
+    assert account.run("plan") == 0
+    assert "AGAIN" not in account.stdout
+    account.said("plan_renamed_and_edited")
+
+
 def test_a_removed_spec(account: Cli, write: Callable[..., Path]) -> None:
     """A batch whose spec is gone is left alone, and the plan says so."""
     write("stays")

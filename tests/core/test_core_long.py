@@ -13,7 +13,7 @@ from reconciler.digest import request_digest
 from reconciler.model import LongContacts, OnChange, Request
 from reconciler.observed import BatchContact
 from reconciler.plan.callees import Roll, share
-from reconciler.plan.overlap import _numbers, _shared
+from reconciler.plan.people import numbers, shared
 from reconciler.spec import spool
 from reconciler.spec.split import split
 from reconciler.spec.spool import Spooling, as_lines
@@ -115,7 +115,7 @@ def test_people_in_two_lists_are_counted(
     def either(people: dict[str, str]) -> Sequence[Contact]:
         return long(held(people)) if data.draw(st.booleans()) else held(people)
 
-    found = _shared(
-        [_numbers(either(one)) for one in ones], [_numbers(either(other)) for other in others]
+    found = shared(
+        [numbers(either(one)) for one in ones], [numbers(either(other)) for other in others]
     )
     assert found == expected

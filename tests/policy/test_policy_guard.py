@@ -17,7 +17,7 @@ from reconciler.cli.guarding import People, layers_of
 from reconciler.digest import request_digest
 from reconciler.model import Clearance, Request, Spec, SpecSet, Waiver
 from reconciler.observed import Campaign
-from reconciler.plan.actions import ActionKind, Reason
+from reconciler.plan.actions import ActionKind, Callees, Reason
 from reconciler.plan.facts import Facts, Rules
 from reconciler.plan.planner import make_plan
 from reconciler.policy.guard import Guard
@@ -195,6 +195,19 @@ def test_who_is_on_a_list_is_left_out_and_the_spec_is_unchanged(tmp_path: Path) 
     )
     assert (creation.spec_contacts, action.people, action.contacts) == (3, 2, 2)
     assert [(each.of, each.people) for each in action.left_out] == [("dnd", 1)]
+
+
+def test_who_is_called_again_is_never_more_than_who_is_called(tmp_path: Path) -> None:
+    """Of those who are left out it is not looked up who had been called."""
+    launch = spec(people=3)
+    gone = launch.requests[0].contacts[1]["phone_number"]
+    (tmp_path / "dnd.txt").write_text(f"{gone}\n", encoding="utf-8")
+    policy = {"suppression": [{"name": "dnd", "file": "dnd.txt", "date": "2026-05-10"}]}
+    made = plan(launch)
+    again = Callees(to_call=3, called=3, again=3)
+    made = replace(made, actions=tuple(replace(a, callees=again) for a in made.actions))
+    (action,) = guard(policy, tmp_path).review(made, EMPTY, NOON).pending
+    assert (action.people, action.again) == (2, 2)
 
 
 def test_a_list_that_cannot_be_read_refuses(tmp_path: Path) -> None:
