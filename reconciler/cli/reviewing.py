@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from reconciler.plan.actions import ActionKind, Refusal, Role
 from reconciler.plan.fingerprint import action_hashes, is_decided
+from reconciler.plan.newcomers import repeated_calls
 
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
@@ -33,7 +34,8 @@ def only_begun(plan: Plan) -> Plan:
         )
     # What is wrong with a spec that is not begun now is told by the run that would begin it.
     told = tuple(each for each in plan.diagnostics if each not in plan.errors)
-    return replace(plan, actions=kept, diagnostics=told)
+    repeated = repeated_calls(kept) if plan.repeated else 0
+    return replace(plan, actions=kept, diagnostics=told, repeated=repeated)
 
 
 def _waits_elsewhere(action: Action) -> bool:

@@ -275,7 +275,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `actions` holds those of kind none too, but for `unread` specs: they are as recorded, and only
     counted. `offline` tells that nothing was asked of the API. `excepted` are the
-    exceptions from the policy that it makes use of.
+    exceptions from the policy that it makes use of. `repeated` counts the calls of new batches to
+    people whom another new one calls too, but for one call each.
     """
 
     actions: tuple[Action, ...]
@@ -286,6 +287,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     campaigns: Mapping[str, Campaign] = field(default_factory=dict)
     excepted: tuple[Excepted, ...] = ()
     unread: int = 0
+    repeated: int = 0
 
     @property
     def pending(self) -> tuple[Action, ...]:
@@ -299,7 +301,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def people(self) -> int:
-        """How many people are called because of this plan."""
+        """How many people are called because of this plan; who is in several batches, by each."""
         return sum(action.people for action in self.actions)
 
     @property

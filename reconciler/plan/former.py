@@ -24,7 +24,7 @@ from reconciler.plan.actions import Action, ActionKind, Callees
 from reconciler.plan.callees import Standing
 from reconciler.plan.history import made, rolls
 from reconciler.plan.newcomers import Newcomers
-from reconciler.plan.people import persons
+from reconciler.plan.people import persons, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -242,10 +242,8 @@ def _told(new: New, found: Sequence[Met], now: datetime) -> Diagnostic:
     first, *others = found
     added = " added to it" if new.action.kind is ActionKind.REPLACE else ""
     parts = [f"{persons(first.count, added)} also in {_words(first, now)}"]
-    parts += [f"{each.count:,} in {_words(each, now)}" for each in others[: MOST_NAMED - 1]]
-    if len(others) >= MOST_NAMED:
-        parts.append(f"and some in {len(others) - MOST_NAMED + 1:,} more such batches")
-    return _warning(new, "; ".join(parts), _what_to_do(new, first.former))
+    parts += [f"{each.count:,} in {_words(each, now)}" for each in others]
+    return _warning(new, some_of(parts, MOST_NAMED, "; "), _what_to_do(new, first.former))
 
 
 def _what_to_do(new: New, former: Former) -> str:
@@ -276,14 +274,9 @@ def _fared(met: Met) -> str:
 
 def _untold(unknown: Sequence[Former], new: Newcomers, facts: Facts, now: datetime) -> Diagnostic:
     """Say of which former batches nobody can tell whether new ones call their people again."""
-    names = sorted(new.added)
+    who = some_of(sorted(new.added), MOST_NAMED)
     ordered = sorted(unknown, key=lambda each: (each.newest, each.name), reverse=True)
-    others = ", ".join(_unknown_words(each, now) for each in ordered[:MOST_NAMED])
-    if len(ordered) > MOST_NAMED:
-        others += f" and {len(ordered) - MOST_NAMED:,} more"
-    who = ", ".join(names[:MOST_NAMED])
-    if len(names) > MOST_NAMED:
-        who += f" and {len(names) - MOST_NAMED:,} more"
+    others = some_of([_unknown_words(each, now) for each in ordered], MOST_NAMED)
     if facts.offline:
         why = "offline it cannot be told"
         hint = "plan against the API before this is applied: it knows who was in them"

@@ -6,15 +6,18 @@ tells. Where that was not asked, or has no answer, nobody is taken for added.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.callees import without
 from reconciler.plan.history import made
-from reconciler.plan.people import meeting, numbers, shared
+from reconciler.plan.people import in_several, meeting, numbers, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Contact
     from reconciler.plan.actions import Action
@@ -38,15 +41,12 @@ class New:
             else [numbers(creation.request.contacts) for creation in action.creations]
         )
 
-    def shared(self, other: New) -> int:
-        """Count who is in both, and added to one of them at least."""
-        if self.everyone is self.added or other.everyone is other.added:
-            return shared(self.everyone, other.everyone)
-        return (
-            shared(self.added, other.everyone)
-            + shared(self.everyone, other.added)
-            - shared(self.added, other.added)
-        )
+
+class Group(Struct, frozen=True):
+    """New batches with people in common: their names, and how many are in more than one."""
+
+    names: tuple[str, ...]
+    count: int
 
 
 class Newcomers:
@@ -74,18 +74,55 @@ class Newcomers:
         found = {name: shared(theirs, self.by_name[name].added) for name in self._meeting(theirs)}
         return {name: count for name, count in found.items() if count}
 
-    def pairs(self) -> Iterator[tuple[New, New, int]]:
-        """Give which two of these have somebody in common, the earlier name first, and how many."""
-        pairs = {
-            (min(name, other), max(name, other))
-            for name, each in self.by_name.items()
-            for other in self._meeting(each.everyone)
-            if self.by_name[other].digest != each.digest
-        }
-        for earlier, later in sorted(pairs):
-            one, other = self.by_name[earlier], self.by_name[later]
-            if count := one.shared(other):
-                yield one, other, count
+    def groups(self) -> list[Group]:
+        """Put those together that have people in common who are added to one of them at least.
+
+        Batches with the very same contents have no part in it by that alone.
+        """
+        if len(self.by_name) < 2:  # noqa: PLR2004 - with itself nobody has anything in common
+            return []
+        together: Counter[frozenset[str]] = Counter()
+        for owners, count in Counter(in_several(self._lists())).items():
+            names = frozenset(name for name, _ in owners)
+            contents = {self.by_name[name].digest for name in names}
+            if len(contents) > 1 and any(added for _, added in owners):
+                together[names] += count
+        return _groups(together)
+
+    def _lists(self) -> Iterator[tuple[tuple[str, bool], Numbers]]:
+        """Give all lists, each with the name and whether its people are added."""
+        for name, each in self.by_name.items():
+            yield from (((name, True), part) for part in each.added)
+            if each.everyone is not each.added:
+                yield from (((name, False), part) for part in each.everyone)
+
+
+def _groups(together: Mapping[frozenset[str], int]) -> list[Group]:
+    """Put names together that meet, directly or by others; a person is counted once."""
+    group_of: dict[str, set[str]] = {}
+    for names in together:
+        joined = set(names).union(*(group_of[name] for name in names if name in group_of))
+        group_of.update(dict.fromkeys(joined, joined))
+    counts: Counter[tuple[str, ...]] = Counter()
+    for names, count in together.items():
+        counts[tuple(sorted(group_of[next(iter(names))]))] += count
+    return [Group(names, count) for names, count in sorted(counts.items())]
+
+
+def repeated_calls(actions: Iterable[Action]) -> int:
+    """Count the calls of new batches to people whom another new batch calls too, but for one each.
+
+    A changed spec's people are left out of it: whom of them it calls is known when it is done.
+    """
+    creating = [action for action in actions if action.kind is ActionKind.CREATE]
+    if len(creating) < 2:  # noqa: PLR2004 - one batch has everybody once
+        return 0
+    lists = (
+        (action.name, numbers(creation.request.contacts))
+        for action in creating
+        for creation in action.creations
+    )
+    return sum(len(owners) - 1 for owners in in_several(lists))
 
 
 def _added(action: Action, record: NameRecord | None, facts: Facts) -> list[Sequence[Contact]]:

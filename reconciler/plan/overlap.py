@@ -10,7 +10,6 @@ Of a changed spec's people only those are told of who were added (`reconciler.pl
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -18,9 +17,9 @@ from msgspec import Struct
 from reconciler.model import Diagnostic, Severity
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import ActionKind
-from reconciler.plan.former import RECENT, age, formers, meet, told
-from reconciler.plan.newcomers import Newcomers
-from reconciler.plan.people import numbers, persons
+from reconciler.plan.former import MOST_NAMED, RECENT, age, formers, meet, told
+from reconciler.plan.newcomers import Newcomers, repeated_calls
+from reconciler.plan.people import numbers, persons, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,14 +28,23 @@ if TYPE_CHECKING:
     from reconciler.model import SpecSet
     from reconciler.plan.actions import Action
     from reconciler.plan.facts import Facts
+    from reconciler.plan.newcomers import Group
     from reconciler.state.document import Generation, NameRecord, State
 
 
+_MOST_IN_GROUP = 10
+"""How many names a warning lists of new batches with people in common."""
+
+
 class Overlaps(Struct, frozen=True):
-    """What there is to tell, and how many people each new batch calls again, by its name."""
+    """What there is to tell, and how many people each new batch calls again, by its name.
+
+    `repeated` counts the calls to people whom another new batch calls too, but for one each.
+    """
 
     diagnostics: Sequence[Diagnostic] = ()
     again: Mapping[str, int] = {}
+    repeated: int = 0
 
 
 def overlaps(
@@ -49,21 +57,20 @@ def overlaps(
     new = Newcomers(actions, state, facts)
     if not new.added:
         return Overlaps()
-    lists: dict[str, list[Diagnostic]] = {name: [] for name in new.by_name}
+    found: dict[str, list[tuple[int, str]]] = {}
     for other, counts, old in _recorded(new, specs, state, facts, now):
         for name, count in counts.items():
-            action = new.by_name[name].action
-            added = " added to it" if action.kind is ActionKind.REPLACE else ""
-            lists[name].append(_told(action, count, added, f"{other}, {old}"))
-    for earlier, later, count in new.pairs():
-        created = earlier.action.kind is ActionKind.CREATE
-        to_come = "also to be created" if created else "about to be replaced"
-        lists[later.name].append(_told(later.action, count, "", f"{earlier.name}, {to_come}"))
-    found = formers(actions, specs, state, facts, now)
-    meetings = meet(new, found, specs, facts)
-    return Overlaps(
-        [*told(meetings, new, facts, now), *chain.from_iterable(lists.values())], meetings.again
-    )
+            found.setdefault(name, []).append((count, f"{other}, {old}"))
+    meetings = meet(new, formers(actions, specs, state, facts, now), specs, facts)
+    groups = new.groups()
+    diagnostics = [
+        *told(meetings, new, facts, now),
+        *(_group(each, new) for each in groups),
+        *(_told(new.by_name[name].action, found[name]) for name in sorted(found)),
+    ]
+    contents = [each.digest for each in new.by_name.values()]
+    several = groups or len(set(contents)) < len(contents)
+    return Overlaps(diagnostics, meetings.again, repeated_calls(actions) if several else 0)
 
 
 def _recorded(
@@ -122,13 +129,40 @@ def _is_active(record: NameRecord, current: Generation, facts: Facts) -> bool:
     return any(batch is not None and batch.status not in TERMINAL for batch in found)
 
 
-def _told(action: Action, count: int, added: str, other: str) -> Diagnostic:
+def _told(action: Action, others: list[tuple[int, str]]) -> Diagnostic:
+    """Tell of one new batch in which others its people are, those with the most first."""
+    (count, first), *rest = sorted(others, key=lambda each: -each[0])
+    added = " added to it" if action.kind is ActionKind.REPLACE else ""
+    parts = [
+        f"{persons(count, added)} also in {first}",
+        *(f"{count:,} in {other}" for count, other in rest),
+    ]
     return Diagnostic(
         Severity.WARNING,
         action.spec.file if action.spec else "",
         0,
         0,
         action.name,
-        f"{persons(count, added)} also in {other}",
+        some_of(parts, MOST_NAMED, "; "),
         "if they are not to be called about both, take them out of one",
+    )
+
+
+def _group(group: Group, new: Newcomers) -> Diagnostic:
+    """Tell of people who are in several batches of the plan itself."""
+    names = [
+        f"{name} (about to be replaced)"
+        if new.by_name[name].action.kind is ActionKind.REPLACE
+        else name
+        for name in group.names
+    ]
+    return Diagnostic(
+        Severity.WARNING,
+        "",
+        0,
+        0,
+        "",
+        f"{persons(group.count)} in more than one of the new batches: "
+        f"{some_of(names, _MOST_IN_GROUP)}",
+        "each of these calls them; to call them once, leave them in one",
     )

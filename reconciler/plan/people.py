@@ -6,7 +6,9 @@ A list that is too long to be held is gone through, some thousand numbers at a t
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 from reconciler.model import LongContacts
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Contact
+
+Owner = TypeVar("Owner")
+_PIECE = 5_000
 
 Numbers = frozenset[str] | LongContacts
 """Who is in one request: held, but for a list that is too long for it."""
@@ -54,6 +59,52 @@ def meeting(new: Mapping[str, list[Numbers]]) -> Callable[[list[Numbers]], set[s
     return met
 
 
+def in_several(lists: Iterable[tuple[Owner, Numbers]]) -> Iterator[tuple[Owner, ...]]:
+    """Give for each number that is in more than one list whose these are.
+
+    Lists may have the same owner. Nothing but the numbers of the short ones is held.
+    """
+    held: dict[str, list[Owner]] = {}
+    long: list[tuple[Owner, Iterator[list[str]]]] = []
+    for owner, part in lists:
+        if isinstance(part, LongContacts):
+            long.append((owner, part.numbers()))
+            continue
+        for number in part:
+            held.setdefault(number, []).append(owner)
+    if not long:
+        yield from (tuple(owners) for owners in held.values() if len(owners) > 1)
+        return
+    ordered = sorted(held)
+    pieces = (ordered[at : at + _PIECE] for at in range(0, len(ordered), _PIECE))
+    streams = [*(stream for _, stream in long), pieces]
+    for *cuts, short in _side_by_side(streams):
+        counts = Counter(chain(*cuts, short))
+        found = {number for number, count in counts.items() if count > 1}
+        found.update(number for number in short if len(held[number]) > 1)
+        if found:
+            sets = [set(cut) for cut in cuts]
+            for number in sorted(found):
+                theirs = (
+                    owner for (owner, _), cut in zip(long, sets, strict=True) if number in cut
+                )
+                yield (*theirs, *held.get(number, ()))
+
+
+def _side_by_side(streams: Sequence[Iterator[list[str]]]) -> Iterator[list[list[str]]]:
+    """Go through ordered numbers: of each stream what it has up to the same one, piece by piece."""
+    heads = [next(stream, []) for stream in streams]
+    while any(heads):
+        # Up to here all are known; what is behind it may meet what comes next.
+        bound = min(head[-1] for head in heads if head)
+        cuts = [bisect_right(head, bound) for head in heads]
+        yield [head[:cut] for head, cut in zip(heads, cuts, strict=True)]
+        heads = [
+            head[cut:] or next(stream, [])
+            for head, cut, stream in zip(heads, cuts, streams, strict=True)
+        ]
+
+
 def shared(ones: Iterable[Numbers], others: Iterable[Numbers]) -> int:
     """Count who is in both. Nobody is in two requests of one spec."""
     return sum(_common(one, other) for one in ones for other in others)
@@ -71,16 +122,15 @@ def _common(one: Numbers, other: Numbers) -> int:
 
 def _merged(ones: Iterator[list[str]], others: Iterator[list[str]]) -> int:
     """Count the numbers that both have, each being in order: no more is held than some of each."""
-    count = 0
-    mine, theirs = next(ones, []), next(others, [])
-    while mine and theirs:
-        # Up to here both are known; what is behind it may meet what comes next.
-        bound = min(mine[-1], theirs[-1])
-        cut, cut_theirs = bisect_right(mine, bound), bisect_right(theirs, bound)
-        count += len(set(mine[:cut]).intersection(theirs[:cut_theirs]))
-        mine = mine[cut:] or next(ones, [])
-        theirs = theirs[cut_theirs:] or next(others, [])
-    return count
+    return sum(
+        len(set(mine).intersection(theirs)) for mine, theirs in _side_by_side([ones, others])
+    )
+
+
+def some_of(parts: Sequence[str], most: int, joint: str = ", ") -> str:
+    """List things, and say how many more there are than `most`."""
+    more = [f"and {len(parts) - most:,} more"] if len(parts) > most else []
+    return joint.join([*parts[:most], *more])
 
 
 def persons(count: int, which: str = "") -> str:

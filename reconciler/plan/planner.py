@@ -80,12 +80,14 @@ def make_plan(
         actions.extend(planned)
         for action in planned:
             diagnostics.extend(_time_diagnostics(action, facts, now))
+    repeated = 0
     if any(action.creations for action in actions) or facts.batches:
         everything = _together(everything, known, specs.unread)
         diagnostics.extend(_same_again(actions, everything))
         if meetings:
             found = overlaps(actions, specs, everything, facts, now)
             diagnostics.extend(found.diagnostics)
+            repeated = 0 if rules.frozen else found.repeated
             actions = [with_again(each, found.again.get(each.name, 0)) for each in actions]
     gone = sorted(set(known.batches) - set(by_name) - set(movable.values()) - stuck)
     actions.extend(for_removed(gone, known, facts, prune=rules.prune))
@@ -103,6 +105,7 @@ def make_plan(
         offline=facts.offline,
         campaigns=facts.campaigns,
         unread=len(specs.unread),
+        repeated=repeated,
     )
 
 

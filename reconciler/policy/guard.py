@@ -26,6 +26,7 @@ from reconciler.plan.actions import (
     Ruled,
 )
 from reconciler.plan.estimate import AVERAGE_CALL
+from reconciler.plan.newcomers import repeated_calls
 from reconciler.policy.case import Case, Crowd, Totals
 from reconciler.policy.finding import Level
 from reconciler.policy.frequency import continued
@@ -121,9 +122,11 @@ class Guard(Struct):
             warnings += (self._told(launch, finding) for finding in judgement.warnings)
             excepted += (_excepted(launch, each) for each in judgement.set_aside)
             actions.append(self._blocked(launch, judgement) if judgement.refusals else launch)
+        fewer = any(new is not old for new, old in zip(actions, plan.actions, strict=True))
         return replace(
             plan,
             actions=tuple(actions),
+            repeated=repeated_calls(actions) if plan.repeated and fewer else plan.repeated,
             diagnostics=(*plan.diagnostics, *warnings),
             excepted=tuple(excepted),
         )

@@ -156,8 +156,9 @@ class PlanDocument(TypedDict):
     """A plan, or with `outcomes` what an apply did. `actions` lists everything but none.
 
     `people` is how many are called, `called_again` how many of them were called before; with
-    `at_most` both are upper bounds. `plan_hash` stands for all that a reviewer agrees to: it does
-    not change with time, counters or the order in files.
+    `at_most` both are upper bounds. Who is in several new batches is counted in each; `repeated` is
+    by how much that is more than there are people, left out for 0. `plan_hash` stands for all that
+    a reviewer agrees to: it does not change with time, counters or the order in files.
     """
 
     format_version: Literal["1.0"]
@@ -168,6 +169,7 @@ class PlanDocument(TypedDict):
     people: NotRequired[int]
     called_again: NotRequired[int]
     at_most: NotRequired[bool]
+    repeated: NotRequired[int]
     offline: NotRequired[bool]
     state: NotRequired[StateReference]
     exceptions: NotRequired[list[ExceptionDocument]]

@@ -40,6 +40,7 @@ from reconciler.render.telling import (
     resumed,
     summary,
     unchanged,
+    will_be,
 )
 from reconciler.render.timeline import timeline
 from reconciler.render.words import OVER, RIGHT_AWAY, counted, moment, soonness, span
@@ -178,7 +179,7 @@ def _title(plan: Plan, estimates: Mapping[str, Estimate]) -> str:
     """Say how many people are called, and when the first phone rings."""
     if not plan.people:
         return calls(plan)
-    return f"{people_called(plan)} will be called, {_first_call(plan, estimates)}"
+    return f"{people_called(plan)} {will_be(plan)}, {_first_call(plan, estimates)}"
 
 
 def _first_call(plan: Plan, estimates: Mapping[str, Estimate]) -> str:

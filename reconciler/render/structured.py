@@ -54,6 +54,7 @@ def plan_document(
         "people": plan.people,
         "called_again": called_again(plan),
         "at_most": plan.at_most,
+        **({"repeated": plan.repeated} if plan.repeated else {}),
         "offline": plan.offline,
         "state": {"lineage": plan.lineage, "serial": plan.serial},
         "diagnostics": as_json(plan.diagnostics),

@@ -98,13 +98,21 @@ def calls(plan: Plan) -> str:
     if not plan.people:
         nobody = "Nobody will be called"
         return f"Nobody new will be called, but {waiting} will be" if waiting else nobody
-    told = f"{people_called(plan)} will be called{how_soon(plan)}"
+    told = f"{people_called(plan)} {will_be(plan)}{how_soon(plan)}"
     return f"{told}, and {waiting}" if waiting else told
 
 
 def people_called(plan: Plan) -> str:
-    """Say how many people a plan calls: `Up to 38 people`."""
-    return f"Up to {people(plan.people)}" if plan.at_most else people(plan.people)
+    """Say how many people a plan calls: `Up to 38 people`, `6 calls to 3 people`."""
+    count = people(plan.people)
+    if plan.repeated:
+        count = f"{counted(plan.people, 'call')} to {people(plan.people - plan.repeated)}"
+    return f"Up to {count}" if plan.at_most else count
+
+
+def will_be(plan: Plan) -> str:
+    """Go on after `people_called`: people are called, and calls are made."""
+    return "will be made" if plan.repeated else "will be called"
 
 
 def resumed(plan: Plan) -> str:
@@ -123,7 +131,8 @@ def asked(plan: Plan) -> str:
         return f"{calls(plan)}."
     count = people_called(plan)
     again = called_again(plan)
-    told = f"Call {count[0].lower()}{count[1:]}{how_soon(plan)}"
+    verb = "Make" if plan.repeated else "Call"
+    told = f"{verb} {count[0].lower()}{count[1:]}{how_soon(plan)}"
     told = f"{told}, {again:,} of them AGAIN" if again else told
     return f"{told}, and {resumed(plan)}?" if resumed(plan) else f"{told}?"
 
@@ -147,7 +156,9 @@ def again_warning(plan: Plan) -> str:
     if not count:
         return ""
     names = [action.name for action in plan.pending if again_of(action)]
-    up_to = "UP TO " if any(_is_guess(action) for action in plan.pending) else ""
+    # Who is called again by two new batches is counted at both.
+    guess = plan.repeated or any(_is_guess(action) for action in plan.pending)
+    up_to = "UP TO " if guess else ""
     who = f"{up_to}{count:,} {'PERSON' if count == 1 else 'PEOPLE'}"
     return f"{who} WILL BE CALLED AGAIN, by {_list(names)}"
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reconciler.sandbox import Sandbox
     from tests.cli.conftest import Cli
 
+LATER = "2035-05-14T09:00:00"
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "plan.schema.json"
 
 
@@ -113,6 +114,21 @@ def test_a_spec_that_is_renamed_and_edited_at_once(
     assert account.run("plan") == 0
     assert "AGAIN" not in account.stdout
     account.said("plan_renamed_and_edited")
+
+
+def test_new_specs_with_people_in_common(account: Cli, write: Callable[..., Path]) -> None:
+    """They are counted as calls and as people, and told in one line."""
+    for name in ("april", "may", "june"):
+        write(name, people=2, call_context=f"{{about: {name}}}", scheduled_start=LATER)
+    assert account.run("plan") == 0
+    assert "6 calls to 2 people will be made" in account.stdout
+    assert account.stdout.count("more than one") == 1
+    assert account.run("plan", "--format", "markdown") == 0
+    assert "### 6 calls to 2 people will be made, the first on" in account.stdout
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+    assert (account.json()["people"], account.json()["repeated"]) == (6, 4)
+    account.said("plan_shared")
 
 
 def test_a_removed_spec(account: Cli, write: Callable[..., Path]) -> None:

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from reconciler.digest import request_digest
 from reconciler.model import LongContacts, OnChange, Request
 from reconciler.observed import BatchContact
+from reconciler.plan import people as comparing
 from reconciler.plan.callees import Roll, share
-from reconciler.plan.people import numbers, shared
+from reconciler.plan.people import in_several, numbers, shared
 from reconciler.spec import spool
 from reconciler.spec.split import split
 from reconciler.spec.spool import Spooling, as_lines
@@ -119,3 +120,22 @@ def test_people_in_two_lists_are_counted(
         [numbers(either(one)) for one in ones], [numbers(either(other)) for other in others]
     )
     assert found == expected
+
+
+@SMALL
+@given(each=st.lists(lists, max_size=5), data=st.data())
+def test_people_in_several_lists_are_found(each: list[dict[str, str]], data: st.DataObject) -> None:
+    """Each with all lists that have them, whichever of these are held."""
+    expected = [
+        tuple(owners)
+        for number in NUMBERS
+        if len(owners := [at for at, people in enumerate(each) if number in people]) > 1
+    ]
+    some = [
+        (at, numbers(long(held(people)) if data.draw(st.booleans()) else held(people)))
+        for at, people in enumerate(each)
+    ]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(comparing, "_PIECE", 2)
+        found = [tuple(sorted(owners)) for owners in in_several(some)]
+    assert sorted(found) == sorted(expected)

@@ -12,10 +12,8 @@ from msgspec.structs import replace
 from reconciler.digest import request_digest
 from reconciler.model import OnChange, Request, Spec
 from reconciler.observed import Batch, BatchContact
-from reconciler.plan import newcomers
-from reconciler.plan import people as comparing
 from reconciler.plan.actions import ActionKind
-from reconciler.plan.facts import Facts
+from reconciler.plan.facts import Facts, Rules
 from reconciler.state.document import NameRecord, Status
 from tests.core.builders import (
     CAMPAIGN,
@@ -30,7 +28,7 @@ from tests.core.builders import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from reconciler.state.document import State
 
@@ -103,17 +101,60 @@ def test_an_old_batch_that_still_calls_counts() -> None:
     ]
 
 
+def in_several(count: int, *names: str) -> str:
+    """Say what a plan says of new batches with people in common."""
+    who = "1 person is" if count == 1 else f"{count} people are"
+    return f"{who} in more than one of the new batches: {', '.join(names)}"
+
+
+def grouped(new: Spec, on: State, facts: Facts | None = None, *others: Spec) -> list[str]:
+    """Give what a plan says of those."""
+    made = plan(new, OLD, *others, on=on, facts=facts)
+    return [d.message for d in made.diagnostics if " in more than one " in d.message]
+
+
 def test_two_new_batches_are_compared_too() -> None:
-    """Once, at the later of their names."""
-    said = told(of("may", 20, 5), called(90), None, of("june", 22, 5))
-    assert said == ["3 people are also in june, also to be created"]
+    """Once, and the plan knows how many calls that makes more than there are people."""
+    both = [of("may", 20, 5), of("june", 22, 5)]
+    assert grouped(both[0], called(90), None, both[1]) == [in_several(3, "june", "may")]
+    made = plan(*both)
+    assert (made.people, made.repeated) == (10, 3)
 
 
-def test_a_changed_spec_says_nothing_of_who_was_in_its_batch() -> None:
-    """What it said then is not known any more; what it says now is about to be."""
-    made = plan(of("may", 0, 5), of("april", 4, 2), on=called(1))
-    (said,) = [d.message for d in made.diagnostics if " also in " in d.message]
-    assert said == "1 person is also in april, about to be replaced"
+def test_many_new_batches_with_somebody_in_common_are_one_line() -> None:
+    """However many there are; those without anybody of them are another line, or none."""
+    names = [f"n-{index:02d}" for index in range(12)]
+    new = [of(name, 20, 2) for name in names]
+    apart = [of("x", 40, 3), of("y", 42, 3), of("z", 50, 1)]
+    assert grouped(new[0], called(90), None, *new[1:], *apart) == [
+        in_several(2, *names[:10], "and 2 more"),
+        in_several(1, "x", "y"),
+    ]
+    assert plan(*new, *apart).repeated == 2 * 11 + 1
+
+
+def test_calls_that_are_refused_are_not_counted_twice() -> None:
+    """While all is frozen nobody is called, and the very same contents are counted as any other."""
+    both = [of("may", 20, 5), replace(of("may", 20, 5), name="june")]
+    assert plan(*both).repeated == 5
+    assert plan(*both, rules=Rules(frozen="x")).repeated == 0
+
+
+def test_several_recorded_batches_are_one_line() -> None:
+    """Those with the most people first, and not more than a few of them."""
+    others = [of(f"q{index}", 0, index + 1) for index in range(8)]
+    on = state(**{other.name: recorded(created(other), of=other) for other in others})
+    made = plan(of("may", 0, 10), *others, on=on)
+    (said,) = made.diagnostics
+    assert said.message.startswith("8 people are also in q7, created today; 7 in q6, created today")
+    assert said.message.endswith("; 4 in q3, created today; and 3 more")
+
+
+def test_a_changed_spec_says_what_its_people_are_about_to_be() -> None:
+    """Who is in its old batch alone is the API's to tell, see `test_core_former.py`."""
+    said = [d.message for d in plan(of("may", 0, 5), of("april", 4, 2), on=called(1)).diagnostics]
+    assert in_several(1, "april (about to be replaced)", "may") in said
+    assert not [line for line in said if " also in " in line]
 
 
 @given(st.integers(0, 30), st.integers(1, 20))
@@ -122,32 +163,6 @@ def test_the_count_is_exact(first: int, count: int) -> None:
     both = len(set(range(10)) & set(range(first, first + count)))
     said = told(of("may", first, count), called(2))
     assert [int(line.split()[0]) for line in said] == [both] * bool(both)
-
-
-@pytest.mark.parametrize(
-    "most",
-    [
-        pytest.param(0, id="nobody is in two"),
-        pytest.param(299, id="one is in all"),
-    ],
-)
-def test_batches_without_anybody_in_common_are_not_compared(
-    most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Many new batches are no pairs to go through: only those that meet are counted."""
-    compared = []
-    exact = comparing.shared
-
-    def counting(ones: Any, others: Any) -> int:
-        compared.append(1)
-        return exact(ones, others)
-
-    monkeypatch.setattr(newcomers, "shared", counting)
-    apart = [of(f"new-{index:03d}", 20 + 3 * index, 3) for index in range(299)]
-    meeting = of("with-all", 20, 3 * most) if most else of("with-nobody", 2_000, 3)
-    said = told(meeting, called(90), None, *apart)
-    assert len(said) == most
-    assert len(compared) <= most
 
 
 def changed(
@@ -221,13 +236,13 @@ def test_where_nobody_knows_who_was_there_before_nobody_is_told(facts: Facts) ->
 def test_people_of_a_new_batch_may_be_in_a_changed_one() -> None:
     """That is told whoever they are, and of which kind the other is."""
     changing, on = changed(3)
-    assert told(of("new", 14, 3), on, rolls(bat_2=range(5, 8)), changing) == [
-        "2 people added to it are also in april, created 2 days ago",
-        "1 person is also in may, about to be replaced",
+    facts = rolls(bat_2=range(5, 8))
+    assert told(of("new", 14, 3), on, facts, changing) == [
+        "2 people added to it are also in april, created 2 days ago"
     ]
-    assert told(of("a-new", 14, 3), on, Facts(offline=True), changing) == [
-        "1 person is also in a-new, also to be created"
-    ]
+    expected = in_several(1, "may (about to be replaced)", "new")
+    assert grouped(of("new", 14, 3), on, facts, changing) == [expected]
+    assert grouped(of("new", 14, 3), on, Facts(offline=True), changing) == [expected]
 
 
 _PEOPLE = st.frozensets(st.integers(0, 9), min_size=1, max_size=5)
@@ -277,48 +292,74 @@ def test_what_is_told_is_what_a_plain_comparison_gives(each: list[dict[str, Any]
                 contacts |= rolls(**{f"bat_{name}{number}": numbers}).contacts
         records[name] = NameRecord(generations=tuple(generations))
     made_plan = plan(*specs, on=state(**records), facts=Facts(batches=batches, contacts=contacts))
-    said = [(d.field, d.message) for d in made_plan.diagnostics if _is_of_two_specs(d.message)]
+    said = [(d.field, d.message) for d in made_plan.diagnostics]
     kinds: dict[str, ActionKind] = {
         action.name: action.kind
         for action in made_plan.actions
         if action.kind in {ActionKind.CREATE, ActionKind.REPLACE}
     }
-    assert sorted(said) == sorted(_compared(names, kinds))
+    expected = dict(_compared(names, kinds))
+    assert {name: line for name, line in said if _is_of_two_specs(line)} == expected
+    several = [line for _, line in said if " in more than one " in line]
+    assert several == list(_in_several(names, kinds))
+    creates = [names[name]["now"] for name, kind in kinds.items() if kind is ActionKind.CREATE]
+    assert made_plan.repeated == sum(map(len, creates)) - len(frozenset().union(*creates))
 
 
 def _is_of_two_specs(message: str) -> bool:
     return " also in " in message and ", whose spec " not in message
 
 
-def _compared(
+def _added(
     names: dict[str, dict[str, Any]], kinds: dict[str, ActionKind]
-) -> Iterator[tuple[str, str]]:
-    everyone = {name: names[name]["now"] for name in kinds}
-    added = dict(everyone)
+) -> dict[str, frozenset[int]]:
+    added = {name: names[name]["now"] for name in kinds}
     for name, kind in kinds.items():
         if kind is ActionKind.REPLACE:
             before = names[name]["before"] | (names[name]["earlier"] or frozenset())
-            added[name] = everyone[name] - before if names[name]["known"] else frozenset()
-    for name, kind in kinds.items():
+            added[name] = added[name] - before if names[name]["known"] else frozenset()
+    return added
+
+
+def _compared(
+    names: dict[str, dict[str, Any]], kinds: dict[str, ActionKind]
+) -> Iterator[tuple[str, str]]:
+    """Give what is told of each new batch and recorded ones whose specs say what is recorded."""
+    for name, people_added in _added(names, kinds).items():
+        parts = []
         for other, one in names.items():
             recent = one["days"] < 30 or one["active"]
-            if other != name and other not in kinds and one["now"] == one["before"] and recent:
+            both = people_added & (one["now"] or frozenset())
+            if other not in kinds and one["now"] == one["before"] and recent and both:
                 days = int(one["days"])
                 when = f"{days} day{'s' * (days > 1)} ago" if days else "today"
-                what = " added to it" if kind is ActionKind.REPLACE else ""
-                yield from _counted(added[name] & (one["now"] or set()), what, other, name, when)
-            if other in kinds and other < name:
-                both = everyone[name] & everyone[other] & (added[name] | added[other])
-                new = kinds[other] is ActionKind.CREATE
-                when = "also to be created" if new else "about to be replaced"
-                yield from _counted(both, "", other, name, when)
+                parts.append((len(both), f"{other}, created {when}"))
+        if parts:
+            (count, first), *rest = sorted(parts, key=lambda part: -part[0])
+            what = " added to it" if kinds[name] is ActionKind.REPLACE else ""
+            who = "person" if count == 1 else "people"
+            line = f"{count} {who}{what} {'is' if count == 1 else 'are'} also in {first}"
+            yield name, "; ".join([line, *(f"{count} in {other}" for count, other in rest)])
 
 
-def _counted(
-    both: Collection[int], what: str, other: str, name: str, when: str
-) -> Iterator[tuple[str, str]]:
-    if both:
-        who = "person" if len(both) == 1 else "people"
-        verb = "is" if len(both) == 1 else "are"
-        when = when if "to be" in when else f"created {when}"
-        yield name, f"{len(both)} {who}{what} {verb} also in {other}, {when}"
+def _in_several(names: dict[str, dict[str, Any]], kinds: dict[str, ActionKind]) -> Iterator[str]:
+    """Give what is told of new batches with people in common."""
+    added = _added(names, kinds)
+    holders = {}
+    for number in range(10):
+        theirs = {name for name in kinds if number in names[name]["now"]}
+        if len(theirs) > 1 and any(number in added[name] for name in theirs):
+            holders[number] = theirs
+    left = set(kinds)
+    for name in sorted(kinds):
+        if name not in left:
+            continue
+        group = {name}
+        for _ in kinds:
+            group = group.union(*(theirs for theirs in holders.values() if theirs & group))
+        left -= group
+        count = sum(theirs <= group for theirs in holders.values())
+        if count:
+            replaced = {n for n in group if kinds[n] is ActionKind.REPLACE}
+            marks = (n + " (about to be replaced)" * (n in replaced) for n in sorted(group))
+            yield in_several(count, *marks)

@@ -210,6 +210,19 @@ def test_who_is_called_again_is_never_more_than_who_is_called(tmp_path: Path) ->
     assert (action.people, action.again) == (2, 2)
 
 
+def test_who_is_left_out_is_not_called_twice(tmp_path: Path) -> None:
+    """Calls to people whom another new batch calls too are counted after the policy was asked."""
+    both = [spec("ab", 3), spec("ba", 3, call_context={"about": "something else"})]
+    gone = both[0].requests[0].contacts[1]["phone_number"]
+    (tmp_path / "dnd.txt").write_text(f"{gone}\n", encoding="utf-8")
+    policy = {"suppression": [{"name": "dnd", "file": "dnd.txt", "date": "2026-05-10"}]}
+    made = plan(*both)
+    assert (made.people, made.repeated) == (6, 3)
+    reviewed = guard(policy, tmp_path).review(made, EMPTY, NOON)
+    assert (reviewed.people, reviewed.repeated) == (4, 2)
+    assert guard({}, tmp_path).review(made, EMPTY, NOON).repeated == 3
+
+
 def test_a_list_that_cannot_be_read_refuses(tmp_path: Path) -> None:
     """No list is no scrub: nobody is called."""
     policy = {"suppression": [{"name": "dnd", "file": "gone.csv", "date": "2026-05-10"}]}

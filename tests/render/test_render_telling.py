@@ -25,6 +25,7 @@ from reconciler.plan.estimate import estimate
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.structured import plan_document
 from reconciler.render.telling import (
+    again_warning,
     asked,
     calls,
     change_words,
@@ -244,6 +245,18 @@ def test_the_question_before_anything_is_done() -> None:
     assert asked(plan_of(action("a", ActionKind.MOVE, Reason.RENAMED))) == "Nobody will be called."
     again = everyone("a", Callees(to_call=38, called=38, again=38))
     assert asked(plan_of(again)) == "Call 38 people right away, 38 of them AGAIN?"
+    twice = replace(plan_of(action("a", n=2), action("b", n=2)), repeated=1)
+    assert asked(twice) == "Make 4 calls to 3 people right away?"
+
+
+def test_people_in_several_new_batches_are_not_counted_as_more_people() -> None:
+    """Calls and people are told apart; who is called again is then known as an upper bound."""
+    twice = replace(
+        plan_of(action("a", n=2), everyone("b", Callees(to_call=4, again=4))), repeated=2
+    )
+    assert calls(twice) == "6 calls to 4 people will be made right away"
+    assert again_warning(twice).startswith("UP TO 4 PEOPLE WILL BE CALLED AGAIN")
+    assert "### 6 calls to 4 people will be made, the first right away" in plan_markdown(twice, NOW)
 
 
 @pytest.mark.parametrize(
