@@ -4,7 +4,8 @@
     ├── InvalidSpecs            specs or settings have errors (all of them)   exit 1
     ├── ApiError                the API answered no, or did not answer        exit 1
     ├── StateError              the state cannot be read or written           exit 1
-    │   └── StateMoved          another run stored a state first              exit 1
+    │   ├── StateMoved          another run stored a state first              exit 1
+    │   └── Unrecorded          batches exist whose ids could not be stored   exit 3
     ├── Superseded              a newer checkout applies what counts now      exit 0
     ├── InDoubt                 the outcome of a create is unknown            exit 3
     ├── Refused                 a guard said no                               exit 4
@@ -90,6 +91,12 @@ class StateUnusable(Refused):
 
 class StateMoved(StateError):  # noqa: N818 - named for what happened
     """Somebody else stored a state since this run read it; nothing was stored, so plan again."""
+
+
+class Unrecorded(StateError):  # noqa: N818 - named for what happened
+    """Batches were created and their ids could not be stored: by the state they are in doubt."""
+
+    exit_code = ExitCode.UNKNOWN_OUTCOME
 
 
 class Superseded(ReconcilerError):  # noqa: N818 - the vocabulary's word

@@ -30,7 +30,7 @@ from reconciler.apply.report import Ending, Report
 from reconciler.apply.retry import Retry
 from reconciler.apply.sending import Event, Job, Workers
 from reconciler.apply.verifier import Verifier
-from reconciler.errors import ReconcilerError, StateMoved
+from reconciler.errors import ReconcilerError, StateMoved, Unrecorded
 from reconciler.plan.actions import Action, ActionKind, Plan, Refusal, Role
 from reconciler.spec.schedule import past_diagnostic
 
@@ -115,6 +115,7 @@ class Engine:
         self._stop = stop
         self._events = events
         self._progress = progress
+        self.report: Report | None = None
         self._outcomes = Outcomes()
         self._retry = Retry(clock)
         self._workers = Workers(
@@ -148,7 +149,11 @@ class Engine:
         self._moved = False
 
     def run(self) -> Report:
-        """Do it. Raises `StateError` or `StateUnusable` when outcomes could not be stored."""
+        """Do it.
+
+        When outcomes could not be stored it raises `Unrecorded`, or the store's own error where no
+        batch was created; `report` tells what was done all the same.
+        """
         started = self._clock.elapsed()
         for action in self._plan.pending:
             self._dispatch(action)
@@ -164,6 +169,11 @@ class Engine:
                 break
             self._await(grace_ends)
         self._finish()
+        self.report = self._reported(started)
+        self._require_stored()
+        return self.report
+
+    def _reported(self, started: float) -> Report:
         report = Report(
             plan=self._plan,
             results=self._outcomes.results(self._plan),
@@ -331,11 +341,15 @@ class Engine:
         self._replacing.finish()
         self._ledger.release()
         self._store()
+
+    def _require_stored(self) -> None:
+        """Raise if what this run learned is not in the state."""
         if self._store_error is not None and self._ledger.dirty:
             error = self._store_error
             ids = self._outcomes.created_ids()
             lost = "".join(f"\n  {name}: {batch_id}" for name, batch_id in ids)
-            raise type(error)(
+            kind = Unrecorded if ids else type(error)
+            raise kind(
                 f"{error.message}\nthese batches exist, and their ids may not be recorded:{lost}"
                 if ids
                 else error.message,

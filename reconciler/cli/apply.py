@@ -160,6 +160,7 @@ class _Apply:
         self._stop = threading.Event()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._agreed: list[dict[str, Any]] | None = None
+        self._so_far: Report | None = None
         self._provenance = GitProvenance(session.root)
         self._reader = Reader(session, cache=not options["no_cache"])
         self._people = People.of(session)
@@ -177,32 +178,38 @@ class _Apply:
             api = stack.enter_context(
                 self._session.api(parallelism=self._parallelism, stop=self._stop)
             )
-            report = latest = self._once(store, api, first)
-            for lost in range(1, MOST_PLANS):
-                overtaken = report.moved or _is_outdated(report, store)
-                again = overtaken or _has_settled(latest)
-                if self._stop.is_set() or report.halted or not again:
-                    break
-                if overtaken:
-                    # So that two runs that met do not meet again at the next turn.
-                    self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
-                try:
-                    latest = self._once(store, api)
-                    report = report.followed_by(latest)
-                except Superseded as error:
-                    click.echo(error.message, err=True)
-                    # The newer checkout's run does, or refuses, what was not begun here.
-                    begun = tuple(each for each in report.results if not _is_refused(each))
-                    report = replace(report, results=begun).without_skipped()
-                    break
-                except ReconcilerError:
-                    self._tell(report, store)
-                    raise
+            try:
+                report = self._until_done(store, api, first)
+            except ReconcilerError:
+                if self._so_far is not None:
+                    self._tell(self._so_far, store)
+                raise
         self._tell(report, store)
         if not report.interrupted:
             made = (each.action.spec for each in report.results if each.ending is Ending.CREATED)
             self._reader.remember([spec for spec in made if spec is not None])
         return report.exit_code
+
+    def _until_done(self, store: StateStore, api: HttpBatchApi, first: State) -> Report:
+        """Plan and carry out, again where somebody else moved the state; a few times at most."""
+        report = latest = self._so_far = self._once(store, api, first)
+        for lost in range(1, MOST_PLANS):
+            overtaken = report.moved or _is_outdated(report, store)
+            again = overtaken or _has_settled(latest)
+            if self._stop.is_set() or report.halted or not again:
+                break
+            if overtaken:
+                # So that two runs that met do not meet again at the next turn.
+                self._stop.wait(random.uniform(0, 0.5 * 2**lost))  # noqa: S311 - guards nothing
+            try:
+                latest = self._once(store, api)
+                report = self._so_far = report.followed_by(latest)
+            except Superseded as error:
+                click.echo(error.message, err=True)
+                # The newer checkout's run does, or refuses, what was not begun here.
+                begun = tuple(each for each in report.results if not _is_refused(each))
+                return replace(report, results=begun).without_skipped()
+        return report
 
     def _tell(self, report: Report, store: StateStore) -> None:
         try:
@@ -376,10 +383,20 @@ class _Apply:
                 gate=Gates((BrakeGate(brake), PolicyGate(self._guard))),
                 root=self._session.root_name if plan.pending else "",
             )
-            report = engine.run()
+            try:
+                report = engine.run()
+            except ReconcilerError:
+                # What was done is told before what is wrong.
+                if engine.report is not None:
+                    told = self._with_complaints(engine.report)
+                    self._so_far = self._so_far.followed_by(told) if self._so_far else told
+                raise
         # A freeze that was pushed moved the branch, and planning again would only say so.
         against = frozen(brake) if report.moved and not report.halted else None
         report = report.halted_by(against) if against is not None else report
+        return self._with_complaints(report)
+
+    def _with_complaints(self, report: Report) -> Report:
         return replace(report, complaints=tuple(self._complaints(report)))
 
     def _complaints(self, report: Report) -> Iterator[Diagnostic]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from reconciler.apply.engine import Limits
 from reconciler.apply.gate import Objection
 from reconciler.apply.report import Ending
-from reconciler.errors import ExitCode, StateError, StateMoved, StateUnusable
+from reconciler.errors import ExitCode, StateError, StateMoved, StateUnusable, Unrecorded
 from tests.apply.doubles import (
     BUSY,
     World,
@@ -227,9 +227,9 @@ def test_ids_that_cannot_be_stored_are_named() -> None:
     world.limits = Limits(parallelism=1)
     broken = StateUnusable("somebody edited it", hint="look")
     world.store._fails = dict.fromkeys(range(1, 9), broken)
-    with pytest.raises(StateUnusable, match="welcome: bat_1") as raised:
+    with pytest.raises(Unrecorded, match="welcome: bat_1") as raised:
         world.apply(SPEC)
-    assert raised.value.exit_code is ExitCode.REFUSED
+    assert raised.value.exit_code is ExitCode.UNKNOWN_OUTCOME
     assert "nothing is created twice" in raised.value.hint
     world.store._fails = {}
     assert endings(world.apply(SPEC)) == {"welcome adopt": "created"}

@@ -344,6 +344,7 @@ def test_a_branch_that_takes_no_push(git_world: GitWorld, hook: str, said: str, 
     ended = git_world.apply()
     assert ended.code == 4
     assert said in ended.err
+    assert {action["outcome"] for action in ended.report["actions"]} == {"skipped"}
     assert git_world.posts() == []
     assert hint in ended.err
     git_world.hook("pre-receive", "")
@@ -401,9 +402,13 @@ def test_a_remote_that_fails_while_creating(git_world: GitWorld) -> None:
     assert git_world.wait_stopped(run)
     git_world.hook("pre-receive", PROTECTED)
     ended = git_world.go_on(run)
-    assert ended.code == 4
+    assert ended.code == 3
+    told = {action["name"]: action for action in ended.report["actions"]}
+    assert git_world.sandbox.batches()
     for batch in git_world.sandbox.batches():
         assert f"{batch.name}: {batch.batch_id}" in ended.err
+        assert told[batch.name]["outcome"] == "created"
+        assert told[batch.name]["batch_id"] == batch.batch_id
     git_world.hook("pre-receive", "")
     git_world.settle()
     git_world.check()
