@@ -42,6 +42,8 @@ FAR_AHEAD = timedelta(minutes=10)
 """A batch that starts so much later does not start between a create and the cancel after it."""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
+_PAUSED_WITHIN = 3.0
+"""Seconds that a pause may take to show, where calls in flight are not waited for."""
 _IN_FLIGHT = ("dispatched", "in_progress")
 _AGAIN = "run again: reconciler apply (the old batch may be paused until then)"
 
@@ -157,6 +159,9 @@ class Preparation(Struct, frozen=True):
         for target in replacement.olds:
             self._require_running(self.api.batch(target.batch_id))
         pending = [t.batch_id for t in replacement.olds if not self._halted(t)]
+        for target in replacement.olds:
+            if target.batch_id not in pending:
+                self._await_pause(target.batch_id)
         earlier = list(made(self.record, before=self.action.generation))
         olds = {target.batch_id for target in replacement.olds}
         if replacement.on_change is OnChange.EVERYONE:
@@ -227,6 +232,22 @@ class Preparation(Struct, frozen=True):
         self._tell_held(batch_id, "paused", done=True)
         return True
 
+    def _await_pause(self, batch_id: str) -> None:
+        """Wait until a batch shows that it was paused: an API may do so after it has answered.
+
+        No longer than calls in flight are waited for, or a moment where they are not. One that is
+        still calling by then is told by whoever reads it next.
+        """
+        over_at = self.clock.elapsed() + max(self.drain, _PAUSED_WITHIN)
+        pause = _FIRST_PAUSE
+        while (batch := self.api.batch(batch_id)) is not None and batch.status == "in_progress":
+            left = over_at - self.clock.elapsed()
+            if left <= 0:
+                return
+            if self.stop.wait(min(pause, left)):
+                raise _Halt(Ending.SKIPPED, "", "")
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
     def _tell_held(self, batch_id: str, verb: str, *, done: bool) -> None:
         """Tell before and after a batch is stopped, so that a run that ends then can say so."""
         self.tell(Held(self.action, batch_id, verb, done))
@@ -285,8 +306,8 @@ class Preparation(Struct, frozen=True):
         if batch.status == "in_progress" and self._is_old(batch_id):
             raise _Halt(
                 Ending.FAILED,
-                f"batch {batch_id} is calling, although it was stopped or had not begun: somebody "
-                "resumed it, or its start came",
+                f"batch {batch_id} is calling, although it was told to pause or had not begun: the "
+                "pause takes long, somebody resumed it, or its start came",
                 "run again: reconciler apply",
             )
         return Roll(

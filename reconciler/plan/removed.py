@@ -66,7 +66,7 @@ def orphans(
                 0,
                 0,
                 name,
-                f"no spec any more; its batch {ids} is left alone",
+                f"orphaned: no spec any more; its batch {ids} is left alone",
                 "put the spec back, or cancel it: reconciler apply --prune",
             )
 

@@ -226,7 +226,7 @@ def test_what_is_known_by_its_digest_need_not_be_asked() -> None:
     found = {}
     assert to_ask(offline.actions, root, on, Facts(), NOW) == []
     assert [d.message for d in make_plan(root, on, Facts(), Rules(), NOW).diagnostics] == [
-        "no spec any more; its batch bat_1 is left alone"
+        "orphaned: no spec any more; its batch bat_1 is left alone"
     ]
 
 
