@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 from msgspec.structs import replace
 
 from reconciler.apply.engine import Engine, Limits
@@ -22,6 +21,7 @@ from reconciler.apply.gate import BrakeGate, Gates, PolicyGate, frozen
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
 from reconciler.apply.report import Ending
+from reconciler.cli.agreeing import Agreement
 from reconciler.cli.brakes import brake_of
 from reconciler.cli.calls import call_log
 from reconciler.cli.guarding import People, open_guard
@@ -38,7 +38,7 @@ from reconciler.cli.progress import shown_progress
 from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.reading import Reader
 from reconciler.cli.reviewing import only_begun, require_reviewed_plan
-from reconciler.cli.screen import show_plan, show_report
+from reconciler.cli.screen import show_report
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
@@ -46,7 +46,6 @@ from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.render import structured, text
-from reconciler.render.telling import asked
 from reconciler.spec.load import locate
 from reconciler.system import ServerClock
 
@@ -159,7 +158,12 @@ class _Apply:
         self._parallelism: int = options["parallelism"] or settings.parallelism
         self._stop = threading.Event()
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._agreed: list[dict[str, Any]] | None = None
+        self._agreement = Agreement(
+            session,
+            asks=not options["yes"],
+            plan_file=options["plan_file"],
+            on_stderr=self._for_programs,
+        )
         self._so_far: Report | None = None
         self._provenance = GitProvenance(session.root)
         self._reader = Reader(session, cache=not options["no_cache"])
@@ -223,7 +227,7 @@ class _Apply:
         try:
             store.require_current()
         except Superseded as error:
-            if self._output == "json" and self._agreed is None:
+            if self._output == "json" and not self._agreement.is_made:
                 click.echo(structured.dumps(structured.failure_document([])), nl=False)
             raise Superseded(
                 error.message, hint=error.hint or "git pull, then: reconciler apply"
@@ -241,16 +245,16 @@ class _Apply:
                 store=store,
                 guard=self._guard,
             )
-        if self._stop.is_set() and self._agreed is None:
+        if self._stop.is_set() and not self._agreement.is_made:
             raise click.Abort
         Pruning(self._options["prune"], self._options["prune_limit"]).require(plan, state)
         if self._options["only_begun"]:
             plan = only_begun(plan)
-        self._require_reviewed(plan)
+        self._agreement.require_saved_plan(plan)
         require_reviewed_plan(self._session, plan)
         self._warn_of_uncommitted(plan)
-        if self._agree(plan) > LONGEST_THOUGHT:
-            # That was agreed to as it stood then; what is the same now is not asked again.
+        if self._agreement.ask(plan) > LONGEST_THOUGHT:
+            # The answer took long, so plan again; only what is more than before is asked again.
             return self._once(store, api)
         return self._carry_out(plan, store, state, api)
 
@@ -266,40 +270,9 @@ class _Apply:
                 click.echo(structured.dumps(document), nl=False)
             raise
 
-    def _require_reviewed(self, plan: Plan) -> None:
-        """Refuse to do anything but what a saved plan says. What cannot be compared is refused."""
-        path: Path | None = self._options["plan_file"]
-        if path is None:
-            return
-        again = (
-            "make a new one: reconciler plan --out plan.json; look at it, then: reconciler apply "
-            "--plan plan.json"
-        )
-        try:
-            saved = orjson.loads(path.read_bytes())
-            essence, lineage = saved["essence"], saved["state"]["lineage"]
-            serial = saved["state"]["serial"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Refused(f"{path} is not a plan saved by plan --out", hint=again) from error
-        if serial and lineage != plan.lineage:
-            raise Refused(f"{path} was made against another state", hint=again)
-        now = orjson.loads(orjson.dumps(plan.essence()))
-        if self._agreed is not None and not _difference(now, essence):
-            return  # planned again, with less to do than was reviewed: somebody did the rest
-        if now != essence:
-            names = sorted(
-                {str(action.get("name")) for action in _difference(now, essence)}
-                | {str(action.get("name")) for action in _difference(essence, now)}
-            )
-            raise Refused(
-                f"{path} is stale: what there is to do has changed since for "
-                f"{', '.join(names) or 'some specs'}",
-                hint=again,
-            )
-
     def _warn_of_uncommitted(self, plan: Plan) -> None:
         """Say which of what is created nobody else can see, where others rely on the state."""
-        if not self._session.in_git or self._agreed is not None:
+        if not self._session.in_git or self._agreement.is_made:
             return
         uncommitted = self._provenance.uncommitted
         for action in plan.pending:
@@ -309,25 +282,6 @@ class _Apply:
                     "from it is what only you can see",
                     err=True,
                 )
-
-    def _agree(self, plan: Plan) -> float:
-        """Show the plan and ask, unless nobody is to be asked. Give how long the answer took."""
-        essence = plan.essence()
-        asks = not self._options["yes"]
-        if self._agreed is not None and not _difference(essence, self._agreed):
-            asks = False  # planned again, and all of it was agreed to already
-        self._agreed = essence
-        if plan.pending and (asks or not self._for_programs):
-            average_call = timedelta(seconds=self._session.settings.average_call)
-            show_plan(plan, self._session.clock.now(), average_call, err=self._for_programs)
-            click.echo(err=self._for_programs)
-        if not asks or not plan.pending:
-            return 0.0
-        asked_at = self._session.clock.elapsed()
-        question = f"{asked(plan)} Type yes to go on"
-        if click.prompt(question, default="no", show_default=False, err=True).strip() != "yes":
-            raise Refused("the answer was not yes; nothing was done")
-        return self._session.clock.elapsed() - asked_at
 
     def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options
@@ -458,7 +412,3 @@ def _has_settled(report: Report) -> bool:
 def _is_refused(result: Result) -> bool:
     """Whether a guard said no. What is in doubt is no such thing, and stays until it is settled."""
     return result.ending is Ending.BLOCKED and result.action.refusal is not Refusal.DOUBT
-
-
-def _difference(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [action for action in some if action not in others]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from reconciler.errors import ReconcilerError
+from reconciler.spec.config.freeze import FREEZE, LocalBrake, file_says, parsed, told
+from reconciler.spec.config.settings import MAX_SETTINGS
 from reconciler.spec.discover import SETTINGS
-from reconciler.spec.freeze import FREEZE, LocalBrake, file_says, parsed, told
-from reconciler.spec.settings import MAX_SETTINGS
 from reconciler.state.git import without_secrets
 
 if TYPE_CHECKING:

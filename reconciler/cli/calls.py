@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from reconciler.apply.calls import CallLog
     from reconciler.policy.judge import Layer
-    from reconciler.spec.policy import Policy
+    from reconciler.spec.config.policy import Policy
     from reconciler.state.document import State
     from reconciler.state.store import StateStore
 

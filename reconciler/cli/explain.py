@@ -39,7 +39,7 @@ def command(root: Path, /, name: str, output: str, **state: Any) -> int:
     from reconciler.plan.progress import Reading  # noqa: PLC0415 - as above
     from reconciler.render import explain as rendering  # noqa: PLC0415 - as above
     from reconciler.render import structured  # noqa: PLC0415 - as above
-    from reconciler.spec.freeze import frozen_here  # noqa: PLC0415 - as above
+    from reconciler.spec.config.freeze import frozen_here  # noqa: PLC0415 - as above
 
     session = Session.open(root, StateOptions(**state))
     recorded = session.store().load()

@@ -286,7 +286,7 @@ def _pull_request(job: Job) -> PullRequest:
 def _author(root: Path) -> str:
     """Give who the workflow writes as: a setting, and its default where settings are broken."""
     from reconciler.github.context import WORKFLOW_AUTHOR  # noqa: PLC0415 - when it runs
-    from reconciler.spec.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
+    from reconciler.spec.config.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
 
     try:
         return load_settings(root).reviewed_plan_author

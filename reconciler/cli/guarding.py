@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.plan.actions import Creation, LeftOut
     from reconciler.policy.case import Case, Crowd
     from reconciler.policy.finding import Finding
-    from reconciler.spec.policy import Policy
+    from reconciler.spec.config.policy import Policy
     from reconciler.state.document import State
     from reconciler.state.store import StateStore
 
@@ -56,7 +56,7 @@ def layers_of(policy: Policy | None) -> tuple[Layer, ...]:
     """Give the layers of a policy: its own, and one for each pack it names."""
     if policy is None:
         return ()
-    from reconciler.spec.packs import pack  # noqa: PLC0415 - only where there is a policy
+    from reconciler.spec.config.packs import pack  # noqa: PLC0415 - only where there is a policy
 
     layers = [Layer(policy=policy)]
     for name in policy.packs:
@@ -114,7 +114,7 @@ class People:
         own = next((layer for layer in self._layers if not layer.pack), None)
         if own is None or not own.policy.suppression:
             return Suppression()
-        from reconciler.spec.suppression_lists import (  # noqa: PLC0415 - only where there is one
+        from reconciler.spec.lists.suppression_lists import (  # noqa: PLC0415 - only where there is one
             read_suppressions,
         )
 

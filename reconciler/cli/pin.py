@@ -13,8 +13,8 @@ from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError, Usage
 
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
-    from reconciler.spec.lists import Lists
-    from reconciler.spec.pins import Pinning
+    from reconciler.spec.lists.pins import Pinning
+    from reconciler.spec.lists.reader import Lists
 
 _DIGITS = 12
 
@@ -36,8 +36,8 @@ def command(root: Path, /, specs: tuple[str, ...], *, check: bool) -> int:
       reconciler pin batches/renewals/2026-05.yaml
       reconciler pin --check                       in a pipeline: do all pins hold?
     """
-    from reconciler.spec.lists import Lists  # noqa: PLC0415 - imports pydantic, ruamel.yaml
-    from reconciler.spec.pins import pinning  # noqa: PLC0415 - as above
+    from reconciler.spec.lists.pins import pinning  # noqa: PLC0415 - as above
+    from reconciler.spec.lists.reader import Lists  # noqa: PLC0415 - imports pydantic, ruamel.yaml
 
     lists = Lists(root, str(root))
     wrong: list[Diagnostic] = []
@@ -82,7 +82,7 @@ def _below(root: Path, spec: str) -> str:
 def _worth_pinning(lists: Lists) -> list[str]:
     """Find the specs that have a pin or need one. Raises `Usage` when there is no root."""
     from reconciler.spec.discover import discover  # noqa: PLC0415 - as above
-    from reconciler.spec.pins import worth_pinning  # noqa: PLC0415 - as above
+    from reconciler.spec.lists.pins import worth_pinning  # noqa: PLC0415 - as above
 
     try:
         found = discover(lists.root)
@@ -113,7 +113,7 @@ def _settle(root: Path, found: Pinning, *, check: bool) -> None:
 
 def _write(spec: Path, found: Pinning) -> None:
     """Put the pinned spec in place of the one that was read. Raises `ReconcilerError`."""
-    from reconciler.spec.pins import Unpinnable  # noqa: PLC0415 - as above
+    from reconciler.spec.lists.pins import Unpinnable  # noqa: PLC0415 - as above
 
     try:
         data = found.pinned()

@@ -200,7 +200,7 @@ def _lacks_owner(path: Path, root: PurePosixPath) -> list[str]:
 
 
 def _lacks_settings(path: Path, wanted: Wanted) -> list[str]:
-    from reconciler.spec.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
+    from reconciler.spec.config.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
 
     try:
         settings = load_settings(path.parent)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.api.client import HttpBatchApi
     from reconciler.model import Spec, SpecSet
     from reconciler.plan.facts import Rules
-    from reconciler.spec.settings import Settings
+    from reconciler.spec.config.settings import Settings
     from reconciler.state.store import StateStore
 
 SANDBOX_DIRECTORY = ".sandbox"
@@ -51,7 +51,7 @@ class Session(Struct, frozen=True):
     @classmethod
     def open(cls, root: Path, options: StateOptions) -> Session:
         """Read the root's settings. Raises `InvalidSpecs` or `Usage`."""
-        from reconciler.spec.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
+        from reconciler.spec.config.settings import load_settings  # noqa: PLC0415 - imports ruamel.yaml
 
         return cls(root, load_settings(root), options)
 
@@ -141,7 +141,7 @@ class Session(Struct, frozen=True):
         run that died may be under way for as long.
         """
         from reconciler.plan.facts import Rules  # noqa: PLC0415 - with the planner
-        from reconciler.spec.freeze import frozen_here  # noqa: PLC0415 - as above
+        from reconciler.spec.config.freeze import frozen_here  # noqa: PLC0415 - as above
 
         return Rules(
             settle=timedelta(

@@ -89,7 +89,7 @@ def command(root: Path, /, names: tuple[str, ...], **options: Any) -> int:
 
 def _session(root: Path, options: StateOptions) -> Session:
     """Open the root. Settings with a mistake must not keep anybody from stopping calls."""
-    from reconciler.spec.settings import Settings  # noqa: PLC0415 - when it runs
+    from reconciler.spec.config.settings import Settings  # noqa: PLC0415 - when it runs
 
     try:
         return Session.open(root, options)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from reconciler.policy.case import Case
     from reconciler.policy.clocks import Span
     from reconciler.policy.places import Limit
-    from reconciler.spec.week import HoursRules
+    from reconciler.spec.config.week import HoursRules
 
 RULE = "calling_hours"
 _MOST_SHOWN = 3

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from zoneinfo import ZoneInfo
 
-    from reconciler.spec.week import Week
+    from reconciler.spec.config.week import Week
 
 Span = tuple[datetime, datetime]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.policy.case import Case
     from reconciler.policy.clocks import Span
     from reconciler.policy.places import Limit, Places
-    from reconciler.spec.week import Calendar, HoursRules
+    from reconciler.spec.config.week import Calendar, HoursRules
 
 RULE = "holidays"
 _MOST_SHOWN = 3

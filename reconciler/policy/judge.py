@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Waiver
     from reconciler.policy.case import Case, Crowd
-    from reconciler.spec.policy import Policy
+    from reconciler.spec.config.policy import Policy
 
     Rule = Callable[[Case, Policy], Iterable[Finding]]
 

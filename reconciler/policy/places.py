@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from reconciler.policy.case import Case
     from reconciler.policy.clocks import Span
-    from reconciler.spec.week import HoursRules, Week
+    from reconciler.spec.config.week import HoursRules, Week
 
 
 class Group(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.policy.case import Case
-    from reconciler.spec.policy import Policy
+    from reconciler.spec.config.policy import Policy
 
 _MOST_SHOWN = 5
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contact
     from reconciler.policy.case import Case
-    from reconciler.spec.listed import DoNotCall, Numbers
+    from reconciler.spec.lists.listed import DoNotCall, Numbers
 
 RULE = "suppression"
 _BLOCK = 4_096

@@ -15,10 +15,10 @@ from msgspec import Struct
 
 from reconciler.model import Clearance, Lifecycle, OnChange
 from reconciler.spec import rules
-from reconciler.spec.scalars import Unfit, text
+from reconciler.spec.yaml.scalars import Unfit, text
 
 if TYPE_CHECKING:
-    from reconciler.spec.list_model import ContactsFile
+    from reconciler.spec.lists.list_model import ContactsFile
     from reconciler.spec.problems import Collector
     from reconciler.spec.rules import Rules
 
@@ -61,7 +61,7 @@ def contacts_file(written: dict[str, Any]) -> ContactsFile | None:
     """Read a `contacts` that is a mapping; None when something is wrong with it."""
     from pydantic import ValidationError  # noqa: PLC0415 - slow, see above
 
-    from reconciler.spec.list_model import ContactsFile  # noqa: PLC0415 - likewise
+    from reconciler.spec.lists.list_model import ContactsFile  # noqa: PLC0415 - likewise
 
     try:
         return ContactsFile.model_validate(written)

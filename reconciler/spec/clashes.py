@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from reconciler.model import Diagnostic, Severity
-from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import quoted
 from reconciler.spec.source import MAX_YAML, Unreadable, read_bytes
+from reconciler.spec.yaml.positions import nearest, positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

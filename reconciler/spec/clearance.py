@@ -13,12 +13,12 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from reconciler import model
 from reconciler.model import Clearance
+from reconciler.spec.config.rule_names import RULES
 from reconciler.spec.fields import BARE, Model, Text
 from reconciler.spec.problems import quoted
-from reconciler.spec.rule_names import RULES
 from reconciler.spec.rules import choice, scheduled_start
-from reconciler.spec.scalars import fail, kind_of, text
 from reconciler.spec.schedule import PATTERN as SCHEDULE_PATTERN
+from reconciler.spec.yaml.scalars import fail, kind_of, text
 
 MOST_NAMES = 100
 """Longest list of names, exceptions and the like: more is no list that anybody reviewed."""

@@ -32,7 +32,7 @@ _NAME_HINT = "write `callee_name: …` within `call_variables`: the agent greets
 def all_sound(contacts: list[Any]) -> bool:
     """Tell whether every contact keeps every rule. False says nothing about which or why.
 
-    `contacts` come from `reconciler.spec.yaml` or `reconciler.spec.csv_list`: a mapping has text
+    `contacts` come from `spec.yaml.builder` or `spec.lists.csv_list`: a mapping has text
     keys, and values that are text or mappings of text.
     """
     try:

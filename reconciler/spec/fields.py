@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema, model_validator
 
-from reconciler.spec.scalars import fail, is_null, kind_of, text
+from reconciler.spec.yaml.scalars import fail, is_null, kind_of, text
 
 # Editors see a bare `12345` as a number where the loader takes text, so schemas take both.
 BARE = {"type": ["string", "number"], "minLength": 1}

@@ -24,13 +24,10 @@ from reconciler.spec.check import check, contacts_file
 from reconciler.spec.clashes import name_clashes
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.discover import Found, further_up, walk
-from reconciler.spec.documents import Reading, diagnose, read_document
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.packed import Packed
 from reconciler.spec.parallel import processors, shared_out
-from reconciler.spec.positions import nearest, positions
 from reconciler.spec.problems import Collector, Problem, printable, quoted
-from reconciler.spec.scalars import core
 from reconciler.spec.schedule import BadSchedule, normalise
 from reconciler.spec.source import (
     MAX_YAML,
@@ -40,6 +37,9 @@ from reconciler.spec.source import (
     without_bom,
 )
 from reconciler.spec.split import split_as
+from reconciler.spec.yaml.documents import Reading, diagnose, read_document
+from reconciler.spec.yaml.positions import nearest, positions
+from reconciler.spec.yaml.scalars import core
 from reconciler.system import without_gc
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contact
     from reconciler.spec.check import Checked
-    from reconciler.spec.lists import Lists
+    from reconciler.spec.lists.reader import Lists
 
 _FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
@@ -76,7 +76,7 @@ class _Root(Struct, frozen=True, dict=True):
     @cached_property
     def lists(self) -> Lists:
         """The lists that specs point at; few roots have any."""
-        from reconciler.spec.lists import Lists  # noqa: PLC0415 - imports pydantic
+        from reconciler.spec.lists.reader import Lists  # noqa: PLC0415 - imports pydantic
 
         return Lists(self.path, self.shown, self.secrets)
 
@@ -205,7 +205,7 @@ def _locate_in_list(
     root: Path, spec: Spec, contacts: dict[str, Any], data: bytes, path: tuple[str | int, ...]
 ) -> tuple[str, int, int]:
     """Find where a contact stands in a list of its own. Raises `Unreadable`."""
-    from reconciler.spec.places import NoPlace  # noqa: PLC0415 - with the lists
+    from reconciler.spec.lists.places import NoPlace  # noqa: PLC0415 - with the lists
 
     file = contacts_file(contacts)
     if file is None:

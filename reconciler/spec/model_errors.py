@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.models import BatchSpec, Reconcile
 from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
-from reconciler.spec.scalars import Unfit
+from reconciler.spec.yaml.scalars import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """The shape of a spec: the API's fields at the top, the tool's own below `reconcile`.
 
-These models validate what the YAML pass built (see `reconciler.spec.yaml` for `Plain`), and the
+These models validate what the YAML pass built (see `spec.yaml.builder` for `Plain`), and the
 JSON Schema for editors is generated from them. What each field takes is in `reconciler.spec.rules`;
-a spec without a mistake seldom comes here, see `reconciler.spec.quick`. Contacts are described here
+a spec without a mistake seldom comes here, see `reconciler.spec.check`. Contacts are described here
 and checked in `reconciler.spec.contacts`, where a million of them do not cost a million model
 instances.
 """
@@ -17,10 +17,10 @@ from reconciler.model import Lifecycle, OnChange
 from reconciler.spec import rules
 from reconciler.spec.clearance import ClearanceFields
 from reconciler.spec.fields import BARE, PHRASE, Model, Text
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.names import MAX_NAME
-from reconciler.spec.scalars import fail, kind_of
 from reconciler.spec.schedule import PATTERN as SCHEDULE_PATTERN
+from reconciler.spec.yaml.scalars import fail, kind_of
 
 _NUMBER_SCHEMA = {
     # Without quotes the editor sees an integer; the loader sees what is written.

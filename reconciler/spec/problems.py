@@ -1,7 +1,7 @@
 """What is wrong in one file, before lines and columns are known.
 
 Reading specs is fast because the fast pass keeps no positions. A check that finds something says
-where in the document it is (`("contacts", 17, "phone_number")`); `reconciler.spec.positions` turns
+where in the document it is (`("contacts", 17, "phone_number")`); `spec.yaml.positions` turns
 that into a line and a column afterwards, for the few problems there are.
 
 No text made here shows a phone number: `quoted` masks whatever looks like one.

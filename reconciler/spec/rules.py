@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from reconciler.model import Lifecycle, OnChange
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.problems import did_you_mean, quoted
-from reconciler.spec.scalars import at_least, fail, is_null, kind_of, text
 from reconciler.spec.schedule import BadSchedule, normalise
+from reconciler.spec.yaml.scalars import at_least, fail, is_null, kind_of, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from reconciler.spec.config.settings_model import SettingsFile
 from reconciler.spec.models import BatchSpec
-from reconciler.spec.settings_model import SettingsFile
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -13,7 +13,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Self
 
 from reconciler.spec.problems import Problem
-from reconciler.spec.yaml import LINE_SEPARATORS
+from reconciler.spec.yaml.builder import LINE_SEPARATORS
 
 if TYPE_CHECKING:
     import hashlib

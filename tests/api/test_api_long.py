@@ -14,15 +14,15 @@ from reconciler.api.outcome import spoken
 from reconciler.api.privacy import Noting, Scrubber
 from reconciler.model import LongBody
 from reconciler.observed import Created, Rejected, Unknown
-from reconciler.spec import spool
-from reconciler.spec.spool import Spooling, as_lines
+from reconciler.spec.lists import spool
+from reconciler.spec.lists.spool import Spooling, as_lines
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
     from reconciler.model import Contact
-    from reconciler.spec.spool import Spooled
+    from reconciler.spec.lists.spool import Spooled
     from tests.api.conftest import MakeApi, MakeServer
 
 KEY = "rk1_long"

@@ -18,7 +18,7 @@ from reconciler.apply.gate import PolicyGate
 from reconciler.cli.guarding import People, layers_of
 from reconciler.observed import Campaign
 from reconciler.policy.guard import Guard
-from reconciler.spec.policy import Policy
+from reconciler.spec.config.policy import Policy
 from tests.apply.doubles import World, endings
 from tests.core.builders import NOW, spec
 

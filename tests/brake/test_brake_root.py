@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from reconciler.cli.brakes import Shared
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import ActionKind, Reason, Refusal
-from reconciler.spec.freeze import LocalBrake, file_says, freeze_file, frozen_here
-from reconciler.spec.settings import load_settings
+from reconciler.spec.config.freeze import LocalBrake, file_says, freeze_file, frozen_here
+from reconciler.spec.config.settings import load_settings
 from tests.apply.doubles import World, endings
 from tests.core.builders import spec
 

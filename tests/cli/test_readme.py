@@ -18,9 +18,9 @@ import pytest
 
 from reconciler.cli.app import COMMANDS
 from reconciler.errors import ExitCode
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.config.settings_model import SettingsFile
+from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.models import BatchSpec, Contact, Reconcile
-from reconciler.spec.settings_model import SettingsFile
 from reconciler.state.codec import StateFile
 from reconciler.state.document import Audit, Generation, NameRecord, RequestRecord, Source
 from tests.cli.conftest import normalised

@@ -15,9 +15,9 @@ from reconciler.observed import BatchContact
 from reconciler.plan import people as comparing
 from reconciler.plan.callees import Roll, share
 from reconciler.plan.people import in_several, numbers, shared
-from reconciler.spec import spool
+from reconciler.spec.lists import spool
+from reconciler.spec.lists.spool import Spooling, as_lines
 from reconciler.spec.split import split
-from reconciler.spec.spool import Spooling, as_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.cli import run as reconciler
 from reconciler.cli.scaffold import WORKFLOWS
-from reconciler.spec.settings import load_settings
+from reconciler.spec.config.settings import load_settings
 from tests.github.runner import ROOT, load
 
 if TYPE_CHECKING:

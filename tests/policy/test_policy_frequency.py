@@ -30,10 +30,10 @@ from reconciler.policy.case import Case, Crowd
 from reconciler.policy.finding import Finding, Level
 from reconciler.policy.frequency import Frequency, Limit, continued, opened, uncovered
 from reconciler.policy.keyed import LedgerKey, ledger_key
-from reconciler.spec.list_model import ContactsFile
-from reconciler.spec.lists import Shelves
-from reconciler.spec.policy_frequency import Frequencies
-from reconciler.spec.scalars import Plain
+from reconciler.spec.config.policy_frequency import Frequencies
+from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.reader import Shelves
+from reconciler.spec.yaml.scalars import Plain
 from reconciler.state import calls
 from reconciler.state.calls import CallLedger, Launch, LedgerUnusable, decode, encode, name_of
 from tests.core.builders import created, creating, plan, recorded, spec, state

@@ -21,7 +21,7 @@ from reconciler.plan.actions import ActionKind, Callees, Reason
 from reconciler.plan.facts import Facts, Rules
 from reconciler.plan.planner import make_plan
 from reconciler.policy.guard import Guard
-from reconciler.spec.policy import Policy
+from reconciler.spec.config.policy import Policy
 from reconciler.state.document import (
     Generation,
     NameRecord,

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import InvalidSpecs
-from reconciler.spec.policy import Policy
-from reconciler.spec.settings import Settings, load_settings
+from reconciler.spec.config.policy import Policy
+from reconciler.spec.config.settings import Settings, load_settings
 
 FIELDS = sorted(Policy.model_fields)
 LEAVES = st.one_of(

@@ -19,7 +19,7 @@ from reconciler.policy.crowd import crowd_of
 from reconciler.policy.days_off import holidays
 from reconciler.policy.finding import Finding, Level
 from reconciler.policy.public_holidays import NoCalendar, holiday
-from reconciler.spec.week import Calendar, HoursRules
+from reconciler.spec.config.week import Calendar, HoursRules
 from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:

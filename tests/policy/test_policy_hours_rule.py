@@ -17,14 +17,14 @@ from reconciler.policy.calling_hours import calling_hours
 from reconciler.policy.case import Case, Crowd
 from reconciler.policy.clocks import merged, minus, outside, stretches
 from reconciler.policy.finding import Finding, Level
-from reconciler.spec.week import MIDNIGHT, HoursRules, joined
+from reconciler.spec.config.week import MIDNIGHT, HoursRules, joined
 from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.policy.clocks import Span
-    from reconciler.spec.week import Week
+    from reconciler.spec.config.week import Week
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TWO_MINUTES = timedelta(minutes=2)

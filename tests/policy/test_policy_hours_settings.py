@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.spec.documents import read_document
+from reconciler.spec.config.policy_hours import CallingHours
+from reconciler.spec.config.week import Calendar, HoursRules
 from reconciler.spec.model_errors import model_problems
-from reconciler.spec.policy_hours import CallingHours
-from reconciler.spec.scalars import Plain, Unfit
-from reconciler.spec.week import Calendar, HoursRules
+from reconciler.spec.yaml.documents import read_document
+from reconciler.spec.yaml.scalars import Plain, Unfit
 
 if TYPE_CHECKING:
-    from reconciler.spec.week import Day, Week
+    from reconciler.spec.config.week import Day, Week
 
 SCHEMA = jsonschema.Draft202012Validator(CallingHours.model_json_schema())
 NINE_TO_NINE = ((9 * 60, 21 * 60),)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from reconciler.cli.guarding import People, layers_of
 from reconciler.model import Request
-from reconciler.spec.packs import NOTICE, pack
-from reconciler.spec.policy import PACKS, Policy
+from reconciler.spec.config.packs import NOTICE, pack
+from reconciler.spec.config.policy import PACKS, Policy
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / "reconciler" / "spec" / "packs"
+DATA = ROOT / "reconciler" / "spec" / "config" / "packs"
 
 FLORIDA, TEXAS, TORONTO, MUMBAI = "+13055550123", "+12145550123", "+14165550123", "+919876543210"
 ABOUT = {

@@ -19,7 +19,7 @@ from reconciler.policy.case import Case, Crowd, Totals
 from reconciler.policy.finding import Level
 from reconciler.policy.judge import Layer, judge
 from reconciler.policy.scope import not_after
-from reconciler.spec.policy import Policy
+from reconciler.spec.config.policy import Policy
 from reconciler.spec.schedule import normalise
 from tests.policy.launches import launch_of
 

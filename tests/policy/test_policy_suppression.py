@@ -22,15 +22,15 @@ from reconciler.policy import suppression
 from reconciler.policy.case import Case, Crowd
 from reconciler.policy.finding import Finding, Level
 from reconciler.policy.suppression import Suppression, matches, without
-from reconciler.spec import number_list, number_reading
-from reconciler.spec.list_model import ContactsFile
-from reconciler.spec.listed import DoNotCall
-from reconciler.spec.lists import Shelves
-from reconciler.spec.number_list import NumberList, Sorting
-from reconciler.spec.number_reading import Unsound, read_numbers
-from reconciler.spec.policy_suppression import Suppressions, day_in
-from reconciler.spec.scalars import Plain
-from reconciler.spec.suppression_lists import read_suppressions
+from reconciler.spec.config.policy_suppression import Suppressions, day_in
+from reconciler.spec.lists import number_list, number_reading
+from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.listed import DoNotCall
+from reconciler.spec.lists.number_list import NumberList, Sorting
+from reconciler.spec.lists.number_reading import Unsound, read_numbers
+from reconciler.spec.lists.reader import Shelves
+from reconciler.spec.lists.suppression_lists import read_suppressions
+from reconciler.spec.yaml.scalars import Plain
 from tests.policy.launches import launch_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from reconciler.cli.guarding import People, layers_of
 from reconciler.plan.actions import ActionKind
 from reconciler.policy.guard import Guard
-from reconciler.spec.policy import Policy
+from reconciler.spec.config.policy import Policy
 from tests.apply.doubles import World
 from tests.core.builders import spec
 

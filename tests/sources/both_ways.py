@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.digest import request_digest
-from reconciler.spec import spool
 from reconciler.spec.contacts import all_sound
-from reconciler.spec.yaml import Odd
+from reconciler.spec.lists import spool
+from reconciler.spec.yaml.builder import Odd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pytest
 
     from reconciler.model import Contact
-    from reconciler.spec.list_model import ContactsFile
-    from reconciler.spec.spool import Spooled
+    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.spool import Spooled
 
 
 def spool_little_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pyrage  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from reconciler.cli import run
-from reconciler.spec import remote
+from reconciler.spec.lists import remote
 from reconciler.spec.load import load_specs
 from tests.spec import conftest
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.model_errors import model_problems
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.spec import jsonl_stream
-from reconciler.spec.jsonl_list import examine_list, find_contact, read_list
-from reconciler.spec.jsonl_stream import read_stream
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.lists import jsonl_stream
+from reconciler.spec.lists.jsonl_list import examine_list, find_contact, read_list
+from reconciler.spec.lists.jsonl_stream import read_stream
+from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.source import without_bom
-from reconciler.spec.yaml import Odd
+from reconciler.spec.yaml.builder import Odd
 from tests.sources.both_ways import BothWays, spool_little_at_once
 
 SMALL = settings(

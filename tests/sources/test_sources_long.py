@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from reconciler.apply import sending
 from reconciler.digest import request_digest
 from reconciler.model import LongContacts
-from reconciler.spec import csv_stream, lists, load, spool
+from reconciler.spec import load
+from reconciler.spec.lists import csv_stream, spool
+from reconciler.spec.lists import reader as lists
+from reconciler.spec.lists.spool import File, Spooled, Spooling, as_lines
 from reconciler.spec.load import load_specs, locate
-from reconciler.spec.spool import File, Spooled, Spooling, as_lines
-from reconciler.spec.yaml import Odd
+from reconciler.spec.yaml.builder import Odd
 from tests.embedded import embedded
 
 if TYPE_CHECKING:
@@ -277,14 +279,14 @@ def test_a_list_that_changes_after_it_was_read_changes_nothing(
     root.naming("may.csv")
     whole = sending.Job.body
 
-    def changed(job: sending.Job, now: Any) -> Any:
+    def changed(job: sending.Job, *how_sent: Any) -> Any:
         if how == "another list":
             path.write_text(LIST.replace("Asha", "Usha"), "utf-8")
         elif how == "cut to nothing":
             os.truncate(path, 0)
         else:
             path.unlink()
-        return whole(job, now)
+        return whole(job, *how_sent)
 
     (spec,) = root.load().specs
     expected = list(spec.whole.contacts)
@@ -351,9 +353,9 @@ def test_a_spool_that_fails_while_it_is_sent_leaves_doubt(
     with monkeypatch.context() as patched:
         whole = sending.Job.body
 
-        def body(job: sending.Job, now: Any) -> Any:
+        def body(job: sending.Job, *how_sent: Any) -> Any:
             patched.setattr(Spooled, "canonical", broken)
-            return whole(job, now)
+            return whole(job, *how_sent)
 
         patched.setattr(sending.Job, "body", body)
         status, said = reconciler("apply", "--yes", "--verify-for", "0")

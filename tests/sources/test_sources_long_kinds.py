@@ -22,22 +22,22 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from reconciler.model import LongContacts
-from reconciler.spec import (
+from reconciler.spec.blobs import git_blob
+from reconciler.spec.lists import (
     csv_stream,
     jsonl_stream,
-    lists,
     parquet_list,
     parquet_stream,
     sealed,
     spool,
     stored,
 )
-from reconciler.spec.blobs import git_blob
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.lists import reader as lists
+from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.spool import File, Spooled
+from reconciler.spec.lists.stored import Stored
 from reconciler.spec.load import locate
 from reconciler.spec.source import opened_file
-from reconciler.spec.spool import File, Spooled
-from reconciler.spec.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from reconciler.spec import parquet_list, parquet_stream, spool
-from reconciler.spec.list_model import ContactsFile
-from reconciler.spec.parquet_list import examine_list, find_contact, read_list
-from reconciler.spec.parquet_stream import read_stream
-from reconciler.spec.spool import File, Reading
+from reconciler.spec.lists import parquet_list, parquet_stream, spool
+from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.parquet_list import examine_list, find_contact, read_list
+from reconciler.spec.lists.parquet_stream import read_stream
+from reconciler.spec.lists.spool import File, Reading
 from tests.sources.both_ways import BothWays, spool_little_at_once
 
 if TYPE_CHECKING:

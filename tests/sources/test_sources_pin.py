@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.spec.lists import Lists
-from reconciler.spec.pins import Pinning, Unpinnable, pinning
+from reconciler.spec.lists.pins import Pinning, Unpinnable, pinning
+from reconciler.spec.lists.reader import Lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable

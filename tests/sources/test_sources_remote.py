@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from reconciler.spec import remote
-from reconciler.spec.places import Place, shown
+from reconciler.spec.lists import remote
+from reconciler.spec.lists.places import Place, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

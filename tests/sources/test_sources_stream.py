@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.spec import csv_stream, spool
-from reconciler.spec.csv_list import Rows, read_layout, read_list
-from reconciler.spec.csv_stream import read_stream
-from reconciler.spec.list_model import ContactsFile
+from reconciler.spec.lists import csv_stream, spool
+from reconciler.spec.lists.csv_list import Rows, read_layout, read_list
+from reconciler.spec.lists.csv_stream import read_stream
+from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.spool import Spooled, Spooling, as_lines
 from reconciler.spec.source import without_bom
-from reconciler.spec.spool import Spooled, Spooling, as_lines
-from reconciler.spec.yaml import Odd
+from reconciler.spec.yaml.builder import Odd
 from tests.sources.both_ways import BothWays, spool_little_at_once
 
 if TYPE_CHECKING:

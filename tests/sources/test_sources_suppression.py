@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.spec.policy_suppression import Suppression
-from reconciler.spec.scalars import Plain
-from reconciler.spec.suppression_lists import read_suppressions
+from reconciler.spec.config.policy_suppression import Suppression
+from reconciler.spec.lists.suppression_lists import read_suppressions
+from reconciler.spec.yaml.scalars import Plain
 
 if TYPE_CHECKING:
-    from reconciler.spec.listed import DoNotCall
+    from reconciler.spec.lists.listed import DoNotCall
     from tests.sources.conftest import Keys, Root, Store
 
 LIST = b"phone_number\n+14155550100\n+14155550101\n"

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.spec import check
-from reconciler.spec.documents import read_document
 from reconciler.spec.models import BatchSpec, Reconcile
 from reconciler.spec.problems import Collector
-from reconciler.spec.scalars import Plain, Unfit
+from reconciler.spec.yaml.documents import read_document
+from reconciler.spec.yaml.scalars import Plain, Unfit
 
 if TYPE_CHECKING:
     from tests.spec.conftest import Root

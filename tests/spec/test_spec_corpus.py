@@ -18,9 +18,9 @@ import pytest
 
 from reconciler.model import Severity
 from reconciler.render.diagnostics import as_text
-from reconciler.spec.documents import read_document
 from reconciler.spec.load import load_specs
-from reconciler.spec.survey import survey
+from reconciler.spec.yaml.documents import read_document
+from reconciler.spec.yaml.survey import survey
 
 if TYPE_CHECKING:
     from reconciler.model import SpecSet

@@ -17,14 +17,14 @@ from msgspec import Struct
 from ruamel.yaml import YAML
 
 from reconciler.model import Lifecycle, OnChange
-from reconciler.spec.events import (
+from reconciler.spec.load import load_specs, locate
+from reconciler.spec.yaml.events import (
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     events,
 )
-from reconciler.spec.load import load_specs, locate
-from reconciler.spec.scalars import Plain
+from reconciler.spec.yaml.scalars import Plain
 
 if TYPE_CHECKING:
     from tests.spec.conftest import Root

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from msgspec.structs import asdict
 
 from reconciler.errors import InvalidSpecs
-from reconciler.spec import settings
+from reconciler.spec.config import settings
+from reconciler.spec.config.policy import Policy
+from reconciler.spec.config.setting_rules import RULES
+from reconciler.spec.config.settings import Settings, load_settings
+from reconciler.spec.config.settings_model import SettingsFile
 from reconciler.spec.models import Split
-from reconciler.spec.policy import Policy
 from reconciler.spec.problems import Collector
 from reconciler.spec.rules import ruled
-from reconciler.spec.scalars import Plain, Unfit
-from reconciler.spec.setting_rules import RULES
-from reconciler.spec.settings import Settings, load_settings
-from reconciler.spec.settings_model import SettingsFile
+from reconciler.spec.yaml.scalars import Plain, Unfit
 
 if TYPE_CHECKING:
     from reconciler.model import Diagnostic
@@ -196,7 +196,7 @@ def test_simple_settings_need_no_model(root: Root, content: str | None) -> None:
         root.write("reconciler.yaml", content)
     program = (
         "import sys; from pathlib import Path\n"
-        "from reconciler.spec.settings import load_settings\n"
+        "from reconciler.spec.config.settings import load_settings\n"
         "load_settings(Path(sys.argv[1])); assert 'pydantic' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(root.path)], check=True)

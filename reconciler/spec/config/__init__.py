@@ -1,0 +1,1 @@
+"""What `reconciler.yaml` says: settings, and the policy of a root."""
