@@ -103,8 +103,8 @@ def call_variables(case: Case, policy: Policy) -> Iterator[Finding]:
                 rule="call_variables",
                 message=f"{people(having)} {verb(having, 'has', 'have')} the call variable {name}, "
                 "which nobody may",
-                hint=f"take `{name}` out of the list; `columns` with `others: drop` leaves columns "
-                "of a file out",
+                hint=f"take `{name}` out of the list; `columns` with `other_columns: drop` leaves "
+                "columns of a file out",
                 path=("contacts",),
             )
 
