@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PAGE = 100
+"""Rows that a page is asked for."""
+SMALLER_PAGE = 50
+"""Rows to ask for instead where the API refuses `PAGE`: the default that it documents."""
 MOST_PASSES = 4
 MOST_PAGES = 100_000
 """Pages after which a list counts as endless: two passes over a batch of five million people."""

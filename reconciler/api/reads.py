@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from reconciler.api.models import as_batch, as_campaign, as_contact, as_id, as_json, as_rows
 from reconciler.api.outcome import retry_after, spoken
-from reconciler.api.paging import PAGE, Walk
+from reconciler.api.paging import PAGE, SMALLER_PAGE, Walk
 from reconciler.api.retry import Patience, Turn
 from reconciler.errors import ApiError
 from reconciler.observed import TERMINAL, Batch, BatchContact, Campaign, Listing
@@ -33,6 +33,7 @@ _CHECK_TOKEN = "Check GRAINE_API_KEY and GRAINE_ORG_ID, then run: reconciler doc
 _OK = range(200, 300)
 _REDIRECT = range(300, 400)
 _RETRIED = frozenset({408, 425, 429, *range(500, 600)})
+_DENIED = frozenset({401, 403})
 _NOT_FOUND = 404
 _ONCE = 1
 
@@ -66,7 +67,16 @@ class TokenRefusedError(DeniedError):
     """The API does not take the token (401): nothing at all can be done with it."""
 
 
-_KINDS: Mapping[int, type[ApiError]] = {401: TokenRefusedError, 403: DeniedError}
+class _BadQueryError(ApiError):
+    """The API does not take what was asked (400, 422): a page of that size, perhaps."""
+
+
+_KINDS: Mapping[int, type[ApiError]] = {
+    400: _BadQueryError,
+    401: TokenRefusedError,
+    403: DeniedError,
+    422: _BadQueryError,
+}
 
 
 class Reads(ABC):
@@ -86,6 +96,7 @@ class Reads(ABC):
         self._stop = stop
         self._patience = patience
         self._scrub = scrub
+        self._limit = PAGE
 
     @abstractmethod
     def _send(
@@ -246,8 +257,16 @@ class Reads(ABC):
                 raise
 
     def _page(self, path: str, query: Mapping[str, str], skip: int) -> list[Any]:
-        numbers = {"skip": str(skip), "limit": str(PAGE)}
-        answer = self._repeat("GET", path, {**query, **numbers})
+        limit = self._limit
+        try:
+            answer = self._repeat("GET", path, _paged(query, skip, limit))
+        except _BadQueryError:
+            if skip or limit == SMALLER_PAGE:
+                raise
+            # It may take no page that long. How many rows a page has proves nothing to a walk, so
+            # a list that is read in smaller ones counts as much.
+            answer = self._repeat("GET", path, _paged(query, skip, SMALLER_PAGE))
+            self._limit = SMALLER_PAGE
         rows = as_rows(as_json(answer.body)) if answer is not None else None
         if rows is None:
             raise ApiError(f"the answer to GET {path} is not a list", hint=CHECK_URL)
@@ -296,7 +315,7 @@ class Reads(ABC):
         return Failure(
             f"HTTP {status}: {text}" if text else f"HTTP {status}",
             retry=status in _RETRIED,
-            hint=_CHECK_TOKEN if status in _KINDS else CHECK_URL,
+            hint=_CHECK_TOKEN if status in _DENIED else CHECK_URL,
         )
 
 
@@ -319,6 +338,10 @@ def _segment(text: str) -> str:
     if not text.strip("."):
         raise ApiError(f"{text!r} is not an id", hint="copy the id from the vendor's console")
     return quote(text, safe="")
+
+
+def _paged(query: Mapping[str, str], skip: int, limit: int) -> Mapping[str, str]:
+    return {**query, "skip": str(skip), "limit": str(limit)}
 
 
 def _batch_id(row: Any) -> str | None:

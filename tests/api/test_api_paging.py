@@ -47,6 +47,7 @@ class Paged(Reads):
         )
         self._answer = answer
         self.asked = 0
+        self.limits: list[int] = []
 
     def _send(
         self,
@@ -57,7 +58,10 @@ class Paged(Reads):
         stoppable: bool,  # noqa: ARG002 - nothing stops here
     ) -> Answer | Failure:
         self.asked += 1
+        self.limits.append(int(query["limit"]))
         said = self._answer(int(query["skip"]), int(query["limit"]))
+        if isinstance(said, Answer):
+            return said
         return Answer(200, {}, json.dumps(said).encode())
 
 
@@ -241,6 +245,64 @@ def test_an_answer_that_is_no_list_is_an_error(said: Any) -> None:
     """What cannot be read is not an empty campaign."""
     with pytest.raises(ApiError, match="not a list"):
         Paged(lambda _skip, _limit: said).listing("c")
+
+
+def refusing(stored: Rows, longest: int, status: int) -> Callable[[int, int], Any]:
+    """Answer from a list that stands still, but no page longer than `longest`."""
+    page = serving(stored)
+    no = Answer(status, {}, b'{"detail": "limit: Input should be less than or equal to 50"}')
+    return lambda skip, limit: no if limit > longest else page(skip, limit)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_long_pages_is_asked_for_shorter_ones(status: int) -> None:
+    """The documented default is a limit that every server takes; the proof is the same."""
+    api = Paged(refusing(rows(120), 50, status))
+    listing = api.listing("c")
+    assert listing.complete
+    assert len(listing.rows) == 120
+    assert api.limits == [100, *[50] * 8]
+    assert api.listing("other").complete
+    assert set(api.limits[9:]) == {50}
+
+
+@given(before=st.integers(0, 130), seed=st.integers(0, 2**32))
+def test_shorter_pages_of_a_moving_list_prove_as_much(before: int, seed: int) -> None:
+    """A listing that began with a refusal is complete only if nothing is missing."""
+    server = MovingServer(before=before, cap=120, shuffles=False, seed=seed, rate=0.3)
+    no = Answer(422, {}, b"{}")
+    listing = Paged(lambda skip, limit: no if limit > 50 else server(skip, limit)).listing("c")
+    if listing.complete:
+        assert {f"b{n}" for n in range(before)} <= {row.batch_id for row in listing.rows}
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_every_page_is_an_error(status: int) -> None:
+    """It was asked once more, and what it says is told; the next list begins with long pages."""
+    api = Paged(refusing(rows(3), 0, status))
+    for _ in range(2):
+        with pytest.raises(ApiError, match=f"HTTP {status}: limit"):
+            api.listing("c")
+    assert api.limits == [100, 50, 100, 50]
+
+
+def test_a_page_refused_in_the_middle_is_an_error() -> None:
+    """What was taken at the beginning is not a matter of the page's length."""
+    page = serving(rows(150))
+    no = Answer(422, {}, b"{}")
+    api = Paged(lambda skip, limit: no if skip else page(skip, limit))
+    with pytest.raises(ApiError, match="HTTP 422"):
+        api.listing("c")
+    assert api.limits == [100, 100]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 409])
+def test_other_refusals_are_not_about_the_length_of_a_page(status: int) -> None:
+    """A token that is not taken is not tried again."""
+    api = Paged(lambda _skip, _limit: Answer(status, {}, b"{}"))
+    with pytest.raises(ApiError, match=f"HTTP {status}"):
+        api.listing("c")
+    assert api.limits == [100]
 
 
 class Unpaged(Paged):
