@@ -45,23 +45,27 @@ _OF_CONTACTS = frozenset({"phone_number", "phone", "call_variables", "callee_nam
 _OF_API = frozenset({"batch_id", "status", "total_contacts", "created_at", "counters"})
 _TOP = tuple(BatchSpec.model_fields)
 _TOOL = tuple(Reconcile.model_fields)
+_LIST: Path = ("contacts", "file")
 _NEEDED: dict[Path, str] = {
     ("campaign_id",): "every spec needs one: `campaign_id: cmp_…`",
     ("contacts",): "every spec needs `contacts:` with a list below it, or `file: contacts/….csv`",
-    ("contacts", "file"): "write `file: contacts/….csv`, or begin each contact with `- `",
+    _LIST: "write `file: contacts/….csv`, or begin each contact with `- `",
 }
 
 
 def model_problems(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
     """Give every error of a validation of `model` as a problem."""
-    for one in error.errors(include_url=False, include_input=False):
+    errors = error.errors(include_url=False, include_input=False)
+    in_a_file = all((one["type"], one["loc"]) != ("missing", _LIST) for one in errors)
+    for one in errors:
         path: Path = tuple(one["loc"])
         name = quoted(str(path[-1])) if path else "the file"
         context = one.get("ctx") or {}
         if one["type"] == "extra_forbidden":
             fields = _fields(model, path[:-1])
             message = f"unknown field {name}"
-            yield Problem(path, message, _suggestion(path, fields), "unknown field", at_key=True)
+            hint = _suggestion(path, fields, in_a_file=in_a_file)
+            yield Problem(path, message, hint, "unknown field", at_key=True)
         elif one["type"] == "missing":
             yield Problem(path, f"{name} is missing", _NEEDED.get(path, ""))
         elif isinstance(unfit := context.get("error"), Unfit):
@@ -86,8 +90,8 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((each for each in found if each is not None), None)
 
 
-def _suggestion(path: Path, top: tuple[str, ...]) -> str:
-    """Say what was probably meant by an unknown field."""
+def _suggestion(path: Path, top: tuple[str, ...], *, in_a_file: bool) -> str:
+    """Say what was probably meant by an unknown field; `in_a_file` is where the contacts are."""
     name = str(path[-1])
     above = path[:-1]
     if above == ("reconcile",):
@@ -95,12 +99,23 @@ def _suggestion(path: Path, top: tuple[str, ...]) -> str:
             return f"move {quoted(name)} to the top level: indent it like `reconcile`"
         return _likely(name, _TOOL)
     if above == ("contacts",):
+        if in_a_file:
+            return _beside_the_file(name)
         if name in _OF_CONTACTS:
             return "begin each contact with `- `: `- phone_number: …`"
         return _likely(name, tuple(ContactsFile.model_fields))
     if top != _TOP:
         return _likely(name, top)
     return _top_suggestion(name)
+
+
+def _beside_the_file(name: str) -> str:
+    """Say what `contacts` may hold where the list is in a file of its own."""
+    fields = [field for field in ContactsFile.model_fields if field != "file"]
+    meant = did_you_mean(name, fields)
+    guess = f"did you mean `{meant}`? " if meant else ""
+    listed = ", ".join(f"`{field}`" for field in fields)
+    return f"{guess}beside `file`, `contacts` takes {listed}"
 
 
 def _top_suggestion(name: str) -> str:
