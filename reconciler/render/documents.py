@@ -102,6 +102,7 @@ class ActionDocument(TypedDict):
     spec who were called before, be they called again or not; by earlier batches of its name, or by
     batches whose spec is gone or has changed. With `at_most` the API was not asked: `people` and
     `called_again` are upper bounds, and `already_called` is left out.
+    `requests` is how many batches are created, where that is more than one: the spec is split.
 
     `starts_at` is in UTC; `arm_delay` is in seconds after the creation. `first_call` and
     `last_call_about` are estimated within the campaign's working hours, in UTC, null where nobody
@@ -117,6 +118,7 @@ class ActionDocument(TypedDict):
     campaign_id: str
     contacts: int
     people: int
+    requests: NotRequired[int]
     called_again: NotRequired[int]
     already_called: NotRequired[int]
     at_most: NotRequired[bool]

@@ -145,6 +145,7 @@ def _action(action: Action) -> dict[str, Any]:
         "campaign_id": action.campaign_id,
         "contacts": action.contacts,
         "people": action.people,
+        "requests": len(action.creations) if len(action.creations) > 1 else None,
         **_callees(action),
         "generation": action.generation,
         "scheduled_start": action.scheduled_start,
@@ -175,7 +176,7 @@ def _action(action: Action) -> dict[str, Any]:
         "hint": action.hint,
     }
     optional = (
-        *("arm_delay", "batch_id", "targets", "moved_from", "replaces", "changes"),
+        *("requests", "arm_delay", "batch_id", "targets", "moved_from", "replaces", "changes"),
         *("contact_changes", "rules", "left_out", "message", "hint", "file"),
     )
     return {k: v for k, v in document.items() if k not in optional or v}

@@ -48,7 +48,7 @@ def test_each_part_is_created_once_and_recorded(office: Office) -> None:
     """Seven people in batches of three are three batches, and one name."""
     cut(office, 3)
     (action,) = office.plan()
-    assert (action["action"], action["people"]) == ("create", 7)
+    assert (action["action"], action["people"], action["requests"]) == ("create", 7, 3)
     said = quick(office)
     assert said.status == 0
     assert sorted(len(batch["people"]) for batch in office.batches()) == [2, 2, 3]

@@ -46,6 +46,16 @@ def test_json(account: Cli, write: Callable[..., Path]) -> None:
     account.said("plan_json")
 
 
+def test_json_of_a_split_spec(account: Cli, write: Callable[..., Path]) -> None:
+    """A program is told how many batches a spec becomes, where it is more than one."""
+    write("long", people=5, reconcile="{split: {max_contacts: 2}}")
+    write("short", people=2, first=5, reconcile="{split: {max_contacts: 2}}")
+    assert account.run("plan", "--format", "json") == 0
+    conforms(account.json())
+    requests = {each["name"]: each.get("requests") for each in account.json()["actions"]}
+    assert requests == {"long": 3, "short": None}
+
+
 def test_nothing_to_do(account: Cli, write: Callable[..., Path]) -> None:
     """Once applied, the same specs plan nothing, whatever the order of their keys and people."""
     write()
