@@ -57,6 +57,7 @@ class Reader:
                 for (campaign_id, _), answer in zip(work, answers, strict=True)
             },
             problems=tuple(problem for answer in answers for problem in answer.problems),
+            blind=any(answer.blind for answer in answers),
         )
 
     @staticmethod
@@ -95,6 +96,7 @@ class Reader:
                     answer.batches[batch_id] = self._batch(batch_id)
         except ApiError as error:
             answer.problem(f"batches of {campaign_id}: {error.message}", error.hint)
+            answer.blind = True
         return answer
 
     def _batch(self, batch_id: str) -> Batch | None:
@@ -113,6 +115,7 @@ class _Answer:
         self.siblings: tuple[Batch, ...] = ()
         self.batches: dict[str, Batch | None] = {}
         self.problems: list[tuple[str, str]] = []
+        self.blind = False
 
     def problem(self, message: str, hint: str) -> None:
         self.problems.append((message, hint))

@@ -48,7 +48,8 @@ def command(
     """Show recorded batches with live counters, grouped by campaign. Changes nothing.
 
     The rate counts people per hour in which the campaign may call, and the end is an estimate
-    from it within the campaign's working hours. What cannot be told is left out.
+    from it within the campaign's working hours. What cannot be told is left out. The exit status is
+    1 when a batch could not be read; a campaign that could not be is a warning.
 
     With --watch it shows progress bars on a terminal, and elsewhere a line whenever something has
     changed. It ends when every batch has ended; Ctrl-C ends it earlier.
@@ -99,7 +100,7 @@ def _show(rows: list[BatchProgress], reading: Reading, output: str) -> int:
         click.echo(structured.dumps(status.status_document(rows, reading)), nl=False)
     else:
         show_status(rows, reading)
-    return ExitCode.FAILED if reading.problems else ExitCode.DONE
+    return ExitCode.FAILED if reading.blind else ExitCode.DONE
 
 
 def _warn(reading: Reading) -> None:
@@ -130,7 +131,7 @@ def _watch(look: Look, interval: float, stop: threading.Event) -> int:
         return ExitCode.DONE
     if sys.stdout.isatty():
         return _show(*seen[-1], "text")
-    return ExitCode.FAILED if seen[-1][1].problems else ExitCode.DONE
+    return ExitCode.FAILED if seen[-1][1].blind else ExitCode.DONE
 
 
 def _watch_on_a_terminal(

@@ -59,6 +59,8 @@ class Reading(Struct, frozen=True, kw_only=True):
     """All batches of a campaign that its list shows, recorded or not."""
     problems: tuple[tuple[str, str], ...] = ()
     """What could not be read, each with a hint."""
+    blind: bool = False
+    """Whether batches are among that, and not only what their campaign is like."""
 
 
 class BatchProgress(Struct, frozen=True, kw_only=True):

@@ -128,6 +128,25 @@ def test_a_batch_the_list_does_not_show_is_asked_for(world: World) -> None:
     assert (row["status"], row["counters"], row["done"]) == ("gone", {}, None)
 
 
+@pytest.mark.parametrize("code", [404, 500])
+@pytest.mark.parametrize("watch", [False, True])
+def test_a_campaign_that_cannot_be_read_is_a_warning(
+    world: World, code: int, *, watch: bool
+) -> None:
+    """All batches and their counters were read: what is missing is the campaign's name only."""
+    world.spec("now", people=1)
+    world.apply()
+    world.sandbox.advance(12 * HOUR)
+    world.sandbox.faults.add(operation="campaign", kind="status", code=code, times=None)
+    said = world.run("status", *(["--watch"] if watch else ["--format", "json"]))
+    assert said.status == 0
+    assert said.err.startswith("warning: ")
+    assert "cmp_abc123" in said.err
+    if not watch:
+        assert [row["status"] for row in said.json["batches"]] == ["completed"]
+        assert len(said.json["problems"]) == 1
+
+
 def test_an_ended_batch_is_not_asked_for_again(world: World) -> None:
     """A watch reads what a list hides only until it has ended."""
     world.sandbox.faults.add(operation="create", kind="invisible", gettable=True)
