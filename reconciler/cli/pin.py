@@ -29,7 +29,8 @@ def command(root: Path, /, specs: tuple[str, ...], *, check: bool) -> int:
     Fetches each list, checks all of it, and writes `sha256` and `count` below `contacts`. Nothing
     else of a spec is touched. A list that changes afterwards is refused, until it is pinned anew.
 
-    SPEC is a file or a name. Without one, every spec that has a pin or needs one.
+    SPEC is a file or a name, be it its path's or what `reconcile.name` says. Without one, every
+    spec that has a pin or needs one.
 
     \b
     Examples:
@@ -42,7 +43,7 @@ def command(root: Path, /, specs: tuple[str, ...], *, check: bool) -> int:
     lists = Lists(root, str(root))
     wrong: list[Diagnostic] = []
     stale = 0
-    paths = [_below(root, spec) for spec in specs] or _worth_pinning(lists)
+    paths = [_below(lists, spec) for spec in specs] or _worth_pinning(lists)
     if not paths:
         what = "check" if check else "pin"
         click.echo(f"no spec below {root} has a pin or needs one; nothing to {what}")
@@ -62,10 +63,11 @@ def command(root: Path, /, specs: tuple[str, ...], *, check: bool) -> int:
     return ExitCode.FAILED if check and stale else ExitCode.DONE
 
 
-def _below(root: Path, spec: str) -> str:
+def _below(lists: Lists, spec: str) -> str:
     """Find the spec that is meant: a file, a path below the root, or a name. Raises `Usage`."""
     from reconciler.spec.discover import SUFFIXES, is_within  # noqa: PLC0415 - as above
 
+    root = lists.root
     real = os.path.realpath(root)
     tried = [Path(spec), root / spec, *(root / f"{spec}{suffix}" for suffix in SUFFIXES)]
     for path in tried:
@@ -75,21 +77,42 @@ def _below(root: Path, spec: str) -> str:
                 raise Usage(message, hint="name its root: reconciler --batches DIR pin …")
             # As it is named, not where a symlink leads: the name is what a spec is known by.
             return os.path.relpath(path.parent.resolve() / path.name, real).replace(os.sep, "/")
-    message = f"there is no spec {spec} below {root}"
+    return _named(lists, spec)
+
+
+def _named(lists: Lists, name: str) -> str:
+    """Find the spec that gives itself a name. Raises `Usage` where it is not exactly one."""
+    from reconciler.spec.names import normalised  # noqa: PLC0415 - as above
+    from reconciler.spec.pins import own_name  # noqa: PLC0415 - as above
+
+    wanted = normalised(name)
+    found = [path for path in _specs(lists) if own_name(lists, path) == wanted]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        message = f"{len(found)} specs have the name {name}: {', '.join(found)}"
+        raise Usage(message, hint="name the file")
+    message = f"there is no spec {name} below {lists.root}"
     raise Usage(message, hint="name a file, such as: reconciler pin batches/renewals/2026-05.yaml")
 
 
 def _worth_pinning(lists: Lists) -> list[str]:
     """Find the specs that have a pin or need one. Raises `Usage` when there is no root."""
-    from reconciler.spec.discover import discover  # noqa: PLC0415 - as above
     from reconciler.spec.lists.pins import worth_pinning  # noqa: PLC0415 - as above
+
+    return [path for path in _specs(lists) if worth_pinning(lists, path)]
+
+
+def _specs(lists: Lists) -> list[str]:
+    """Find all specs. Raises `Usage` when there is no root."""
+    from reconciler.spec.discover import discover  # noqa: PLC0415 - as above
 
     try:
         found = discover(lists.root)
     except OSError as error:
         message = f"the batches directory {lists.shown} cannot be read"
         raise Usage(message, hint="name it: reconciler --batches DIR pin") from error
-    return [one.path for one in found if one.problem is None and worth_pinning(lists, one.path)]
+    return [one.path for one in found if one.problem is None]
 
 
 def _settle(root: Path, found: Pinning, *, check: bool) -> None:

@@ -281,6 +281,27 @@ def test_a_spec_that_is_not_there(reconciler: Callable[..., tuple[int, str]], ro
     assert (status, "cannot be read" in said) == (64, True)
 
 
+def test_a_spec_is_found_by_the_name_it_gives_itself(
+    root: Root, reconciler: Callable[..., tuple[int, str]]
+) -> None:
+    """`reconcile.name` is a spec's name wherever its file is; a file of that name comes first."""
+    root.write("may.csv", LIST)
+    own = "reconcile: {name: renewals/café}\ncontacts: {file: may.csv}\n"
+    path = root.write("deep/l.yaml", own)
+    root.write("broken.yaml", "[")
+    status, said = reconciler("pin", "renewals/cafe\u0301")
+    assert (status, "batches/deep/l.yaml: pinned" in said) == (0, True)
+    assert SHA in path.read_text("utf-8")
+    root.write("other.yaml", own)
+    status, said = reconciler("pin", "renewals/café")
+    assert status == 64
+    assert "2 specs have the name renewals/café: deep/l.yaml, other.yaml" in said
+    root.naming("may.csv", name="renewals/café.yaml")
+    status, said = reconciler("pin", "renewals/café")
+    assert (status, "batches/renewals/café.yaml: pinned" in said) == (0, True)
+    assert reconciler("--batches", "nothing", "pin", "nm")[0] == 64
+
+
 def test_a_file_keeps_what_it_was(root: Root, reconciler: Callable[..., tuple[int, str]]) -> None:
     """Its permissions stay, a symlink stays one, and nothing else is left in the directory."""
     root.write("may.csv", LIST)

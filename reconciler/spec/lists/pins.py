@@ -17,6 +17,7 @@ from reconciler.errors import InvalidSpecs
 from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.lists.places import FIELD, NoPlace, place_of, shown
 from reconciler.spec.model_errors import model_problems
+from reconciler.spec.names import normalised
 from reconciler.spec.problems import Path, Problem, printable
 from reconciler.spec.source import MAX_YAML, Unreadable, stored_bytes, without_bom
 from reconciler.spec.yaml.documents import diagnose, read_document
@@ -115,15 +116,27 @@ def worth_pinning(lists: Lists, path: str) -> bool:
 
     A spec that cannot be read has none; other commands tell what is wrong with it.
     """
-    try:
-        body = without_bom(stored_bytes(lists.root / path, limit=MAX_YAML, hint=""))
-    except Unreadable:
-        return False
-    document = read_document(body).document
-    contacts = document.value.get("contacts") if document is not None else None
+    contacts = _said(lists, path).get("contacts")
     if not isinstance(contacts, dict):
         return False
     return any(name in contacts for name in _PINS) or "://" in str(contacts.get("file", ""))
+
+
+def own_name(lists: Lists, path: str) -> str | None:
+    """Give the name that a spec gives itself, as it counts; None where its path is its name."""
+    tool = _said(lists, path).get("reconcile")
+    name = tool.get("name") if isinstance(tool, dict) else None
+    return None if name is None else normalised(str(name))
+
+
+def _said(lists: Lists, path: str) -> dict[str, Any]:
+    """Give what a spec says; nothing where it cannot be read."""
+    try:
+        body = without_bom(stored_bytes(lists.root / path, limit=MAX_YAML, hint=""))
+    except Unreadable:
+        return {}
+    document = read_document(body).document
+    return document.value if document is not None else {}
 
 
 def _below_contacts(problem: Problem) -> Problem:
