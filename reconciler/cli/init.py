@@ -31,7 +31,8 @@ _USUAL = PurePosixPath("batches")
 @click.option(
     "--protected",
     is_flag=True,
-    help="Keep state on a branch of its own, for a default branch that workflows may not push to.",
+    help="Keep state on a branch of its own, for a default branch that workflows may not push to. "
+    "Takes no value: no branch is named here.",
 )
 @click.option(
     "--action",
@@ -43,17 +44,25 @@ _USUAL = PurePosixPath("batches")
 def command(root: Path, /, directory: Path, source: str | None, *, protected: bool) -> int:
     """Set up a repository of call batches: workflows for GitHub, schemas, settings, an example.
 
-    DIR is the top of the repository, by default this directory. Nothing that is there is
+    DIR is the top of the repository, by default this directory. It is made if it is not there, but
+    not with --protected, where its name may have been meant for a branch. Nothing that is there is
     overwritten: where a file lacks something, what to add is told. Run again, it changes nothing.
 
     \b
     Examples:
       reconciler init
-      reconciler init --protected calls
+      reconciler init --protected             the state lives on a branch of its own
+      reconciler init ../calls                another directory
       reconciler --batches batches/production init
     """
     from reconciler.cli.scaffold import Wanted, pieces  # noqa: PLC0415 - when it runs
 
+    if protected and not directory.is_dir():
+        raise Usage(
+            f"there is no directory {directory}, and --protected takes no value",
+            hint=f"for this directory: reconciler init --protected; for a new one, first: mkdir "
+            f"{shlex.quote(str(directory))}",
+        )
     wanted = Wanted(
         _within(root),
         branch=_branch(directory),

@@ -131,6 +131,19 @@ def test_something_in_the_way(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert (place / ".gitignore").is_file()
 
 
+def test_protected_takes_no_branch(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word after it could be meant for a branch, so no directory is made of it."""
+    assert reconciler(["init", "--protected", "calls"]) == 64
+    said = capsys.readouterr().err
+    assert said.startswith("error: there is no directory calls, and --protected takes no value\n")
+    assert "hint: for this directory: reconciler init --protected; for a new one, first: " in said
+    assert files(place) == {}
+    (place / "calls").mkdir()
+    assert reconciler(["init", "--protected", "calls"]) == 0
+    assert reconciler(["init", "others"]) == 0
+    assert {"calls/.gitignore", "others/.gitignore"} <= set(files(place))
+
+
 @pytest.mark.parametrize("protected", [False, True])
 def test_the_state_branch(place: Path, *, protected: bool) -> None:
     """`--protected` lets state live on a branch of its own; else it is the specs' branch."""
