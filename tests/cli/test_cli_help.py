@@ -55,6 +55,13 @@ def test_the_help_of_a_command_has_an_example(cli: Cli, name: str) -> None:
     assert all(len(line) <= 100 for line in cli.stdout.splitlines())
 
 
+@pytest.mark.parametrize("name", ["", *(name for name, _ in commands())])
+def test_help_needs_nothing(cli: Cli, name: str) -> None:
+    """Without a token and without the directory of specs, every help is shown."""
+    assert cli.run("--batches", "nowhere", *name.split(), "--help") == 0
+    assert cli.stdout.startswith(f"Usage: reconciler {name}".rstrip())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_line_in_the_table_is_the_commands_own(name: str) -> None:
     """What `reconciler --help` says of a command is what the command says of itself."""
