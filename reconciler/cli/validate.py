@@ -9,7 +9,8 @@ import click
 from reconciler.cli.options import format_option, state_options
 from reconciler.cli.screen import show_diagnostics
 from reconciler.cli.session import Session, StateOptions
-from reconciler.errors import ExitCode, ReconcilerError
+from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError
+from reconciler.system import SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,21 +43,30 @@ def command(root: Path, /, output: str, *, without_secrets: bool, **state: Any) 
     from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
     from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as below
 
-    session = Session.open(root, StateOptions(**state))
+    session, of_settings = _session(root, StateOptions(**state))
     specs = load_specs(root, secrets=not without_secrets)
-    barred = _not_to_be_launched(session, specs, secrets=not without_secrets)
+    barred = _not_to_be_launched(session, specs, secrets=not without_secrets) if session else {}
     diagnostics = [
+        *of_settings,
         *specs.diagnostics,
-        *unsound_and_past(specs, session.clock.now()),
+        *unsound_and_past(specs, SystemClock().now()),
         *(one for each in barred.values() for one in each),
     ]
     diagnostics.sort(key=lambda one: (one.file, one.line, one.column))
     wrong = {
         name for name, each in barred.items() if any(one.severity is Severity.ERROR for one in each)
     }
-    _show(root, diagnostics, specs, wrong, output)
+    _show(root, diagnostics, specs, wrong if session else None, output)
     bad = any(d.severity is Severity.ERROR for d in diagnostics)
     return ExitCode.FAILED if bad else ExitCode.DONE
+
+
+def _session(root: Path, state: StateOptions) -> tuple[Session | None, tuple[Diagnostic, ...]]:
+    """Read the settings. What is wrong with them keeps nobody from hearing of the specs too."""
+    try:
+        return Session.open(root, state), ()
+    except InvalidSpecs as error:
+        return None, error.diagnostics
 
 
 def _not_to_be_launched(
@@ -90,16 +100,14 @@ def _not_to_be_launched(
 
 
 def _show(
-    root: Path, diagnostics: list[Diagnostic], specs: SpecSet, barred: set[str], output: str
+    root: Path, diagnostics: list[Diagnostic], specs: SpecSet, barred: set[str] | None, output: str
 ) -> None:
     from reconciler.render import diagnostics as render  # noqa: PLC0415 - as above
-    from reconciler.render.structured import dumps, failure_document  # noqa: PLC0415 - as above
+    from reconciler.render.structured import dumps, validation_document  # noqa: PLC0415 - as above
 
     match output:
         case "json":
-            document = failure_document(diagnostics)
-            shown = {key: document[key] for key in ("format_version", "diagnostics")}
-            click.echo(dumps({**shown, "files": specs.files}), nl=False)
+            click.echo(dumps(validation_document(diagnostics, files=specs.files)), nl=False)
         case "github":
             click.echo(render.as_github(diagnostics), nl=False)
         case _:
@@ -110,8 +118,14 @@ def _show(
             click.echo(_summary(specs, barred), err=bool(diagnostics))
 
 
-def _summary(specs: SpecSet, barred: set[str]) -> str:
-    """Count the specs that are valid and may be launched, their people, and the others."""
+def _summary(specs: SpecSet, barred: set[str] | None) -> str:
+    """Count the specs that are valid and may be launched, their people, and the others.
+
+    Without `barred`, nobody knows which of them may be launched.
+    """
+    if barred is None:
+        told = _summary(specs, set()).removesuffix(".")
+        return f"{told}; the settings have errors, so nothing was checked against the policy."
     from reconciler.policy.wording import people, verb  # noqa: PLC0415 - as above
     from reconciler.render.words import counted  # noqa: PLC0415 - as above
 

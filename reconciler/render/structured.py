@@ -78,6 +78,15 @@ def failure_document(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
     }
 
 
+def validation_document(diagnostics: Sequence[Diagnostic], *, files: int) -> dict[str, Any]:
+    """Give what `validate` found in so many spec files."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "diagnostics": as_json(diagnostics),
+        "files": files,
+    }
+
+
 def report_document(report: Report) -> dict[str, Any]:
     """Give what an apply did: the plan's actions, each with its `outcome` and `batch_id`."""
     return {

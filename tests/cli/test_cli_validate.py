@@ -96,6 +96,23 @@ def test_wrong_settings(cli: Cli, write: Callable[..., Path]) -> None:
     cli.said("wrong_settings")
 
 
+@pytest.mark.parametrize("output", ["text", "json", "github"])
+def test_settings_and_specs_are_wrong_at_once(cli: Cli, output: str) -> None:
+    """The mistakes of both are reported together, in every format; the policy is not known then."""
+    Path("batches").mkdir()
+    Path("batches/reconciler.yaml").write_text("unknwn: hold\nsettle: x\n", encoding="utf-8")
+    Path("batches/welcome.yaml").write_text("campaign_id: [\n", encoding="utf-8")
+    assert cli.run("validate", "--format", output) == 1
+    if output == "json":
+        assert cli.json()["files"] == 1
+        assert [(one["file"], one["line"], one["field"]) for one in cli.json()["diagnostics"]] == [
+            ("batches/reconciler.yaml", 1, "unknwn"),
+            ("batches/reconciler.yaml", 2, "settle"),
+            ("batches/welcome.yaml", 2, ""),
+        ]
+    cli.said(f"validate_settings_{output}")
+
+
 def test_what_the_policy_refuses_is_counted_apart(cli: Cli, write: Callable[..., Path]) -> None:
     """A spec that may not be launched is not counted as valid, nor are its people."""
     write("welcome", people=1)
