@@ -1,6 +1,7 @@
 """The shapes of what `--format json` prints: the contract with programs that read it.
 
-`reconciler.render.structured` builds them; `schemas/plan.schema.json` is generated from here.
+`reconciler.render.structured` builds them; the schemas of `plan`, `validate` and `state list` are
+generated from here.
 Fields may be added within a `format_version`; none is taken away or changes its meaning.
 """
 
@@ -178,3 +179,36 @@ class PlanDocument(TypedDict):
     essence: NotRequired[list[dict[str, Any]]]
     outcomes: NotRequired[dict[str, int]]
     interrupted: NotRequired[bool]
+
+
+class ValidationDocument(TypedDict):
+    """What `validate` found. `files` counts the spec files, sound or not."""
+
+    format_version: Literal["1.0"]
+    diagnostics: list[DiagnosticDocument]
+    files: int
+
+
+class StateRowDocument(TypedDict):
+    """One request of a name's current generation, as it is recorded.
+
+    `status` is `creating` while nobody knows whether the batch exists, and `complete` where nobody
+    was left to call, so that none was needed: then there is no `batch_id`.
+    """
+
+    name: str
+    batch_id: str | None
+    status: Literal["creating", "created", "complete"]
+    campaign_id: str
+    contacts: int
+    generation: int
+    key: str
+    part: int
+
+
+class StateListDocument(TypedDict):
+    """What `state list --format json` prints. `diagnostics` say why it failed."""
+
+    format_version: Literal["1.0"]
+    batches: list[StateRowDocument]
+    diagnostics: NotRequired[list[DiagnosticDocument]]
