@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,7 +18,7 @@ import click
 from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _INTERRUPTED = 130
 _GARBAGE = 50_000
@@ -40,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
     _write_what_can_be_written()
+    with _noticing():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     # Looking for pydantic's plugins reads the metadata of every installed package: a third of the
     # time it takes to import, for something nobody installs beside us.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
@@ -56,20 +62,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort:
-        click.echo("\nstopped; nothing was begun", err=True)
+        from reconciler.cli.failing import STOPPED  # noqa: PLC0415 - only for an error
+
+        click.echo(f"\n{STOPPED}", err=True)
         return _INTERRUPTED
     except ReconcilerError as error:
         _tell(error)
         return error.exit_code
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else "cannot write the output: "
-        click.echo(f"error: {place}{error.strerror}", err=True)
+        _tell_in_words(error)
         sys.stdout = None
         return ExitCode.FAILED
     except Exception as error:
         if os.environ.get("RECONCILER_DEBUG"):
             raise
-        _tell_of_a_bug(error)
+        _tell_in_words(error)
         return ExitCode.FAILED
     return int(result or 0)
 
@@ -91,9 +98,12 @@ class _Told(TextIOWrapper):
     """
 
     forgiven: type[OSError] = BrokenPipeError
+    written = False
+    """Whether anything was written, be there a reader or not."""
 
     def write(self, text: str, /) -> int:
         """Write to whoever is there."""
+        self.written = self.written or bool(text)
         try:
             return super().write(text)
         except self.forgiven:
@@ -136,14 +146,35 @@ def _survive_readers() -> None:
             # and be written into by a program that we start.
             stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - until the end
         elif kind is not None and isinstance(stream, TextIOWrapper):
-            stream = kind(
-                stream.buffer,
-                stream.encoding,
-                stream.errors,
-                line_buffering=stream.line_buffering,
-                write_through=stream.write_through,
-            )
+            stream = _over(stream, kind)
         setattr(sys, name, stream)
+
+
+def _over(stream: TextIOWrapper, kind: type[_Told]) -> _Told:
+    return kind(
+        stream.buffer,
+        stream.encoding,
+        stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+@contextmanager
+def _noticing() -> Iterator[None]:
+    """See to it that stdout knows whether anything was written, also where `main` does not run."""
+    before = sys.stdout
+    if isinstance(before, _Told) or not isinstance(before, TextIOWrapper):
+        yield
+        return
+    before.flush()
+    sys.stdout = noticing = _over(before, _Told)
+    try:
+        yield
+    finally:
+        if sys.stdout is noticing:
+            sys.stdout = before
+        noticing.detach()
 
 
 def _write_what_can_be_written() -> None:
@@ -163,18 +194,13 @@ def _tell_usage(error: click.UsageError) -> None:
     click.echo(f"hint: {hint or f'see: {command} --help'}", err=True)
 
 
-def _tell_of_a_bug(error: Exception) -> None:
-    """Say where our own mistake is, without values: they may be people's numbers."""
-    frame = error.__traceback__
-    while frame and frame.tb_next:
-        frame = frame.tb_next
-    place = f"{frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else "?"
-    click.echo(f"error: a bug in the reconciler: {type(error).__name__} at {place}", err=True)
-    click.echo(
-        "hint: whatever was begun is recorded, so it is safe to run again; please report this, "
-        "with the traceback that RECONCILER_DEBUG=1 shows",
-        err=True,
-    )
+def _tell_in_words(error: Exception) -> None:
+    from reconciler.cli.failing import in_words  # noqa: PLC0415 - only for an error
+
+    message, hint = in_words(error)
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
 
 
 def _tell(error: ReconcilerError) -> None:

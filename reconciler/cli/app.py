@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler import __version__
-from reconciler.cli.wording import ROOT, as_typed
+from reconciler.cli.wording import FOR_PROGRAMS, ROOT, as_typed
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
@@ -66,11 +66,22 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; what an error hints at is put as it would be typed here."""
+        """Run the command; what an error hints at is put as it would be typed here.
+
+        Programs that asked for JSON are told of it, unless the command line itself is wrong.
+        """
         try:
             return super().invoke(ctx)
-        except ReconcilerError as error:
-            error.hint = as_typed(error.hint)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, ReconcilerError):
+                error.hint = as_typed(error.hint)
+            inner = ctx.meta.get(FOR_PROGRAMS)
+            if inner is not None:
+                from reconciler.cli.failing import tell_programs  # noqa: PLC0415 - for an error
+
+                tell_programs(inner, error)
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature

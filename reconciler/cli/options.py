@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from reconciler.cli.wording import ROOT, remember_sandbox
+from reconciler.cli.wording import ROOT, remember_format, remember_sandbox
 from reconciler.errors import Refused
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def format_option(*choices: str) -> Decorator:
         type=click.Choice(list(choices)),
         default=choices[0],
         show_default=True,
+        callback=remember_format,
         help="How the result is written to stdout.",
     )
 

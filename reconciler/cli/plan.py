@@ -76,12 +76,15 @@ def command(
     """
     offline, no_cache = options.pop("offline"), options.pop("no_cache")
     pruning = Pruning(options.pop("prune"), options.pop("prune_limit"))
-    session = Session.open(root, StateOptions(**options))
-    reader = Reader(session, cache=not no_cache)
     try:
+        session = Session.open(root, StateOptions(**options))
+        reader = Reader(session, cache=not no_cache)
         plan = _plan(session, reader, offline=offline, pruning=pruning)
     except InvalidSpecs as error:
-        _tell_of_mistakes(error, output, root)
+        if output == "markdown":
+            from reconciler.render.markdown import failure_markdown  # noqa: PLC0415 - for an error
+
+            click.echo(failure_markdown(error.diagnostics, root=str(root)), nl=False)
         raise
     if out is not None:
         from reconciler.render import structured  # noqa: PLC0415 - when it is asked for
@@ -114,18 +117,6 @@ def _show(plan: Plan, session: Session, output: str, root: Path) -> None:
             click.echo(comment, nl=False)
         case _:
             show_plan(plan, now, average_call)
-
-
-def _tell_of_mistakes(error: InvalidSpecs, output: str, root: Path) -> None:
-    """Write what stands in for a plan that cannot be made, for programs and for comments."""
-    if output == "json":
-        from reconciler.render import structured  # noqa: PLC0415 - when it is asked for
-
-        click.echo(structured.dumps(structured.failure_document(error.diagnostics)), nl=False)
-    elif output == "markdown":
-        from reconciler.render.markdown import failure_markdown  # noqa: PLC0415 - as above
-
-        click.echo(failure_markdown(error.diagnostics, root=str(root)), nl=False)
 
 
 def _plan(session: Session, reader: Reader, *, offline: bool, pruning: Pruning) -> Plan:

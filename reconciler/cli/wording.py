@@ -17,6 +17,9 @@ from reconciler.errors import Usage
 ROOT = Path("batches")
 """The batches root when none is given."""
 
+FOR_PROGRAMS = "reconciler.for_programs"
+"""Where a run keeps the context of a command that was asked for JSON."""
+
 _SANDBOX = "reconciler.sandbox"
 _COMMAND = (
     r"\breconciler (?P<command>"
@@ -28,6 +31,13 @@ _COMMAND = (
 def remember_sandbox(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click's signature
     """Take note that a command runs with `--sandbox`, for the hints it gives."""
     ctx.meta[_SANDBOX] = value
+    return value
+
+
+def remember_format(ctx: click.Context, _: click.Parameter, value: str) -> str:
+    """Take note that a command was asked for JSON, for what is said of an error."""
+    if value == "json":
+        ctx.meta[FOR_PROGRAMS] = ctx
     return value
 
 

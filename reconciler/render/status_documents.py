@@ -5,9 +5,11 @@ Fields may be added within a `format_version`; none is taken away or changes its
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
+
+from reconciler.render.documents import DiagnosticDocument  # noqa: TC001 - pydantic resolves it
 
 
 class ProblemReadDocument(TypedDict):
@@ -50,12 +52,13 @@ class BatchDocument(TypedDict):
 
 
 class StatusDocument(TypedDict):
-    """What `status --format json` prints."""
+    """What `status --format json` prints. `diagnostics` are there when it failed altogether."""
 
     format_version: Literal["1.0"]
     campaigns: list[CampaignDocument]
     batches: list[BatchDocument]
     problems: list[ProblemReadDocument]
+    diagnostics: NotRequired[list[DiagnosticDocument]]
 
 
 class FindingDocument(TypedDict):
@@ -80,7 +83,7 @@ class ExplainedBatchDocument(TypedDict):
 
 
 class ExplainDocument(TypedDict):
-    """What `explain --format json` prints."""
+    """What `explain --format json` prints. `diagnostics` are there when it failed altogether."""
 
     format_version: Literal["1.0"]
     name: str
@@ -88,3 +91,4 @@ class ExplainDocument(TypedDict):
     campaign_id: str | None
     batches: list[ExplainedBatchDocument]
     problems: list[ProblemReadDocument]
+    diagnostics: NotRequired[list[DiagnosticDocument]]
