@@ -82,8 +82,8 @@ def _below(lists: Lists, spec: str) -> str:
 
 def _named(lists: Lists, name: str) -> str:
     """Find the spec that gives itself a name. Raises `Usage` where it is not exactly one."""
+    from reconciler.spec.lists.pins import own_name  # noqa: PLC0415 - as above
     from reconciler.spec.names import normalised  # noqa: PLC0415 - as above
-    from reconciler.spec.pins import own_name  # noqa: PLC0415 - as above
 
     wanted = normalised(name)
     found = [path for path in _specs(lists) if own_name(lists, path) == wanted]
