@@ -217,7 +217,7 @@ class GitStore:
             self._require_willing(pushed)
         raise StateError(
             f"what came of it could not be pushed to {self.where}, {TRIES} times in a row: {told}",
-            hint="run this again: it finds by its key whatever was created",
+            hint="run again: reconciler apply",
         )
 
     def _sound(self, merged: State) -> State:
