@@ -55,6 +55,16 @@ def calls(office: Office) -> list[str]:
     return told
 
 
+def test_the_report_counts_whom_the_new_batch_calls(office: Office) -> None:
+    """Not everyone in the spec: some were called already."""
+    half_done(office)
+    write(office, [1, 2, 3, 5], concurrency_limit=1)
+    said = office.run("apply", "--yes", "--drain", "0")
+    assert said.status == 0, said
+    new = office.batches()[-1]
+    assert f"replaced  {new['id']}  3 people" in said.out
+
+
 def test_remaining_calls_who_is_owed_a_call(office: Office) -> None:
     """The new batch has who waits or was never in the old one; that is cancelled after it."""
     half_done(office)
