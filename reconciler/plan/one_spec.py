@@ -78,13 +78,13 @@ class SpecPlanner(Struct, frozen=True):
             return replace(refused, refusal=Refusal.DOUBT)
         existing = self.draft.facts.existing.get(spec.name, ())
         adoptions = tuple(_same_contents(spec, existing))
-        later = [batch for batch in existing if (batch.generation or 1) > 1]
-        if later:
+        newest = max(existing, key=lambda batch: batch.generation or 1, default=None)
+        if newest is not None and (newest.generation or 1) > 1:
             return self.draft.blocked(
                 spec,
                 Reason.NAME_IN_USE,
                 f"the API has {len(existing)} batches of several generations of this name, up to "
-                f"batch {later[-1].batch_id}, and the state knows none of them: the state was "
+                f"batch {newest.batch_id}, and the state knows none of them: the state was "
                 "lost, and with it who was called by which of them",
                 "restore the state (git log -p -- state.json shows its versions); without it: "
                 "cancel these batches in the vendor's console, give the spec a reconcile.name of "
