@@ -276,14 +276,14 @@ class _Gatherer:
         """Leave out the batches of other roots, and warn of one that is the same as a new spec."""
         new = {c.request.digest: action for action in draft.actions for c in action.creations}
         for batch in strangers:
-            if batch.root not in {None, root} and (same := new.get(batch.digest or "")):
+            if not _may_be_of(root, batch) and (same := new.get(batch.digest or "")):
                 self.warn(
                     f"{same.name} has exactly the same contacts and fields as batch "
                     f"{batch.batch_id}, created from the root {batch.root}: its "
                     f"{len(same.creations[0].request.contacts):,} people are called by both",
                     "remove one of the two specs, unless this is meant",
                 )
-        return [batch for batch in strangers if batch.root in {None, root}]
+        return [batch for batch in strangers if _may_be_of(root, batch)]
 
     def _strangers_of(self, campaign: tuple[str, set[int | None]]) -> list[Batch]:
         campaign_id, sizes = campaign
@@ -328,6 +328,18 @@ class _Gatherer:
 
     def warn(self, message: str, hint: str) -> None:
         self.warnings.append(Diagnostic(Severity.WARNING, "", 0, 0, "", message, hint))
+
+
+def _may_be_of(root: str, batch: Batch) -> bool:
+    """Whether a batch may have been created from a root: its marker names it, or none.
+
+    A root is known by less of its path where git cannot be asked, and by more once it is moved into
+    a directory. Such names count as the same: to leave out a batch of ours could call people twice.
+    """
+    theirs = batch.root
+    if theirs is None or theirs == root or "." in {theirs, root}:
+        return True
+    return root.endswith(f"/{theirs}") or theirs.endswith(f"/{root}")
 
 
 def _answer(ask: Callable[[], Answer]) -> Answer | ApiError:

@@ -42,7 +42,7 @@ from reconciler.cli.screen import show_report
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
-from reconciler.errors import InvalidSpecs, ReconcilerError, Refused, Superseded
+from reconciler.errors import ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.render import structured, text
@@ -262,13 +262,7 @@ class _Apply:
         return self._session.rules(settle=self._options["settle"], prune=self._options["prune"])
 
     def _specs(self, state: State) -> SpecSet:
-        try:
-            return self._reader.specs(state, self._rules())
-        except InvalidSpecs as error:
-            if self._output == "json":
-                document = structured.failure_document(error.diagnostics)
-                click.echo(structured.dumps(document), nl=False)
-            raise
+        return self._reader.specs(state, self._rules())
 
     def _warn_of_uncommitted(self, plan: Plan) -> None:
         """Say which of what is created nobody else can see, where others rely on the state."""

@@ -50,7 +50,7 @@ def command(
     with store.exclusive():
         recorded = store.load()
         now = session.clock.now()
-        generation, request = _in_doubt(recorded, name, now)
+        generation, request = _in_doubt(recorded, name, now, created=batch_id is not None)
         if batch_id is None:
             decision = audit(f"resolved {name} as not created", why, now)
             settled = replace(request, released_at=now)
@@ -71,8 +71,14 @@ def command(
     click.echo(as_typed(next_step))
 
 
-def _in_doubt(recorded: State, name: str, now: datetime) -> tuple[Generation, RequestRecord]:
-    """Find the request to settle. Raises `Refused` when there is none, or its run is at it."""
+def _in_doubt(
+    recorded: State, name: str, now: datetime, *, created: bool
+) -> tuple[Generation, RequestRecord]:
+    """Find the request to settle. Raises `Refused` when there is none, or its run is at it.
+
+    That a batch was `created` can be said, and is looked at, once its run does not know better.
+    That none was must wait until no request can be under way any more.
+    """
     record = recorded.record(name)
     if record is None:
         raise Refused(
@@ -81,12 +87,16 @@ def _in_doubt(recorded: State, name: str, now: datetime) -> tuple[Generation, Re
     for request in record.current.requests:
         if request.in_doubt and request.released_at is None:
             until = request.gives_up_at or request.expires_at
-            if until is not None and now < until and request.unknown is None:
-                raise Refused(
-                    f"run {request.run[:12]} is creating {name} and has until "
-                    f"{until:%Y-%m-%d %H:%M:%S} UTC to say what came of it",
-                    hint="wait until then, and look at: reconciler plan",
+            given_up = request.unknown is not None
+            if until is not None and now < until and not (created and given_up):
+                said = (
+                    f"a request of run {request.run[:12]} for {name} may be under way until "
+                    f"{until:%Y-%m-%d %H:%M:%S} UTC"
+                    if given_up
+                    else f"run {request.run[:12]} is creating {name} and has until "
+                    f"{until:%Y-%m-%d %H:%M:%S} UTC to say what came of it"
                 )
+                raise Refused(said, hint="wait until then, and look at: reconciler plan")
             return record.current, request
     raise Refused(
         f"{name} is not in doubt: nothing to resolve", hint=f"see: reconciler state show {name}"

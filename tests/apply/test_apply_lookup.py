@@ -298,6 +298,29 @@ def test_batches_of_another_root_are_none_of_ours() -> None:
     assert "its 2 people are called by both" in warning.message
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "same"),
+    [
+        ("batches", "batches", True),
+        ("batches/production", "production", True),  # one of them where git could not be asked
+        ("production", "batches/production", True),
+        ("batches", "calls/batches", True),  # moved into a directory
+        (".", "batches", True),  # the top of a repository says nothing
+        ("batches/staging", "batches/production", False),
+        ("staging", "production", False),
+        ("reproduction", "production", False),
+    ],
+)
+def test_which_roots_may_be_the_same(theirs: str, ours: str, *, same: bool) -> None:
+    """In doubt a batch is ours: to overlook it after a lost state would call people twice."""
+    marker = {"key": "rk1_1", "digest": "v1:other", "name": "welcome", "root": theirs}
+    api = api_with(replace(STRANGER, batch_id="bat_r", metadata={"reconciler": marker}))
+    made = gather(
+        specs(SPEC), State(lineage=LINEAGE), api, Rules(), NOW, parallelism=2, root=lambda: ours
+    )
+    assert ("welcome" in made.existing) is same
+
+
 def test_only_so_many_strangers_are_read() -> None:
     """The newest are, and that there are more is said."""
     many = [

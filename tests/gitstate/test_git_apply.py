@@ -576,6 +576,9 @@ def test_what_a_run_left_in_doubt_is_settled_before_its_lease_is_over(
     blind = world.sandbox.faults.add(operation="list", kind="status", code=503, times=None)
     assert world.apply(None, "--verify-for=0.2").code == 3
     world.sandbox.faults.remove(blind)
+    by_hand = world.start(world.clone(), "resolve", "spec-1", "--not-created", "--state=git").wait()
+    assert by_hand.code == 4
+    assert "may be under way until" in by_hand.err
     assert world.apply().code == 0
     world.check()
 
