@@ -174,14 +174,16 @@ def test_a_wrong_command_line_is_told_in_words_only(cli: Cli, command: str) -> N
     assert "No such option" in cli.stderr
 
 
+def broken(*_: object) -> None:
+    """Fail as a mistake of ours does, with somebody's number in it."""
+    raise RuntimeError("9812345600")
+
+
 def test_no_second_document_is_written(
     account: Cli, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where an error comes after the result was printed, the result is all that is on stdout."""
     write()
-
-    def broken(*_: object) -> None:
-        raise RuntimeError("9812345600")
 
     monkeypatch.setattr("reconciler.cli.reading.Reader.remember", broken)
     assert account.run("plan", "--format", "json") == 1
@@ -194,9 +196,6 @@ def test_a_bug_is_told_without_values(
 ) -> None:
     """A program sees that it was a bug, and nothing that may be a person's."""
     write()
-
-    def broken(*_: object) -> None:
-        raise RuntimeError("9812345600")
 
     monkeypatch.setattr("reconciler.cli.reading.Reader.load", broken)
     status, diagnostic = fails(account, "plan")

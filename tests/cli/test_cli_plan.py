@@ -27,6 +27,17 @@ def conforms(document: Any) -> None:
     jsonschema.validate(document, orjson.loads(SCHEMA.read_bytes()))
 
 
+def tells_that_two_are_called_again(account: Cli, *, by: str) -> None:
+    """Look for it at the top of a plan, in every format."""
+    assert account.run("plan") == 0
+    assert account.stdout.startswith(f"!!! 2 PEOPLE WILL BE CALLED AGAIN, by {by} !!!\n")
+    assert account.run("plan", "--format", "markdown") == 0
+    assert "**2 PEOPLE WILL BE CALLED AGAIN**" in account.stdout.split("\n| ")[0]
+    assert account.run("plan", "--format", "json") == 0
+    assert account.json()["called_again"] == 2
+    conforms(account.json())
+
+
 def test_new_specs(account: Cli, write: Callable[..., Path]) -> None:
     """A plan says who is created, how many people that calls, when, and with which limits."""
     write("welcome", people=1, concurrency_limit="10", max_retries_override="0")
@@ -110,13 +121,7 @@ def test_a_spec_that_is_renamed_and_edited_at_once(
     sandbox.advance(40 * 3600)
     old.unlink()
     write("hello", people=4, first=1, scheduled_start="2035-05-14T09:00:00")
-    assert account.run("plan") == 0
-    assert account.stdout.startswith("!!! 2 PEOPLE WILL BE CALLED AGAIN, by hello !!!\n")
-    assert account.run("plan", "--format", "markdown") == 0
-    assert "**2 PEOPLE WILL BE CALLED AGAIN**" in account.stdout.split("\n| ")[0]
-    assert account.run("plan", "--format", "json") == 0
-    assert account.json()["called_again"] == 2
-    conforms(account.json())
+    tells_that_two_are_called_again(account, by="hello")
     assert account.run("plan", "--offline") == 0
     assert "offline it cannot be told" in account.stdout
     late = {"scheduled_start": "2035-05-14T09:00:00", "reconcile": "{name: welcome}"}
@@ -189,13 +194,7 @@ def test_people_who_would_be_called_again(
     account.prepare("apply", "--yes")
     sandbox.advance(40 * 3600)
     write(people=3, reconcile="{on_change: everyone}", scheduled_start="2035-05-14T09:00:00")
-    assert account.run("plan") == 0
-    assert account.stdout.startswith("!!! 2 PEOPLE WILL BE CALLED AGAIN, by welcome !!!\n")
-    assert account.run("plan", "--format", "markdown") == 0
-    assert "**2 PEOPLE WILL BE CALLED AGAIN**" in account.stdout.split("\n| ")[0]
-    assert account.run("plan", "--format", "json") == 0
-    assert account.json()["called_again"] == 2
-    conforms(account.json())
+    tells_that_two_are_called_again(account, by="welcome")
     assert account.run("plan", "--offline") == 0
     assert account.stdout.startswith("!!! UP TO 3 PEOPLE WILL BE CALLED AGAIN, by welcome !!!\n")
     account.said("plan_again")
