@@ -11,6 +11,7 @@ long file can be looked through aside, while the caller goes on with what it see
 
 from __future__ import annotations
 
+import gc
 import inspect
 import re
 from bisect import bisect_left
@@ -230,9 +231,11 @@ def _as_read(data: bytes) -> StateFile | None:
     """Give what a file says if it has the shape of a state; nothing more is known of it then."""
     try:
         with without_gc():
-            return _PARSER.decode(data)
+            document = _PARSER.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    gc.freeze()  # so many records, and none in a cycle: nobody need search them for garbage
+    return document
 
 
 def is_beyond_doubt(data: bytes) -> bool:

@@ -70,6 +70,8 @@ def _of_a_value(value: Any, kind: inspect.Type) -> str | None:
             return "should be a list"
         case inspect.StrType():
             return _of_a_text(value, kind)
+        case inspect.Metadata():
+            return _of_a_value(value, kind.type) or _of_a_form(value, kind)
         case inspect.BoolType():
             return None if isinstance(value, bool) else "should be true or false"
         case inspect.IntType():
@@ -97,9 +99,13 @@ def _of_a_text(value: Any, kind: inspect.StrType) -> str | None:
         return "should be a text"
     if len(value) < (kind.min_length or 0):
         return "should not be empty"
-    if kind.pattern is not None and not re.search(kind.pattern, value):
-        return "does not have its form"
     return None
+
+
+def _of_a_form(value: str, kind: inspect.Metadata) -> str | None:
+    """Look for a form that the schema tells, and that the parser leaves to `state.sound`."""
+    pattern = (kind.extra_json_schema or {}).get("pattern", "")
+    return None if re.search(pattern, value) else "does not have its form"
 
 
 def _is_a_time(value: Any) -> bool:

@@ -6,6 +6,7 @@ not, words are looked for.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from reconciler.state.document import NameRecord, RequestRecord, State
+
+
+_DIGEST = re.compile("v1:[0-9a-f]{64}")
+"""Of the only version that there is; see `reconciler.digest`."""
+_NO_DIGEST = "its digest is of no kind that this version of the tool knows"
 
 
 def contradictions(state: State) -> Iterator[str]:
@@ -31,9 +37,10 @@ def is_sound(pieces: Iterable[Mapping[str, NameRecord]]) -> bool:
     return len(set(keys)) == len(keys) and len(set(ids)) == len(ids)
 
 
-def _are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str]) -> bool:  # noqa: C901 - one loop, for 100,000 records
+def _are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str]) -> bool:  # noqa: C901, PLR0912 - one loop, for 100,000 records
     """Whether each record is sound in itself. Adds its keys and ids, to be compared with all."""
     created, creating = Status.CREATED, Status.CREATING
+    is_digest = _DIGEST.fullmatch
     for name, record in batches.items():
         number = 0
         doubtful = False
@@ -42,10 +49,12 @@ def _are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str
             said = generation.fields.get("campaign_id", campaign)
             if generation.generation <= number or doubtful or said != campaign:
                 return False
+            if generation.digest is not None and not is_digest(generation.digest):
+                return False
             number = generation.generation
             part = 0
             for request in generation.requests:
-                if request.part <= part:
+                if request.part <= part or not is_digest(request.digest):
                     return False
                 part = request.part
                 keys.append(request.key)
@@ -94,6 +103,8 @@ def _name_contradictions(name: str, record: NameRecord) -> Iterator[str]:
         campaign = generation.campaign_id
         if generation.fields.get("campaign_id", campaign) != campaign:
             yield f"{at}: its campaign_id is {campaign}, and another one stands in its fields"
+        if generation.digest is not None and not _DIGEST.fullmatch(generation.digest):
+            yield f"{at}: {_NO_DIGEST}"
         parts = [request.part for request in generation.requests]
         if not parts or parts[0] < 1 or parts != sorted(set(parts)):
             yield f"{at}: parts are {parts}"
@@ -102,6 +113,8 @@ def _name_contradictions(name: str, record: NameRecord) -> Iterator[str]:
 
 
 def _request_contradictions(request: RequestRecord) -> Iterator[str]:
+    if not _DIGEST.fullmatch(request.digest):
+        yield _NO_DIGEST
     if request.status is Status.CREATED and not (request.batch_id and request.recorded_at):
         yield "created, but without a batch id and the time it was recorded"
     if request.status is not Status.CREATED and request.batch_id is not None:

@@ -102,6 +102,9 @@ REFUSED = {
     "no digest": lacking("digest"),
     "a short digest": setting("digest", "v1:abc"),
     "a digest of another version": setting("digest", "v2:" + "a" * 64),
+    "a digest of another version, of all parts": edited(
+        lambda d: d["batches"]["welcome"]["generations"][0].update(digest="v2:" + "a" * 64)
+    ),
     "another campaign than its fields say": edited(
         lambda d: d["batches"]["welcome"]["generations"][0].update(campaign_id="cmp_other")
     ),
