@@ -330,6 +330,7 @@ class Engine:
 
     def _finish(self) -> None:
         self._take_in()
+        self._reactions.finish()
         for job in self._desk.under_way.values():
             if not job.begun:  # still in the queue, and the senders begin nothing any more
                 self._ledger.withdraw(job.place, job.creation.previous)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from reconciler.apply.retry import Retry
     from reconciler.plan.actions import Action
     from reconciler.ports import Clock
+    from reconciler.state.document import RequestRecord
 
 
 class Desk(Struct):
@@ -90,6 +91,13 @@ class Desk(Struct):
             self.ready.appendleft(heapq.heappop(self.later)[2])
 
 
+class Refused(Struct, frozen=True):
+    """A request that was answered with a no of this status, and is looked for once even so."""
+
+    job: Job
+    status: int | None
+
+
 class Reactions(Struct):
     """Takes in one event after the other."""
 
@@ -105,6 +113,7 @@ class Reactions(Struct):
     replacing: Replacer
     verify_for: float
     halted: Objection | None = None
+    refusals: dict[str, Refused] = field(default_factory=dict)
 
     def on(self, event: Event) -> None:
         """React to one event."""
@@ -199,15 +208,23 @@ class Reactions(Struct):
             self.look(job.action, job.place, 0.0, own=created.batch_id)
 
     def _on_rejected(self, job: Job, rejected: Rejected) -> None:
-        self.ledger.withdraw(job.place, job.creation.previous)
         again_at = self.retry.again_at(job, rejected)
-        if again_at is not None and self.workers.stop.is_set():
+        if again_at is None:
+            self._on_refused(job, rejected)
+            return
+        self.ledger.withdraw(job.place, job.creation.previous)
+        if self.workers.stop.is_set():
             self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             return
-        if again_at is not None:
-            job.refused += rejected.status is not None
-            self.desk.postpone(job, again_at)
-            return
+        job.refused += rejected.status is not None
+        self.desk.postpone(job, again_at)
+
+    def _on_refused(self, job: Job, rejected: Rejected) -> None:
+        """Take a no for what it is, once one look has not shown the batch.
+
+        A gateway may have said it that let the create through: people would be called by a batch
+        that nobody knows of. Until then the intent stands.
+        """
         self.outcomes.end(
             job.action,
             job.place.part,
@@ -216,7 +233,23 @@ class Reactions(Struct):
             hint=rejected.hint or "mend it, then run: reconciler apply",
             problems=_as_in_the_spec(job, rejected.problems),
         )
-        self.replacing.fell_through(job.action, job.place.part)
+        self.refusals[job.creation.key] = Refused(job, rejected.status)
+        if rejected.status is None:  # it never arrived anywhere
+            self._turned_down(job.creation.key)
+        else:
+            self.look(job.action, job.place, 0.0)
+
+    def _turned_down(self, key: str) -> None:
+        """Forget the intent of a request that came to nothing."""
+        if (refused := self.refusals.pop(key, None)) is not None:
+            job = refused.job
+            self.ledger.withdraw(job.place, job.creation.previous)
+            self.replacing.fell_through(job.action, job.place.part)
+
+    def finish(self) -> None:
+        """Forget the intents of what was refused and not looked for to the end."""
+        for key in tuple(self.refusals):
+            self._turned_down(key)
 
     def _on_objected(self, job: Job, objection: Objection) -> None:
         self.ledger.withdraw(job.place, job.creation.previous)
@@ -243,9 +276,12 @@ class Reactions(Struct):
     ) -> None:
         record = self.ledger.record(place)
         if record is None or not batches:
-            if record is not None and record.in_doubt and problem:
+            if record is not None and record.key in self.refusals:
+                self._turned_down(record.key)
+            elif record is not None and record.in_doubt and problem:
                 self.outcomes.add_reason(action, place.part, problem)
             return
+        refused = self.refusals.pop(record.key, None)
         foreign = [b for b in batches if b.digest not in {None, record.digest}]
         batches = tuple(b for b in batches if b not in foreign)
         if foreign and record.in_doubt:
@@ -267,9 +303,7 @@ class Reactions(Struct):
                 place.part,
                 Ending.CREATED,
                 batch_id=keep.batch_id,
-                message="the create's answer was lost; the batch was found by its key"
-                if record.in_doubt
-                else "an earlier request had arrived after all; its batch, the older, is kept",
+                message=_how_found(record, refused),
             )
             if record.in_doubt:
                 self.replacing.created(action, place.part)
@@ -307,6 +341,16 @@ class Reactions(Struct):
         self.desk.ready.clear()
         self.desk.later.clear()
         self.replacing.let_go()
+
+
+def _how_found(record: RequestRecord, refused: Refused | None) -> str:
+    """Say why a batch of ours had to be found."""
+    if refused is not None:
+        said = f"the API answered HTTP {refused.status}, and created the batch all the same"
+        return f"{said}; it was found by its key"
+    if record.in_doubt:
+        return "the create's answer was lost; the batch was found by its key"
+    return "an earlier request had arrived after all; its batch, the older, is kept"
 
 
 def _as_in_the_spec(job: Job, problems: tuple[FieldProblem, ...]) -> tuple[FieldProblem, ...]:

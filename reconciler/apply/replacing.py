@@ -336,7 +336,7 @@ class Replacer(Struct):
         Where another request of the same generation is created, or may be, the old batches stay
         paused: they still hold its people.
         """
-        begun = self._begun.pop(id(action), None)
+        begun = self._begun.get(id(action))
         record = self.ledger.state.record(action.name)
         if begun is None or record is None or record.replacing is None:
             return
@@ -351,6 +351,7 @@ class Replacer(Struct):
         others = {job.creation.request.part for job in self.desk.jobs() if job.action is action}
         if begun.cancel_first or any(standing) or others:
             return
+        del self._begun[id(action)]
         if self._halted:
             self._not_resumed(action, begun.replacement.olds, why)
             return

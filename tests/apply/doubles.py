@@ -57,6 +57,8 @@ BUSY = "busy"
 """The API says 429."""
 DOWN = "down"
 """Nobody answers the door."""
+DENIED = "denied"
+"""The batch is made, and the API says no."""
 CRASH = "crash"
 """The batch is made, and then our own code fails."""
 
@@ -193,12 +195,14 @@ class FakeApi:
             return self._end(step, parsed)
 
     def _end(self, step: str, body: dict[str, object]) -> Outcome:
-        if step in {CREATED, LOST, CRASH}:
+        if step in {CREATED, LOST, CRASH, DENIED}:
             made = self.add(body)
             if step == CRASH:
                 raise RuntimeError("a bug of ours")
             if step == LOST:
                 return Unknown("the answer was lost")
+            if step == DENIED:
+                return Rejected("forbidden", 403)
             return Created(made.batch_id, "pending", made.total_contacts)
         match step:
             case "never":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
@@ -8,11 +9,13 @@ from msgspec.structs import replace
 from reconciler.apply.engine import Limits
 from reconciler.apply.lookup import Lookup
 from reconciler.errors import ExitCode
-from reconciler.state.document import RecordedBy
+from reconciler.state.document import RecordedBy, Status
 from tests.apply.doubles import (
     CRASH,
+    DENIED,
     LOST,
     NEVER,
+    REFUSED,
     World,
     endings,
     the_record,
@@ -29,6 +32,11 @@ from tests.core.builders import (
     state,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from reconciler.observed import Listing
+
 SPEC = spec()
 HOUR = timedelta(hours=1)
 
@@ -44,6 +52,46 @@ def test_a_lost_answer_is_found_by_its_key(step: str) -> None:
     assert record.watch_until is not None
     assert len(world.api.creates) == 1
     assert report.exit_code is ExitCode.DONE
+
+
+def test_a_no_that_was_a_yes() -> None:
+    """A gateway that lets the create through and says no: the batch is found, and recorded."""
+    world = World(welcome=[DENIED])
+    report = world.apply(SPEC)
+    assert (endings(report), report.exit_code) == ({"welcome create": "created"}, ExitCode.DONE)
+    assert "HTTP 403" in report.results[0].message
+    assert (the_record(world).batch_id, the_record(world).attempt) == ("bat_1", 1)
+    assert the_record(world).watch_until is not None
+    assert len(world.api.creates) == 1
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_no_is_a_no(*, listed: bool) -> None:
+    """Nothing is left of it once it was looked for, or could not be."""
+    world = World(welcome=[REFUSED])
+    world.before_create = lambda _key: None if listed else world.api.broken.add("cmp_abc123")
+    before = len(world.api.listings)
+    report = world.apply(SPEC)
+    assert (endings(report), report.exit_code) == ({"welcome create": "rejected"}, ExitCode.FAILED)
+    assert world.store.last.batches == {}
+    assert len(world.api.listings) == before + 2, "once for the plan, and once for the no"
+
+
+def test_a_run_that_dies_before_it_looked_leaves_the_intent() -> None:
+    """A no is not written down as "nothing was created" before anybody looked."""
+    world = World(welcome=[DENIED])
+    world.limits = Limits(parallelism=1)
+    statuses = []
+    listing = world.api.listing
+
+    def listed(campaign_id: str, **sought: Collection[str] | None) -> Listing:
+        if world.api.creates:
+            statuses.append(the_record(world).status)
+        return listing(campaign_id, **sought)
+
+    world.api.listing = listed  # type: ignore[method-assign] # to see what is stored by then
+    world.apply(SPEC)
+    assert statuses == [Status.CREATING]
 
 
 def test_a_batch_that_is_listed_late_is_found() -> None:

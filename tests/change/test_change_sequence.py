@@ -278,6 +278,17 @@ def test_a_rejected_create_resumes_the_old_batch(office: Office) -> None:
     assert len(office.batches()) == 2
 
 
+def test_a_no_that_was_a_yes_takes_the_old_batchs_place(office: Office) -> None:
+    """The new batch is there although the API said no: the old one must not go on beside it."""
+    half_done(office)
+    write(office, [1, 2, 3], concurrency_limit=1)
+    office.faults({"operation": "create", "kind": "status", "code": 403, "when": "after"})
+    before = len(calls(office))
+    assert quick(office).status == 0
+    assert calls(office)[before:] == ["pause 1", "create", "cancel 1"]
+    assert office.plan() == []
+
+
 def put_off(office: Office, *, start: str) -> list[str]:
     """Change a batch that waits for its start and cannot be paused; give what was asked."""
     write(office, [1, 2], scheduled_start=start)

@@ -128,6 +128,30 @@ def test_a_part_that_is_rejected_keeps_the_old_batches_paused(office: Office) ->
     assert office.plan() == []
 
 
+def test_parts_that_are_all_rejected_let_the_old_batches_go_on(office: Office) -> None:
+    """Nothing came of the change, so nobody has to wait for it."""
+    cut(office, 3)
+    office.apply()
+    cut(office, 4, concurrency_limit=2)
+    office.faults({"operation": "create", "kind": "status", "code": 422, "times": 2})
+    assert quick(office).status == 1
+    assert [batch["status"] for batch in office.batches()] == ["pending"] * 3
+    assert "replacing" not in office.state()
+    assert quick(office).status == 0
+    assert [batch["status"] for batch in office.batches()[:3]] == ["cancelled"] * 3
+    assert sorted(p for batch in office.batches()[3:] for p in batch["people"]) == PEOPLE
+
+
+def test_a_part_whose_no_was_a_yes_is_created_once(office: Office) -> None:
+    """The part is found by its key, though its spec is no new one."""
+    cut(office, 3)
+    refused = {"operation": "create", "kind": "status", "code": 403, "when": "after", "after": 1}
+    office.faults(refused)
+    assert quick(office, "--parallelism", "1").status == 0
+    assert sorted(p for batch in office.batches() for p in batch["people"]) == PEOPLE
+    assert office.plan() == []
+
+
 def test_a_renamed_cut_spec_moves_whole(office: Office) -> None:
     """Nobody is called by a rename, also when the rename comes before all parts are there."""
     cut(office, 3)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.torture.gitworld import KILLED, SETTLED
-from tests.torture.vendor import CONTROLS, FAULTS, QUICK
+from tests.torture.vendor import CONTROLS, DENIALS, FAULTS, QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -266,15 +266,22 @@ def drawn_from_the_product(dice: random.Random) -> Schedule:
     return crossed(scenario, Step(dice.randrange(1, 33), act, fault, pause))
 
 
+_DENIED = 0.25
+"""How many of the lives that are drawn may meet an API that creates and says no."""
+
+
 def drawn(seed: int) -> Schedule:
     """Draw a life of two to four steps."""
     dice = random.Random(seed)  # noqa: S311 - repeatable, and guards nothing
-    reads = {"create", "list", "get", "campaign"}
+    # A no that was a yes is believed where the list cannot be read, or does not show it, just then.
+    denied = dice.random() < _DENIED
+    reads = {"create"} if denied else {"create", "list", "get", "campaign"}
     # An empty list is believed once what it lacks is old enough, as it may be here.
     faults = [
         name
         for name, fault in FAULTS.items()
         if fault.ever == 1 and fault.operation in reads and name != "list: empty"
+        if not (fault.hidden if denied else name in DENIALS)
     ]
     return tuple(
         Step(

@@ -15,6 +15,8 @@ from reconciler.sandbox.faults import parse_rule
 from reconciler.sandbox.kinds import KINDS
 from tests.torture.schedules import (
     KILL,
+    NEVER,
+    NOTHING,
     PAUSES,
     RESUME,
     WHOLE,
@@ -72,6 +74,18 @@ def test_several_in_a_row(
 
 
 # -- is anything missing? --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        (Step("create: after", KILL, "403 after"), Step(NEVER, NOTHING, "list: reset")),
+        (Step(NEVER, NOTHING, "403 after"), Step(NEVER, NOTHING, "list: reset")),
+    ],
+)
+def test_what_was_lost_once(judge: Judge, schedule: Schedule) -> None:
+    """Schedules that made a batch twice and lost one when they were first drawn."""
+    judge(schedule)
 
 
 def test_every_kind_of_fault_is_there() -> None:

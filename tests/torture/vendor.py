@@ -28,6 +28,8 @@ BOTH = ("before", "after")
 QUICK = 0.3
 """GRAINE_TIMEOUT where a request has to run into it."""
 REFUSALS = (400, 401, 403, 404, 409, 413, 422)
+DENIALS = frozenset(f"{code} after" for code in REFUSALS)
+"""The batch is made, and the answer says that it is not."""
 NOT_NOW = (425, 429)
 UNCLEAR = (301, 302, 307, 308, 408, 499, 500, 502, 503, 504)
 ODD_BODIES: Mapping[str, dict[str, Any]] = {
