@@ -121,7 +121,8 @@ def _show(plan: Plan, session: Session, output: str, root: Path) -> None:
 
 def _plan(session: Session, reader: Reader, *, offline: bool, pruning: Pruning) -> Plan:
     store = reader.store()
-    state = reader.load(store)
+    can_ask = session.options.sandbox or bool(os.environ.get("GRAINE_API_KEY"))
+    state = reader.load(store, whole=can_ask and not offline)
     plan = _planned(session, reader, (store, state), offline=offline, pruning=pruning)
     told = () if offline or not session.in_git else tuple(_of_the_checkout(session, store))
     return replace(plan, diagnostics=(*told, *plan.diagnostics)) if told else plan

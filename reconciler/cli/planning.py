@@ -12,6 +12,7 @@ from reconciler.model import Lifecycle
 from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
 from reconciler.plan.settling import is_looked_for
+from reconciler.state.summary import lively
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,10 +50,10 @@ def _asks_for_more(spec: Spec, state: State) -> bool:
 
 
 def _is_any_looked_for(state: State, now: datetime) -> bool:
-    """Whether the API is to be asked for any request. Most are looked at no closer than here."""
+    """Whether the API is to be asked for any request."""
     return any(
         is_looked_for(request, now)
-        for record in state.batches.values()
+        for _, record in lively(state.batches)
         for generation in record.generations
         for request in generation.requests
         if request.watch_until is not None or request.in_doubt

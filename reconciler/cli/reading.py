@@ -54,15 +54,16 @@ class Reader:
             self._session.specs()
             raise
 
-    def load(self, store: StateStore) -> State:
+    def load(self, store: StateStore, *, whole: bool = True) -> State:
         """Read the state. What is wrong with the specs is told before what is wrong with that.
 
-        Whether the state can be trusted may be found out until `specs` has given them.
+        Whether the state can be trusted may be found out until `specs` has given them. Where no
+        `whole` is needed, because nobody asks about each record, few of them are read.
         """
         from reconciler.spec.parallel import aside  # noqa: PLC0415 - with the specs
 
         try:
-            state = store.load(aside)
+            state = store.load(aside, whole=whole)
         except ReconcilerError:
             self._session.specs()
             raise
@@ -90,11 +91,16 @@ class Reader:
     def _specs_beside(self, state: State, rules: Rules) -> SpecSet:
         if self._specs is not None and state is self._state:
             return self._specs
-        unread = self._unread(state, rules)
+        unread: dict[str, str] = {}
+
+        def asked() -> Mapping[str, str]:
+            unread.update(self._unread(state, rules))
+            return unread
+
         if self._specs is None:
-            specs = self._session.specs(unread)
+            specs = self._session.specs(asked)
         else:
-            specs = self._also(self._specs, unread)
+            specs = self._also(self._specs, asked())
         self._state = state
         self._reread = {}
         specs = replace(specs, reread=partial(_reread, self._session, unread, self._reread))
@@ -139,7 +145,7 @@ class Reader:
             return specs
         kept = {path: name for path, name in unread.items() if name in still}
         have = {spec.name for spec in specs.specs}
-        more = [spec for spec in self._session.specs(kept).specs if spec.name not in have]
+        more = [spec for spec in self._session.specs(lambda: kept).specs if spec.name not in have]
         return replace(specs, specs=(*specs.specs, *more), unread=still)
 
 

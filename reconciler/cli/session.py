@@ -18,7 +18,7 @@ from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from reconciler.api.client import HttpBatchApi
@@ -60,17 +60,17 @@ class Session(Struct, frozen=True):
         """The machine's clock."""
         return SystemClock()
 
-    def specs(self, unread: Mapping[str, str] | None = None) -> SpecSet:
+    def specs(self, unread: Callable[[], Mapping[str, str]] = dict) -> SpecSet:
         """Read all specs, but for the `unread` paths, of which the names are given.
 
-        Raises `InvalidSpecs` with every error there is.
+        Raises `InvalidSpecs` with every error there is, and what `unread` raises.
         """
         from reconciler.spec.load import load_specs  # noqa: PLC0415 - imports ruamel.yaml
         from reconciler.spec.schedule import unsound_and_past  # noqa: PLC0415 - as above
 
         split = self.settings.split
         most = split.max_contacts if split else None
-        specs = load_specs(self.root, max_contacts=most, unread=unread or {})
+        specs = load_specs(self.root, max_contacts=most, unread=unread)
         if specs.errors:
             late = unsound_and_past(specs, self.clock.now())
             raise InvalidSpecs([*specs.errors, *late], hint="mend these, then: reconciler validate")

@@ -132,8 +132,8 @@ class _Keys:
 def _without(state: State, names: frozenset[str]) -> State:
     if not names:
         return state
-    left = {name: record for name, record in state.batches.items() if name not in names}
-    return replace(state, batches=left)
+    left = [name for name in state.batches if name not in names]
+    return replace(state, batches={name: state.batches[name] for name in left})
 
 
 def _together(everything: State, known: State, unread: frozenset[str]) -> State:

@@ -14,6 +14,7 @@ from reconciler.model import Diagnostic, Lifecycle, Severity
 from reconciler.plan.actions import Action, ActionKind, Reason, Role
 from reconciler.plan.history import living
 from reconciler.state.document import Stopped
+from reconciler.state.summary import lively
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -40,7 +41,7 @@ def way_back(stopped: Stopped) -> str:
 
 def stopped_names(state: State, known: State) -> dict[str, NameRecord]:
     """Give the names of a state that are stopped, sorted; their records as `known`, if they are."""
-    names = sorted(n for n, record in state.batches.items() if record.stopped is not None)
+    names = sorted(n for n, record in lively(state.batches) if record.stopped is not None)
     return {name: known.batches.get(name, state.batches[name]) for name in names}
 
 

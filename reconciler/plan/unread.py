@@ -9,15 +9,17 @@ doubt or begun is read.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from reconciler.state.document import Status
+from reconciler.state.summary import at_rest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.plan.facts import Rules
-    from reconciler.state.document import NameRecord, State
+    from reconciler.state.document import State
+    from reconciler.state.summary import Source
 
 
 def unread(state: State, blobs: Mapping[str, str], rules: Rules) -> dict[str, str]:
@@ -26,51 +28,28 @@ def unread(state: State, blobs: Mapping[str, str], rules: Rules) -> dict[str, st
     `blobs` says of files below the root what git calls their bytes: only of such as are in the work
     tree, regular and not modified.
     """
-    found: dict[str, str] = {}
-    twice: set[str] = set()
     blob_at = blobs.get
+    rest = at_rest(state.batches)
+    found = [
+        (path, name)
+        for name, path, blob in zip(rest.names, rest.paths, rest.blobs, strict=True)
+        if blob_at(path) == blob
+    ]
     ours = rules.organization_id
-    created = Status.CREATED
-    for name, record in state.batches.items():
-        generation = record.generations[-1]
-        source = generation.source
-        path = source.path
-        if source.blob is None or blob_at(path) != source.blob:
-            continue
-        if source.contacts_path is not None and (
-            source.contacts_blob is None or blob_at(source.contacts_path) != source.contacts_blob
-        ):
-            continue
-        # Enumerations are one object for each member, and most names have one request.
-        if source.lifecycle is not record.lifecycle:
-            continue
-        requests = generation.requests
-        simple = (
-            len(requests) == len(record.generations) == 1
-            and requests[0].status is created
-            and not requests[0].cancelling
-            and record.replacing is None
-            and generation.parts is None
-        )
-        if not (simple or _is_at_rest(record)):
-            continue
-        if ours is not None and generation.fields.get("organization_id") not in {None, ours}:
-            continue
-        if path in found:
-            twice.add(path)
-        found[path] = name
-    for path in twice:
-        del found[path]
-    return found
+    found += [(each.path, each.name) for each in rest.others if _is_same(each, blobs, ours)]
+    names = dict(found)
+    if len(names) != len(found):
+        count = Counter(path for path, _ in found)
+        names = {path: name for path, name in found if count[path] == 1}
+    return names
 
 
-def _is_at_rest(record: NameRecord) -> bool:
-    """Whether all of the current generation is there, and nothing is begun, undone or in doubt."""
-    current = record.generations[-1]
-    if record.replacing is not None or len(current.requests) != (current.parts or 1):
+def _is_same(source: Source, blobs: Mapping[str, str], ours: str | None) -> bool:
+    """Whether a spec's files are what they were, and it goes to the organisation it would go to."""
+    if blobs.get(source.path) != source.blob:
         return False
-    for generation in record.generations:
-        for request in generation.requests:
-            if request.status is Status.CREATING or request.cancelling:
-                return False
-    return True
+    if source.contacts_path is not None and (
+        source.contacts_blob is None or blobs.get(source.contacts_path) != source.contacts_blob
+    ):
+        return False
+    return ours is None or source.organization_id is None or source.organization_id == ours

@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from contextlib import suppress
 from functools import cached_property, partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -43,7 +42,7 @@ from reconciler.spec.yaml.scalars import core
 from reconciler.system import without_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.model import Contact
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
 
 _FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 _MANY_FILES = 250
 _MANY_BYTES = 1_000_000
 """From so many files or bytes on, reading is shared out among processors.
@@ -101,7 +99,7 @@ def load_specs(
     shown: str | None = None,
     max_contacts: int | None = None,
     secrets: bool = True,
-    unread: Mapping[str, str] = _NOTHING,
+    unread: Callable[[], Mapping[str, str]] = dict,
 ) -> SpecSet:
     """Read and check every spec below `root`, which messages call `shown` (as the user typed it).
 
@@ -109,10 +107,10 @@ def load_specs(
     line. A spec with an error is not among `specs`; neither is one whose name another has too.
     Lists longer than `max_contacts` are cut, where a spec says nothing of that itself. Without
     `secrets`, lists that lie elsewhere or are encrypted are left unread: a warning each, and no
-    spec. `unread` maps the paths of specs that need not be read to their names: those that are
-    there count as files, their names are taken, and they are not among `specs`. One whose name is
-    too much like another's is read all the same.
-    Raises `Usage` when there is no such directory.
+    spec. `unread`, asked when all files were found, maps the paths of specs that need not be read
+    to their names: those that are there count as files, their names are taken, and they are not
+    among `specs`. One whose name is too much like another's is read all the same.
+    Raises `Usage` when there is no such directory, and what `unread` raises.
     """
     shown = str(root) if shown is None else shown
     try:
@@ -125,8 +123,8 @@ def load_specs(
         if above := further_up(root):
             hint = f"there is one further up: `reconciler --batches {above} …`"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
-    names = dict(unread)
-    for path in unread.keys() - set(paths):
+    names = dict(unread())
+    for path in names.keys() - set(paths):
         del names[path]
     for path in _alike(names):
         del names[path]

@@ -17,8 +17,7 @@ import signal
 import sys
 import threading
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,54 +69,73 @@ def shared_out(
     died or could not be begun, for the caller to do again. Results are pickled. What `work` raises
     in this process is raised; in another it counts as not done.
     """
-    size = -(-len(items) // _MOST_PIECES)
-    pieces = [items[start : start + size] for start in range(0, len(items), size)]
-    done: dict[int, list[Result | None]] = {}
-    queue = _queue(len(pieces))
-    others: list[_Other] = []
-    try:
-        for _ in range(processes - 1):
-            others.extend(_begun(lambda: _worked_off(work, pieces, queue)))
-        done.update(_worked_off(work, pieces, queue))
-        for other in others:
-            done.update(other.ended())
-    finally:
-        os.close(queue)
-        for other in others:
-            other.stop()
-    none: list[Result | None] = [None] * size
-    return [
-        result
-        for number, piece in enumerate(pieces)
-        for result in done.get(number, none[: len(piece)])
-    ]
+    return _Sharing(work, items, processes - 1).finish()
 
 
-def aside(work: Callable[[], bool]) -> Callable[[], bool] | None:
-    """Begin to find something out in another process, while this one goes on.
+def aside(
+    work: Callable[[Item], Result | None], items: Sequence[Item]
+) -> Callable[[], list[Result | None]] | None:
+    """Begin to do `work` for each item in another process, while this one does something else.
 
-    Gives what waits for the answer: False as well where the process died. It must be called once.
-    Gives None where no process can be begun, or would have no processor of its own.
+    Gives what does the rest here and gives all results, as `shared_out` does; it must be called
+    once. Gives None where no process can be begun, or would have no processor of its own.
     """
     if processors() == 1:
         return None
-    for other in _begun(partial(_only_if, work)):
-        return partial(_answer, other)
+    sharing = _Sharing(work, items, 1)
+    if sharing.is_shared:
+        return sharing.finish
+    sharing.close()
     return None
 
 
-def _only_if(work: Callable[[], bool]) -> Iterator[Piece[Any]]:
-    """Give no results, which ends well, if the work says yes."""
-    if not work():
-        raise ValueError
-    return iter(())
+class _Sharing(Generic[Item, Result]):
+    """Items being worked off by several processes."""
 
+    def __init__(
+        self, work: Callable[[Item], Result | None], items: Sequence[Item], others: int
+    ) -> None:
+        """Begin so many `others`, or as many of them as can be begun."""
+        self._size = size = -(-len(items) // _MOST_PIECES)
+        self._work = work
+        self._pieces = [items[start : start + size] for start in range(0, len(items), size)]
+        self._queue = _queue(len(self._pieces))
+        self._others: list[_Other] = []
+        for _ in range(others):
+            self._others.extend(_begun(self._worked_off))
 
-def _answer(other: _Other) -> bool:
-    try:
-        return other.ended_well()
-    finally:
-        other.stop()
+    @property
+    def is_shared(self) -> bool:
+        """Whether any other process has begun."""
+        return bool(self._others)
+
+    def finish(self) -> list[Result | None]:
+        """Do the rest here, wait for the others, and give all results."""
+        done: dict[int, list[Result | None]] = {}
+        try:
+            done.update(self._worked_off())
+            for other in self._others:
+                done.update(other.ended())
+        finally:
+            self.close()
+        none: list[Result | None] = [None] * self._size
+        return [
+            result
+            for number, piece in enumerate(self._pieces)
+            for result in done.get(number, none[: len(piece)])
+        ]
+
+    def close(self) -> None:
+        """End whoever has not ended, and give back what they used."""
+        os.close(self._queue)
+        for other in self._others:
+            other.stop()
+
+    def _worked_off(self) -> Iterator[Piece[Result]]:
+        """Take pieces from the queue until it is empty, and give the results of each."""
+        while number := os.read(self._queue, _NUMBER):
+            piece = int.from_bytes(number)
+            yield piece, [self._work(item) for item in self._pieces[piece]]
 
 
 def _queue(pieces: int) -> int:
@@ -126,15 +144,6 @@ def _queue(pieces: int) -> int:
     os.write(writing, b"".join(number.to_bytes(_NUMBER) for number in range(pieces)))
     os.close(writing)
     return reading
-
-
-def _worked_off(
-    work: Callable[[Item], Result | None], pieces: Sequence[Sequence[Item]], queue: int
-) -> Iterator[Piece[Result]]:
-    """Take pieces from the queue until it is empty, and give the results of each."""
-    while number := os.read(queue, _NUMBER):
-        piece = int.from_bytes(number)
-        yield piece, [work(item) for item in pieces[piece]]
 
 
 class _Other:
@@ -147,7 +156,7 @@ class _Other:
 
     def ended(self) -> Iterator[Piece[Any]]:
         """Wait until it has ended, and give what it did: nothing, unless it ended well."""
-        if not self.ended_well():
+        if self._wait() != 0:
             return
         import pickle  # noqa: PLC0415 - most roots are read by one process
 
@@ -156,10 +165,6 @@ class _Other:
             file.seek(0)
             while file.tell() < size:
                 yield pickle.load(file)  # noqa: S301 - written by a fork of this process
-
-    def ended_well(self) -> bool:
-        """Wait until it has ended, and say whether it did all it was to do."""
-        return self._wait() == 0
 
     def stop(self) -> None:
         """End it if it has not ended, and give its memory back."""

@@ -1,12 +1,12 @@
-"""State as bytes: JSON, sorted and stable, one batch's lines apart from the next.
+"""State as bytes, see `reconciler.state.layout`.
 
 Reading is strict, because a state that is believed wrongly calls people twice: a newer format,
 conflict markers, truncation, unknown fields and records that contradict each other are all
 refused, with the reason. Writing then reading gives back the same value, byte for byte.
 
 What is read is written again at once: a file that holds the very bytes we would write hides
-nothing that reading it would lose. Only any other file is looked at slowly, step by step. All of a
-long file can be looked through aside, while the caller goes on with what it seems to say.
+nothing that reading it would lose. Only any other file is looked at slowly, step by step. A long
+file can be looked through aside, while the caller goes on with what it seems to say.
 """
 
 from __future__ import annotations
@@ -25,50 +25,42 @@ import orjson
 
 from reconciler import __version__
 from reconciler.errors import StateUnusable
-from reconciler.state.document import NameRecord, Ordinal, Recorded, State, Text
+from reconciler.state.document import State
+from reconciler.state.layout import (
+    AFTER,
+    BEFORE,
+    BETWEEN,
+    FORMAT_VERSION,
+    StateFile,
+    around,
+    parse,
+    texts,
+)
 from reconciler.state.overlay import changed
-from reconciler.state.sound import contradictions, is_sound
+from reconciler.state.pieces import cut, follow_each_other, look_through
+from reconciler.state.sealed import Sealed
+from reconciler.state.sound import contradictions
 from reconciler.system import without_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from reconciler.state.document import NameRecord, Recorded
+    from reconciler.state.pieces import Cut, Found
     from reconciler.state.store import Aside
 
-FORMAT_VERSION = 1
+    Finish = Callable[[], Sequence[Found | None]]
+
 _SHOWN = 10
 """Problems that one message names."""
 _CONFLICT = rb"(?m:^(<{7}|={7}|>{7}|\|{7})(\s|$))"
-_STABLE = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-_BEFORE, _BETWEEN, _AFTER = b'{\n  "batches": {\n', b"\n    },\n", b"\n    }\n  }"
-"""What stands around the batches and between two of them.
-
-Nothing else holds these: deeper lines are indented further, and no text has a line's end in it.
-"""
 _LONG = 2_000_000
 """Bytes from which on it pays to have another process look a file through. It costs 20 ms."""
-_PIECE = 100_000
-"""Bytes that are looked through together: what they hold fits into a processor's cache."""
-_AT_ONCE = 500
-"""Batches that are turned into text together: more need memory, and are no faster."""
+_FEW = 500
+"""Changes that are put in their places one by one."""
 _RESTORE = (
     "restore the last good version (git log -p -- FILE shows them all); the file was left as it was"
 )
-
-
-class StateFile(Recorded, frozen=True, kw_only=True):
-    """The layout of `state.json`, version 1."""
-
-    version: int
-    tool_version: str
-    lineage: Text
-    serial: Ordinal
-    batches: dict[str, NameRecord]
-
-
-_PARSER = msgspec.json.Decoder(StateFile)
-_BATCHES = msgspec.json.Decoder(dict[str, NameRecord])
-_QUICK = msgspec.json.Encoder(order="sorted")
 
 
 class Encoder:
@@ -91,65 +83,92 @@ class Encoder:
         if self._read is not None:
             self._take_apart(self._read)
         self._follow(state.batches)
-        before, after = _around(
+        before, after = around(
             state.lineage, state.serial, __version__, any_batches=bool(state.batches)
         )
         texts = self._texts or [b""]
         whole = [before + texts[0], *texts[1:]]
         whole[-1] += after
-        return _BETWEEN.join(whole)
+        return BETWEEN.join(whole)
 
-    def decode(self, data: bytes, *, where: str, aside: Aside | None = None) -> State:
+    def decode(
+        self, data: bytes, *, where: str, aside: Aside | None = None, whole: bool = True
+    ) -> State:
         """Read a file's bytes like `decode`, and keep the text of each batch.
 
-        With `aside`, a long file is looked through there; `confirm` says what was found.
+        With `aside`, a long file is looked through there too; `confirm` says what was found. If it
+        is not needed as a `whole`, its records are then read when they are asked for.
         """
-        answer = aside(partial(is_beyond_doubt, data)) if aside and len(data) >= _LONG else None
-        document = _as_read(data) if answer else None
-        if answer and document:
-            state = State(
-                lineage=document.lineage, serial=document.serial, batches=document.batches
-            )
-            self._doubt = partial(self._settle, data, where, state, answer)
+        pieces = cut(data) if aside and len(data) >= _LONG else None
+        finish = aside(partial(look_through, data), pieces.pieces) if aside and pieces else None
+        if pieces and finish and not whole:
+            opened = partial(self._opened, data, where, pieces, finish)
+            sealed = Sealed(data, pieces.pieces, opened)
+            self._doubt = partial(self._unseal, sealed)
+            return State(lineage=pieces.lineage, serial=pieces.serial, batches=sealed)
+        document = _as_read(data) if finish else None
+        if finish and document:
+            state = _state(document)
+            self._doubt = partial(self._settle, data, where, state, finish)
             return state
-        if answer:
-            answer()
+        if finish:
+            finish()
         state, as_written = _decode(data, where)
         if as_written and state.batches:
             self._read, self._batches = data, state.batches
         return state
 
     def confirm(self) -> None:
-        """Say nothing if what was read aside is sound. Raises `StateUnusable` as `decode` does."""
+        """Say nothing if what was read is sound. Raises `StateUnusable` as `decode` does."""
         doubt, self._doubt = self._doubt, None
         if doubt is not None:
             doubt()
 
-    def _settle(self, data: bytes, where: str, state: State, answer: Callable[[], bool]) -> None:
-        """Wait for the answer. Whatever it is but yes, it is found out here, as if never asked."""
-        if answer():
+    def _settle(self, data: bytes, where: str, state: State, finish: Finish) -> None:
+        """Wait for what is found. Whatever it is but sound, it is read here, as if never asked."""
+        if _sound(finish()):
             self._read, self._batches = data, state.batches
         else:
             self.decode(data, where=where)
 
+    def _opened(
+        self, data: bytes, where: str, pieces: Cut, finish: Finish
+    ) -> Sequence[Found] | dict[str, NameRecord]:
+        """Give what was found in the pieces of a sound file, or else all records, read slowly."""
+        if found := _sound(finish()):
+            self._read = data
+            return found
+        state = self.decode(data, where=where)
+        if (state.lineage, state.serial) != (pieces.lineage, pieces.serial):
+            raise StateUnusable(
+                f"{where}: the state names its lineage or serial twice", hint=_restore(where)
+            )
+        return dict(state.batches)
+
+    def _unseal(self, sealed: Sealed) -> None:
+        """Open what was given unread, and follow its records from then on."""
+        sealed.open()
+        if self._read is not None:
+            self._batches = sealed
+
     def _take_apart(self, data: bytes) -> None:
         """Cut what was read into the texts of its batches. Only now: who only reads needs none."""
         self._names = sorted(self._batches)
-        self._texts = data.split(_BETWEEN)
-        self._texts[0] = self._texts[0][len(_BEFORE) :]
-        self._texts[-1] = self._texts[-1][: self._texts[-1].rindex(_AFTER)]
+        self._texts = data.split(BETWEEN)
+        self._texts[0] = self._texts[0][len(BEFORE) :]
+        self._texts[-1] = self._texts[-1][: self._texts[-1].rindex(AFTER)]
         self._read = None
 
     def _follow(self, batches: Mapping[str, NameRecord]) -> None:
         """Make the texts those of these batches."""
         names = changed(self._batches, batches)
         fresh = {name: batches[name] for name in names if name in batches}
-        texts: dict[str, bytes] = {}
-        for some, text in _texts(fresh):
-            texts.update(zip(some, text.split(_BETWEEN), strict=True))
+        fresh_texts: dict[str, bytes] = {}
+        for some, text in texts(fresh):
+            fresh_texts.update(zip(some, text.split(BETWEEN), strict=True))
         self._batches = batches
-        if len(names) > _AT_ONCE:
-            every = dict(zip(self._names, self._texts, strict=True)) | texts
+        if len(names) > _FEW:
+            every = dict(zip(self._names, self._texts, strict=True)) | fresh_texts
             self._names = sorted(batches)
             self._texts = [every[name] for name in self._names]
             return
@@ -157,48 +176,17 @@ class Encoder:
             place = bisect_left(self._names, name)
             if self._names[place : place + 1] == [name]:
                 del self._names[place], self._texts[place]
-            if name in texts:
+            if name in fresh_texts:
                 self._names.insert(place, name)
-                self._texts.insert(place, texts[name])
+                self._texts.insert(place, fresh_texts[name])
 
 
 def encode(state: State) -> bytes:
     """Give the file's bytes, once. See `Encoder`."""
-    before, after = _around(
+    before, after = around(
         state.lineage, state.serial, __version__, any_batches=bool(state.batches)
     )
-    return before + _BETWEEN.join([text for _, text in _texts(state.batches)]) + after
-
-
-def _around(
-    lineage: str, serial: int, tool_version: str, *, any_batches: bool
-) -> tuple[bytes, bytes]:
-    """Give what stands before and after the batches' texts."""
-    head = {
-        "batches": {},
-        "lineage": lineage,
-        "serial": serial,
-        "tool_version": tool_version,
-        "version": FORMAT_VERSION,
-    }
-    empty = orjson.dumps(head, option=_STABLE | orjson.OPT_APPEND_NEWLINE)
-    if not any_batches:
-        return empty, b""
-    return _BEFORE, _AFTER + empty[len(b'{\n  "batches": {}') :]
-
-
-def _texts(batches: Mapping[str, NameRecord]) -> Iterator[tuple[Sequence[str], bytes]]:
-    """Give batches in order, some at once: their names, and their texts with `_BETWEEN` between."""
-    names = sorted(batches)
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
-        yield some, _text({name: batches[name] for name in some})
-
-
-def _text(batches: Mapping[str, NameRecord]) -> bytes:
-    """Give the text of some batches, with `_BETWEEN` between."""
-    text = orjson.dumps({"batches": msgspec.to_builtins(batches)}, option=_STABLE)
-    return text[len(_BEFORE) : -len(_AFTER + b"\n}")]
+    return before + BETWEEN.join([text for _, text in texts(state.batches)]) + after
 
 
 def decode(data: bytes, *, where: str) -> State:
@@ -216,7 +204,7 @@ def _decode(data: bytes, where: str) -> tuple[State, bool]:
         as_written = document is not None
         if document is None:
             document = _carefully(data, where)
-        state = State(lineage=document.lineage, serial=document.serial, batches=document.batches)
+        state = _state(document)
         problems = list(islice(contradictions(state), _SHOWN))
     if problems:
         shown = "\n  ".join(problems)
@@ -227,65 +215,25 @@ def _decode(data: bytes, where: str) -> tuple[State, bool]:
     return state, as_written
 
 
+def _state(document: StateFile) -> State:
+    return State(lineage=document.lineage, serial=document.serial, batches=document.batches)
+
+
+def _sound(found: Sequence[Found | None]) -> list[Found]:
+    """Give what was found in all pieces if they are a sound whole; nothing otherwise."""
+    every = [each for each in found if each is not None]
+    return every if len(every) == len(found) and follow_each_other(every) else []
+
+
 def _as_read(data: bytes) -> StateFile | None:
     """Give what a file says if it has the shape of a state; nothing more is known of it then."""
     try:
         with without_gc():
-            document = _PARSER.decode(data)
+            document = parse(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     gc.freeze()  # so many records, and none in a cycle: nobody need search them for garbage
     return document
-
-
-def is_beyond_doubt(data: bytes) -> bool:
-    """Whether a file is as some version of ours writes it, and sound. Needs little memory.
-
-    No is no verdict: what is wrong, if anything, `decode` says.
-    """
-    try:
-        with without_gc():
-            return is_sound(_pieces(data))
-    except (ValueError, RecursionError, TypeError):  # so are all errors of parsing
-        return False
-
-
-def _pieces(data: bytes) -> Iterator[Mapping[str, NameRecord]]:
-    """Give the batches of a file a few at a time. Raises ValueError where we write otherwise."""
-    end = data.rindex(_AFTER)
-    after = data[end:]
-    head = _PARSER.decode(b'{\n  "batches": {}' + after[len(_AFTER) :])
-    _, written = _around(head.lineage, head.serial, head.tool_version, any_batches=True)
-    if head.version != FORMAT_VERSION or after != written or not data.startswith(_BEFORE):
-        raise ValueError
-    start, last = len(_BEFORE), ""
-    while start < end:
-        stop = data.find(_BETWEEN, start + _PIECE, end)
-        text = data[start : end if stop < 0 else stop]
-        batches = _BATCHES.decode(b"{%b\n    }\n}" % text)
-        # In order, so none of all pieces is there twice.
-        if min(batches) <= last or not _is_text(batches, text):
-            raise ValueError
-        yield batches
-        last = max(batches)
-        start += len(text) + len(_BETWEEN)
-    if start != end + len(_BETWEEN):
-        raise ValueError
-
-
-def _is_text(batches: Mapping[str, NameRecord], text: bytes) -> bool:
-    """Whether batches would be written like this.
-
-    Another encoder writes the same in half the time, but for some numbers and for what is nested
-    deeply, which only the users' own fields can hold. Those are written by both, as deep as they
-    are; where the two differ, ours counts.
-    """
-    whole = msgspec.json.format(_QUICK.encode({"batches": batches}), indent=2)
-    free = [[[[[g.fields for record in batches.values() for g in record.generations]]]]]
-    ours = orjson.dumps(free, option=orjson.OPT_SORT_KEYS)
-    if whole == b"%b%b%b\n}" % (_BEFORE, text, _AFTER) and ours == _QUICK.encode(free):
-        return True
-    return _text(batches) == text
 
 
 def _as_written(data: bytes) -> StateFile | None:
@@ -295,7 +243,7 @@ def _as_written(data: bytes) -> StateFile | None:
     nothing lost and nothing bent by reading it, and no conflict marker is in it.
     """
     try:
-        document = _PARSER.decode(data)
+        document = parse(data)
         same = document.version == FORMAT_VERSION and _is_text_of(document, data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError):
         return None
@@ -305,12 +253,12 @@ def _as_written(data: bytes) -> StateFile | None:
 def _is_text_of(document: StateFile, data: bytes) -> bool:
     """Whether a file would be written like this, but for the tool's version."""
     batches = document.batches
-    before, after = _around(
+    before, after = around(
         document.lineage, document.serial, document.tool_version, any_batches=bool(batches)
     )
     place = 0
-    for _, text in _texts(batches):
-        before = _BETWEEN if place else before
+    for _, text in texts(batches):
+        before = BETWEEN if place else before
         if not data.startswith(before, place) or not data.startswith(text, place + len(before)):
             return False
         place += len(before) + len(text)
@@ -331,7 +279,7 @@ def _carefully(data: bytes, where: str) -> StateFile:
     _require_known_version(raw, where)
     try:
         document = _validate(data, raw, where)
-        for _ in _texts(document.batches):
+        for _ in texts(document.batches):
             """Each can be written."""
         _refuse_duplicate_names(data, where)
     except RecursionError:
@@ -374,7 +322,7 @@ def _require_known_version(raw: dict[str, Any], where: str) -> None:
 
 def _validate(data: bytes, raw: dict[str, Any], where: str) -> StateFile:
     try:
-        return _PARSER.decode(data)
+        return parse(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         from reconciler.state.shape import shape_problems  # noqa: PLC0415 - for what is refused
 

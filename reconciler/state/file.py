@@ -55,14 +55,14 @@ class FileStore:
         """The path as the user would type it."""
         return str(self._shown)
 
-    def load(self, aside: Aside | None = None) -> State:
+    def load(self, aside: Aside | None = None, *, whole: bool = True) -> State:
         """Read the file; no file is an empty state of a new lineage."""
         self._laid = {}
         self._on_disk = self._read()
         self._known = (
             State(lineage=self._ids.unique())
             if self._on_disk is None
-            else self._encoder.decode(self._on_disk, where=self.where, aside=aside)
+            else self._encoder.decode(self._on_disk, where=self.where, aside=aside, whole=whole)
         )
         return self._known
 

@@ -80,12 +80,12 @@ class GitStore:
         """Whether the branch was there when it was looked at; without it everything looks new."""
         return self._tip is not None
 
-    def load(self, aside: Aside | None = None) -> State:
+    def load(self, aside: Aside | None = None, *, whole: bool = True) -> State:
         """Read the state at the remote's tip; a branch that is not there yet is empty.
 
         Raises `Refused` where that would forget a state which lies on the branch of the specs.
         """
-        self._tip, self._known = self._look(aside)
+        self._tip, self._known = self._look(aside, whole=whole)
         if self._tip is None:
             self._require_nothing_left_behind()
         self._overtaken, self._laid = False, {}
@@ -114,14 +114,14 @@ class GitStore:
         """Make sure that the file can be trusted."""
         self._encoder.confirm()
 
-    def _look(self, aside: Aside | None = None) -> tuple[str | None, State]:
+    def _look(self, aside: Aside | None = None, *, whole: bool = True) -> tuple[str | None, State]:
         """Read the remote's tip and the state there."""
         tip = self.git.remote_tip(self.place.remote, self.place.branch)
         data = None
         if tip is not None:
             self.git.fetch(self.place.remote, self.place.branch, tip)
             data = self.git.file_at(tip, self.place.path)
-        return tip, self._decode(data, aside)
+        return tip, self._decode(data, aside, whole=whole)
 
     def beside(self) -> Iterator[tuple[str, bytes]]:
         """Read the ledger of calls at the tip that was loaded; see `Beside`."""
@@ -323,10 +323,12 @@ class GitStore:
             others={self._beside(name): data for name, data in self._laid.items()},
         )
 
-    def _decode(self, data: bytes | None, aside: Aside | None = None) -> State:
+    def _decode(
+        self, data: bytes | None, aside: Aside | None = None, *, whole: bool = True
+    ) -> State:
         if data is None:
             return State(lineage=self._lineage)
-        return self._encoder.decode(data, where=self.where, aside=aside)
+        return self._encoder.decode(data, where=self.where, aside=aside, whole=whole)
 
 
 def _pause(attempt: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from reconciler.state.document import NameRecord, RequestRecord, State
 
@@ -25,19 +25,19 @@ _NO_DIGEST = "its digest is of no kind that this version of the tool knows"
 
 def contradictions(state: State) -> Iterator[str]:
     """Name what cannot be true of any state we wrote, beyond what the types rule out."""
-    return iter(()) if is_sound([state.batches]) else _contradictions(state)
+    return iter(()) if is_sound(state.batches) else _contradictions(state)
 
 
-def is_sound(pieces: Iterable[Mapping[str, NameRecord]]) -> bool:
+def is_sound(batches: Mapping[str, NameRecord]) -> bool:
     """Whether `contradictions` would name nothing of a state that has these batches."""
     keys: list[str] = []
     ids: list[str] = []
-    if not all(_are_sound(piece, keys, ids) for piece in pieces):
+    if not are_sound(batches, keys, ids):
         return False
     return len(set(keys)) == len(keys) and len(set(ids)) == len(ids)
 
 
-def _are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str]) -> bool:  # noqa: C901, PLR0912 - one loop, for 100,000 records
+def are_sound(batches: Mapping[str, NameRecord], keys: list[str], ids: list[str]) -> bool:  # noqa: C901, PLR0912 - one loop, for 100,000 records
     """Whether each record is sound in itself. Adds its keys and ids, to be compared with all."""
     created, creating = Status.CREATED, Status.CREATING
     is_digest = _DIGEST.fullmatch

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from reconciler.state.document import State
 
-    Aside = Callable[[Callable[[], bool]], Callable[[], bool] | None]
-    """Begins to find something out while this goes on, see `reconciler.spec.parallel.aside`."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Aside(Protocol):
+    """Begins to do something for each item elsewhere, see `reconciler.spec.parallel.aside`."""
+
+    def __call__(
+        self, work: Callable[[Item], Result | None], items: Sequence[Item], /
+    ) -> Callable[[], list[Result | None]] | None:
+        """Give what does the rest and gives all results; None where nothing can be begun."""
 
 
 class StateStore(Protocol):
@@ -21,12 +30,13 @@ class StateStore(Protocol):
     def where(self) -> str:
         """How messages call the place, as the user would type it."""
 
-    def load(self, aside: Aside | None = None) -> State:
+    def load(self, aside: Aside | None = None, *, whole: bool = True) -> State:
         """Read the state; one that was never stored is empty, with serial 0.
 
         Raises `StateUnusable` for content that cannot be trusted, `StateError` for a place that
         cannot be read. With `aside`, whether it can be trusted may be found out meanwhile: nothing
-        may be told or done by it before `confirm`.
+        may be told or done by it before `confirm`. If no `whole` is needed its records may be read
+        only when they are asked for; the first question raises what `confirm` does.
         """
 
     def confirm(self) -> None:

@@ -119,7 +119,7 @@ class MemoryStore:
         """The state as stored."""
         return self.saved[-1]
 
-    def load(self, aside: Aside | None = None) -> State:  # noqa: ARG002 - it is beyond doubt
+    def load(self, aside: Aside | None = None, *, whole: bool = True) -> State:  # noqa: ARG002 - it is beyond doubt
         """Give the state as stored."""
         return self.last
 

@@ -21,8 +21,8 @@ from reconciler.errors import ExitCode
 from reconciler.spec.config.settings_model import SettingsFile
 from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.models import BatchSpec, Contact, Reconcile
-from reconciler.state.codec import StateFile
 from reconciler.state.document import Audit, Generation, NameRecord, RequestRecord, Source
+from reconciler.state.layout import StateFile
 from tests.cli.conftest import normalised
 
 if TYPE_CHECKING:

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.cli import run
 from reconciler.cli.reading import Reader
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.worktree import WorkTree
 from reconciler.errors import InvalidSpecs, StateUnusable
 from reconciler.spec import parallel
 from reconciler.state import codec
+from reconciler.state.codec import encode
+from reconciler.state.sealed import Sealed
 from tests.incremental.twins import GIT, text
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reconciler.state.document import NameRecord
+    from tests.incremental.twins import Twins
 
 STATE = b"""{
   "batches": {
@@ -69,6 +75,35 @@ def test_mistakes_in_specs_are_told_before_those_of_the_state(root: Path) -> Non
     state = reader.load(reader.store())
     with pytest.raises(InvalidSpecs):
         reader.specs(state, session.rules())
+
+
+def test_a_plan_that_asks_nobody_reads_no_record_at_rest(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a root in which all is as recorded nothing is read but what is looked through."""
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+    monkeypatch.delenv("GRAINE_API_KEY", raising=False)
+    for number in range(8):
+        twins.write(f"spec-{number}.yaml", text(first=number))
+    twins.commit()
+    twins.apply()
+    (twins.root / "state.json").write_bytes(encode(twins.some.store.last))
+    pieces: list[int] = []
+    read = Sealed._piece
+
+    def noted(self: Sealed, number: int) -> dict[str, NameRecord]:
+        pieces.append(number)
+        return read(self, number)
+
+    monkeypatch.setattr(Sealed, "_piece", noted)
+    assert run(["--batches", str(twins.root), "plan"]) == 0
+    assert "Nothing to do: 8 specs" in capsys.readouterr().out
+    assert pieces == []
+    twins.write("spec-3.yaml", text(people=3, first=3))
+    assert run(["--batches", str(twins.root), "plan"]) == 0
+    said = capsys.readouterr().out
+    assert "spec-3" in said
+    assert "spec-4" not in said
 
 
 def test_asking_git_takes_no_thread(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

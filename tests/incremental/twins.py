@@ -24,14 +24,16 @@ from reconciler.cli.session import Session, StateOptions
 from reconciler.errors import InvalidSpecs
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import ActionKind
+from reconciler.plan.facts import Facts
 from reconciler.plan.planner import make_plan
 from reconciler.render.telling import headline
 from reconciler.spec.load import load_some
-from reconciler.state.codec import encode
+from reconciler.state.codec import Encoder, encode
+from reconciler.state.sealed import Sealed
 from tests.apply.doubles import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from reconciler.apply.report import Report
@@ -121,7 +123,17 @@ class _World(World):
     def specs(self) -> SpecSet:
         session = Session.open(self._root, StateOptions())
         self._reader = Reader(session, cache=self._cache)
-        return self._reader.specs(self.store.load(), self.rules)
+        return self._reader.specs(self.state(), self.rules)
+
+    def state(self) -> State:
+        """Give what is recorded; with a cache as a plan reads it, that does not need it whole."""
+        state = self.store.load()
+        if not self._cache or not state.batches:
+            return state
+        encoder = Encoder()
+        sealed = encoder.decode(encode(state), where="state", aside=_at_once, whole=False)
+        assert isinstance(sealed.batches, Sealed)
+        return sealed
 
     def remember(self, report: Report | None = None) -> None:
         """End as a command does."""
@@ -131,9 +143,14 @@ class _World(World):
         self._reader.remember(made)
 
     def planned(self, specs: SpecSet) -> Plan:
-        state, now = self.store.load(), self.clock.now()
+        state, now = self.state(), self.clock.now()
         facts = gather(specs, state, self.api, self.rules, now, parallelism=2)
         return make_plan(specs, state, facts, self.rules, now)
+
+    def planned_offline(self, specs: SpecSet) -> Plan:
+        """Plan as without an API."""
+        facts = Facts(offline=True)
+        return make_plan(specs, self.state(), facts, self.rules, self.clock.now())
 
     def state_ledger(self, plan: Plan, state: State) -> Ledger:
         unchanged = [a.spec for a in plan.actions if a.kind is ActionKind.NONE and a.spec]
@@ -193,12 +210,14 @@ class Twins:
                 answers.append(sorted(map(repr, error.diagnostics)))
             else:
                 assert world is self.some or not specs.unread
-                answers.append((world.planned(specs), specs.files))
+                offline = world.planned_offline(specs)
+                answers.append((world.planned(specs), offline, specs.files))
                 world.remember()
         if isinstance(answers[0], list) or isinstance(answers[1], list):
             assert answers[0] == answers[1]
             return None
-        (mine, files), (full, all_files) = answers
+        (mine, my_offline, files), (full, full_offline, all_files) = answers
+        assert my_offline.essence() == full_offline.essence()
         assert mine.essence() == full.essence()
         assert mine.summary() == full.summary()
         assert set(map(repr, mine.diagnostics)) == set(map(repr, full.diagnostics))
@@ -260,6 +279,12 @@ class Twins:
                 "lifecycle": Lifecycle(source.lifecycle),
                 "list": source.contacts_path,
             }
+
+
+def _at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> Callable[[], list[Any]]:
+    """Find something out in this process."""
+    found = [work(item) for item in items]
+    return lambda: found
 
 
 def _forgetful(state: bytes) -> list[bytes]:

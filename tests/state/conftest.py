@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.state import codec
+from reconciler.state import codec, layout
 from reconciler.state.file import FileStore
 
 if TYPE_CHECKING:
@@ -29,9 +29,10 @@ class CountingIds:
 @pytest.fixture(scope="module")
 def few_at_once() -> Iterator[None]:
     """Have batches turned into text two at a time, so that a few are enough for every seam."""
-    before, codec._AT_ONCE = codec._AT_ONCE, 2
+    before = layout.AT_ONCE
+    layout.AT_ONCE = codec._FEW = 2
     yield
-    codec._AT_ONCE = before
+    layout.AT_ONCE = codec._FEW = before
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""Looking a state file through in another process, while this one goes on with what it says."""
+"""Looking a state file through in two processes, and reading only what is asked for of it."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,16 +15,19 @@ from hypothesis import strategies as st
 
 from reconciler.errors import StateUnusable
 from reconciler.spec import parallel
-from reconciler.state import codec
-from reconciler.state.codec import Encoder, decode, encode, is_beyond_doubt
+from reconciler.state import codec, layout, pieces
+from reconciler.state.codec import Encoder, decode, encode
 from reconciler.state.file import FileStore
+from reconciler.state.sealed import Sealed
+from reconciler.state.summary import at_rest, lively
 from tests.state.strategies import states
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from reconciler.state.document import State
+    from reconciler.state.document import NameRecord, State
+    from reconciler.state.pieces import Found, Piece
     from reconciler.state.store import Aside
     from tests.state.conftest import CountingIds
 
@@ -36,35 +40,42 @@ FREE: list[Any] = [1e16, 1e22, 1e-7, 0.1, -0.0, 2**63, 2**64, 10**30, -(2**70), 
 @pytest.fixture(scope="module")
 def however_short() -> Iterator[None]:
     """Have files looked through aside that are short, a piece of few bytes at a time."""
-    before = codec._LONG, codec._PIECE
-    codec._LONG, codec._PIECE = 0, 600
+    before = codec._LONG, pieces._PIECE
+    codec._LONG, pieces._PIECE = 0, 600
     yield
-    codec._LONG, codec._PIECE = before
+    codec._LONG, pieces._PIECE = before
 
 
-def at_once(work: Callable[[], bool]) -> Callable[[], bool]:
+def at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> Callable[[], list[Any]]:
     """Find something out in this process."""
-    found = work()
+    found = [work(item) for item in items]
     return lambda: found
 
 
-def never(_work: Callable[[], bool]) -> None:
+def never(_work: Callable[[Any], Any], _items: Sequence[Any]) -> None:
     """Be a system on which no process can be begun."""
 
 
-def no(_work: Callable[[], bool]) -> Callable[[], bool]:
-    """Be a process that died, or that does not know."""
-    return lambda: False
+def no(work: Callable[[Any], Any], items: Sequence[Any]) -> Callable[[], list[Any]]:
+    """Be a process that died, or that does not know, when it had done all but one."""
+    return lambda: [*map(work, items[1:]), None]
 
 
-def told(encoder: Encoder, text: bytes, aside: Aside | None) -> State | str:
+def told(encoder: Encoder, text: bytes, aside: Aside | None, *, whole: bool = True) -> State | str:
     """Give what a file says, or why it is refused."""
     try:
-        state = encoder.decode(text, where="state.json", aside=aside)
+        state = encoder.decode(text, where="state.json", aside=aside, whole=whole)
         encoder.confirm()
     except StateUnusable as error:
         return error.message
     return state
+
+
+def is_beyond_doubt(text: bytes) -> bool:
+    """Whether a file is as some version of ours writes it, and sound."""
+    whole = pieces.cut(text)
+    found = [pieces.look_through(text, piece) for piece in whole.pieces] if whole else []
+    return bool(codec._sound(found))
 
 
 def edited(state: State, data: st.DataObject) -> bytes:
@@ -94,7 +105,7 @@ def edited(state: State, data: st.DataObject) -> bytes:
             case _:
                 request["batch_id"] = data.draw(st.sampled_from(["", "bat_1", None]))
     try:
-        return orjson.dumps(document, option=codec._STABLE | orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(document, option=layout.STABLE | orjson.OPT_APPEND_NEWLINE)
     except TypeError:
         return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
@@ -119,25 +130,86 @@ def test_beyond_doubt_is_what_is_written_by_us_and_sound(state: State, data: st.
     assert is_beyond_doubt(text) == as_written
 
 
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("aside", [at_once, never, no, parallel.aside])
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(states(most=5), st.data())
+@given(state=states(most=5), data=st.data())
 def test_what_is_found_aside_is_what_is_found_here(
-    aside: Aside, state: State, data: st.DataObject
+    *, aside: Aside, whole: bool, state: State, data: st.DataObject
 ) -> None:
     """The same state, the same refusal, and the same bytes when it is stored again."""
     text = edited(state, data)
     encoder = Encoder()
-    expected, found = told(Encoder(), text, None), told(encoder, text, aside)
+    expected, found = told(Encoder(), text, None), told(encoder, text, aside, whole=whole)
     assert found == expected
-    if not isinstance(expected, str):
-        assert encoder.encode(expected) == encode(expected)
+    if isinstance(expected, str) or isinstance(found, str):
+        return
+    event(type(found.batches).__name__)
+    assert encoder.encode(expected) == encode(expected)
+    name = data.draw(st.sampled_from([*expected.batches, "~new"]))
+    changed = found.with_record(name, next(iter(expected.batches.values()), None))
+    assert encoder.encode(changed) == encode(changed)
+
+
+@many
+@given(states(most=6), st.data())
+def test_records_that_are_not_read_yet_say_the_same(state: State, data: st.DataObject) -> None:
+    """Whatever is asked first, and also where the file was edited by a person."""
+    text = edited(state, data)
+    if data.draw(st.booleans()):
+        text = text.replace(b"\n}", b"\n }")
+    expected, found = (told(Encoder(), text, aside, whole=False) for aside in (None, at_once))
+    if isinstance(expected, str) or isinstance(found, str):
+        assert expected == found
+        return
+    have, sealed = expected.batches, found.batches
+    event(type(sealed).__name__)
+    questions: list[Callable[[Mapping[str, NameRecord]], object]] = [
+        len,
+        list,
+        lambda each: dict(each.items()),
+        lambda each: [*each.values()],
+        at_rest,
+        lambda each: [*lively(each)],
+        *(partial(_get, name) for name in [*have, "", "~", "zz"]),
+    ]
+    for question in data.draw(st.permutations(questions)):
+        assert question(sealed) == question(have)
+    assert all(sealed.get(name) is record for name, record in sealed.items())
+
+
+def _get(name: str, batches: Mapping[str, NameRecord]) -> object:
+    return batches.get(name), name in batches
+
+
+def test_nothing_is_read_that_nobody_asks_for(fixtures: list[Path]) -> None:
+    """Of a root at rest a plan looks at no record."""
+    (path,) = (path for path in fixtures if path.stem == "one_created")
+    state = Encoder().decode(path.read_bytes(), where="x", aside=at_once, whole=False)
+    assert isinstance(state.batches, Sealed)
+    names = [*state.batches]
+    at_rest(state.batches)
+    assert [*lively(state.batches)] == []
+    assert state.batches._read == {}
+    assert state.record(names[0]) is state.record(names[0])
+
+
+def test_who_asks_first_is_told_and_who_asks_again_too(fixtures: list[Path]) -> None:
+    """A state that cannot be trusted says nothing but that, however often it is asked."""
+    (path,) = (path for path in fixtures if path.stem == "one_created")
+    data = path.read_bytes().replace(b'"status": "created"', b'"status": "creating"')
+    encoder = Encoder()
+    state = encoder.decode(data, where="x", aside=at_once, whole=False)
+    for ask in (lambda: len(state.batches), encoder.confirm, lambda: at_rest(state.batches)):
+        with pytest.raises(StateUnusable, match="contradicts itself"):
+            ask()
 
 
 @pytest.mark.parametrize("how", ["is killed", "raises", "cannot begin", "has no memory"])
 @pytest.mark.parametrize("sound", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
 def test_a_process_that_says_nothing_is_not_needed(
-    how: str, *, sound: bool, fixtures: list[Path], ids: CountingIds, tmp_path: Path,
+    how: str, *, sound: bool, whole: bool, fixtures: list[Path], ids: CountingIds, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """What the other process does not say is found out here, of a sound file as of another."""
@@ -150,8 +222,9 @@ def test_a_process_that_says_nothing_is_not_needed(
     (tmp_path / "state.json").write_bytes(data)
     here = os.getpid()
 
-    def badly(_: bytes) -> bool:
-        assert os.getpid() != here
+    def badly(data: bytes, piece: Piece) -> Found | None:
+        if os.getpid() == here:
+            return look_through(data, piece)
         if how == "is killed":
             os.kill(os.getpid(), signal.SIGKILL)
         raise OSError
@@ -159,7 +232,8 @@ def test_a_process_that_says_nothing_is_not_needed(
     def impossible(*_: object) -> int:
         raise OSError
 
-    monkeypatch.setattr(codec, "is_beyond_doubt", badly)
+    look_through = pieces.look_through
+    monkeypatch.setattr(codec, "look_through", badly)
     monkeypatch.setattr(parallel, "processors", lambda: 2)
     if how == "cannot begin":
         monkeypatch.setattr(os, "fork", impossible)
@@ -168,7 +242,7 @@ def test_a_process_that_says_nothing_is_not_needed(
     store = FileStore(tmp_path / "state.json", ids=ids)
 
     def load() -> State:
-        state = store.load(parallel.aside)
+        state = store.load(parallel.aside, whole=whole)
         store.confirm()
         return state
 

@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from reconciler import __version__
 from reconciler.model import Lifecycle
-from reconciler.state.codec import FORMAT_VERSION, decode, encode
+from reconciler.state.codec import decode, encode
 from reconciler.state.document import RecordedBy, State
+from reconciler.state.layout import FORMAT_VERSION
 
 ROOT = Path(__file__).parents[2]
 

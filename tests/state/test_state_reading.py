@@ -16,8 +16,9 @@ from msgspec import structs
 
 from reconciler.errors import StateUnusable
 from reconciler.state import sound
-from reconciler.state.codec import Encoder, StateFile, decode, encode
+from reconciler.state.codec import Encoder, decode, encode
 from reconciler.state.document import NameRecord, State, Status
+from reconciler.state.layout import StateFile
 from reconciler.state.shape import shape_problems
 from tests.state.strategies import states
 
@@ -220,7 +221,7 @@ def test_the_quick_look_finds_what_the_words_are_for(state: State, data: st.Data
     problems = list(sound._contradictions(changed))
     event("contradicts itself" if problems else "sound")
     assert list(sound.contradictions(changed)) == problems
-    assert sound.is_sound([batches]) == (not problems)
+    assert sound.is_sound(batches) == (not problems)
 
 
 @many
@@ -240,7 +241,7 @@ def test_the_parser_and_the_words_agree_about_the_shape(state: State, data: st.D
     else:
         left = list(shape_problems(document, StateFile))
         assert all(each.endswith(".digest: does not have its form") for each in left)
-        assert not left or not sound.is_sound([file.batches])
+        assert not left or not sound.is_sound(file.batches)
 
 
 SOUND = {
