@@ -76,9 +76,12 @@ class Reader:
         Raises `InvalidSpecs`, and what `load` does where the state turned out not to be sound.
         """
         try:
-            return self._specs_beside(state, rules)
-        finally:
-            self._confirm()
+            specs = self._specs_beside(state, rules)
+        except Exception:
+            self._confirm()  # of a state that is not sound anything may be wrong
+            raise
+        self._confirm()
+        return specs
 
     def _confirm(self) -> None:
         if self._store is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reconciler.plan.facts import Rules
     from reconciler.state.document import State
-    from reconciler.state.summary import Source
+    from reconciler.state.summary import Resting
 
 
 def unread(state: State, blobs: Mapping[str, str], rules: Rules) -> dict[str, str]:
@@ -44,12 +44,12 @@ def unread(state: State, blobs: Mapping[str, str], rules: Rules) -> dict[str, st
     return names
 
 
-def _is_same(source: Source, blobs: Mapping[str, str], ours: str | None) -> bool:
+def _is_same(spec: Resting, blobs: Mapping[str, str], ours: str | None) -> bool:
     """Whether a spec's files are what they were, and it goes to the organisation it would go to."""
-    if blobs.get(source.path) != source.blob:
+    if blobs.get(spec.path) != spec.blob:
         return False
-    if source.contacts_path is not None and (
-        source.contacts_blob is None or blobs.get(source.contacts_path) != source.contacts_blob
+    if spec.contacts_path is not None and (
+        spec.contacts_blob is None or blobs.get(spec.contacts_path) != spec.contacts_blob
     ):
         return False
-    return ours is None or source.organization_id is None or source.organization_id == ours
+    return ours is None or spec.organization_id is None or spec.organization_id == ours

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Source(NamedTuple):
-    """The one spec of a name at rest that says more than where it lies."""
+class Resting(NamedTuple):
+    """A spec at rest, with its contact list, and the organisation that it names."""
 
     name: str
     path: str
@@ -36,7 +36,7 @@ class Rest(NamedTuple):
     names: list[str]
     paths: list[str]
     blobs: list[str]
-    others: list[Source]
+    others: list[Resting]
 
 
 class SummedUp(Mapping[str, NameRecord]):
@@ -105,7 +105,7 @@ def rest_of(batches: Mapping[str, NameRecord]) -> Rest:
             blobs(source.blob)
         else:
             lists = source.contacts_path, source.contacts_blob
-            rest.others.append(Source(name, source.path, source.blob, *lists, organization))
+            rest.others.append(Resting(name, source.path, source.blob, *lists, organization))
     return rest
 
 

@@ -174,7 +174,7 @@ def test_a_wrong_command_line_is_told_in_words_only(cli: Cli, command: str) -> N
     assert "No such option" in cli.stderr
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     """Fail as a mistake of ours does, with somebody's number in it."""
     raise RuntimeError("9812345600")
 
