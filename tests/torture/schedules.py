@@ -214,7 +214,7 @@ def deaths() -> list[tuple[str, str]]:
                 found.append(("cancels", name))
             case _:
                 found.append(("replaces", name))
-    found += [("replaces", name) for name in ("400 before", *RACING)]
+    found += [("replaces", name) for name in ("400 before", "403 after", *RACING)]
     found += [("replaces", f"cancel: {name}") for name in CONTROLS if f"cancel: {name}" in FAULTS]
     return list(dict.fromkeys(found))
 
