@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from reconciler.errors import ReconcilerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from reconciler.cli.session import Session
@@ -96,14 +96,14 @@ class Reader:
             return self._specs
         unread: dict[str, str] = {}
 
-        def asked() -> Mapping[str, str]:
-            unread.update(self._unread(state, rules))
+        def asked(paths: Collection[str]) -> Mapping[str, str]:
+            unread.update(self._unread(state, rules, paths))
             return unread
 
         if self._specs is None:
             specs = self._session.specs(asked)
         else:
-            specs = self._also(self._specs, asked())
+            specs = self._also(self._specs, asked(()))
         self._state = state
         self._reread = {}
         specs = replace(specs, reread=partial(_reread, self._session, unread, self._reread))
@@ -132,13 +132,17 @@ class Reader:
         ]
         self._meetings.remember([*created, *as_recorded], now)
 
-    def _unread(self, state: State, rules: Rules) -> dict[str, str]:
+    def _unread(self, state: State, rules: Rules, paths: Collection[str]) -> dict[str, str]:
+        """Say which specs may be left unread; something is new if git cannot vouch for a path."""
         if self._worktree is None:
             return {}
         from reconciler.plan.unread import unread  # noqa: PLC0415 - as above
+        from reconciler.state.summary import SummedUp  # noqa: PLC0415 - as above
 
         if self._blobs is None:
             self._blobs = self._worktree.blobs()
+        if isinstance(state.batches, SummedUp) and not all(map(self._blobs.__contains__, paths)):
+            state.batches.expect_all()
         return unread(state, self._blobs, rules)
 
     def _also(self, specs: SpecSet, unread: Mapping[str, str]) -> SpecSet:
@@ -148,7 +152,7 @@ class Reader:
             return specs
         kept = {path: name for path, name in unread.items() if name in still}
         have = {spec.name for spec in specs.specs}
-        more = [spec for spec in self._session.specs(lambda: kept).specs if spec.name not in have]
+        more = [spec for spec in self._session.specs(lambda _: kept).specs if spec.name not in have]
         return replace(specs, specs=(*specs.specs, *more), unread=still)
 
 

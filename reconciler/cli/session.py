@@ -18,13 +18,14 @@ from reconciler.system import RandomIds, SystemClock
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from reconciler.api.client import HttpBatchApi
     from reconciler.model import Spec, SpecSet
     from reconciler.plan.facts import Rules
     from reconciler.spec.config.settings import Settings
+    from reconciler.spec.load import Unread
     from reconciler.state.store import StateStore
 
 SANDBOX_DIRECTORY = ".sandbox"
@@ -60,8 +61,8 @@ class Session(Struct, frozen=True):
         """The machine's clock."""
         return SystemClock()
 
-    def specs(self, unread: Callable[[], Mapping[str, str]] = dict) -> SpecSet:
-        """Read all specs, but for the `unread` paths, of which the names are given.
+    def specs(self, unread: Unread | None = None) -> SpecSet:
+        """Read all specs, but for those that are left `unread`, see `load_specs`.
 
         Raises `InvalidSpecs` with every error there is, and what `unread` raises.
         """

@@ -140,7 +140,7 @@ def _together(everything: State, known: State, unread: frozenset[str]) -> State:
     """Give what is known of the names that were looked at, and all others as they are recorded."""
     if not unread:
         return known
-    return replace(everything, batches={**everything.batches, **known.batches})
+    return replace(everything, batches={**dict(everything.batches.items()), **known.batches})
 
 
 def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:

@@ -42,12 +42,15 @@ from reconciler.spec.yaml.scalars import core
 from reconciler.system import without_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from reconciler.model import Contact
     from reconciler.spec.check import Checked
     from reconciler.spec.lists.reader import Lists
+
+    Unread = Callable[[Collection[str]], Mapping[str, str]]
+    """Maps those of the paths below a root that need not be read to the names of their specs."""
 
 _FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
@@ -99,7 +102,7 @@ def load_specs(
     shown: str | None = None,
     max_contacts: int | None = None,
     secrets: bool = True,
-    unread: Callable[[], Mapping[str, str]] = dict,
+    unread: Unread | None = None,
 ) -> SpecSet:
     """Read and check every spec below `root`, which messages call `shown` (as the user typed it).
 
@@ -107,9 +110,9 @@ def load_specs(
     line. A spec with an error is not among `specs`; neither is one whose name another has too.
     Lists longer than `max_contacts` are cut, where a spec says nothing of that itself. Without
     `secrets`, lists that lie elsewhere or are encrypted are left unread: a warning each, and no
-    spec. `unread`, asked when all files were found, maps the paths of specs that need not be read
-    to their names: those that are there count as files, their names are taken, and they are not
-    among `specs`. One whose name is too much like another's is read all the same.
+    spec. `unread` says of the paths of all specs which need not be read, and what their names are:
+    they count as files, their names are taken, and they are not among `specs`. One whose name is
+    too much like another's is read all the same.
     Raises `Usage` when there is no such directory, and what `unread` raises.
     """
     shown = str(root) if shown is None else shown
@@ -123,7 +126,7 @@ def load_specs(
         if above := further_up(root):
             hint = f"there is one further up: `reconciler --batches {above} …`"
         raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
-    names = dict(unread())
+    names = dict(unread(paths)) if unread else {}
     for path in names.keys() - set(paths):
         del names[path]
     for path in _alike(names):

@@ -37,7 +37,7 @@ from reconciler.state.layout import (
     texts,
 )
 from reconciler.state.overlay import changed
-from reconciler.state.pieces import cut, follow_each_other, look_through
+from reconciler.state.pieces import Look, cut, follow_each_other
 from reconciler.state.sealed import Sealed
 from reconciler.state.sound import contradictions
 from reconciler.system import without_gc
@@ -100,10 +100,11 @@ class Encoder:
         is not needed as a `whole`, its records are then read when they are asked for.
         """
         pieces = cut(data) if aside and len(data) >= _LONG else None
-        finish = aside(partial(look_through, data), pieces.pieces) if aside and pieces else None
+        look = Look(data)
+        finish = aside(look, pieces.pieces) if aside and pieces else None
         if pieces and finish and not whole:
             opened = partial(self._opened, data, where, pieces, finish)
-            sealed = Sealed(data, pieces.pieces, opened)
+            sealed = Sealed(look, pieces.pieces, opened)
             self._doubt = partial(self._unseal, sealed)
             return State(lineage=pieces.lineage, serial=pieces.serial, batches=sealed)
         document = _as_read(data) if finish else None

@@ -83,12 +83,37 @@ def cut(data: bytes) -> Cut | None:
     return Cut(head.lineage, head.serial, pieces) if start == end + len(BETWEEN) else None
 
 
-def look_through(data: bytes, piece: Piece) -> Found | None:
-    """Give what a piece of a file holds; None where it is not sound, or not as we write it.
+class Look:
+    """Looks a file through, a piece at a time.
 
-    No is no verdict: what is wrong, if anything, `codec.decode` says.
+    `kept` are the records of the pieces that this process looked through, by where those start;
+    None to keep none, which saves the memory.
     """
-    lies = data[piece.start : piece.stop]
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.kept: dict[int, dict[str, NameRecord]] | None = None
+
+    def __call__(self, piece: Piece) -> Found | None:
+        """Give what a piece holds; None where it is not sound, or not as we write it.
+
+        No is no verdict: what is wrong, if anything, `codec.decode` says.
+        """
+        found = look_through(self._data[piece.start : piece.stop])
+        if found is None:
+            return None
+        if self.kept is not None:
+            self.kept[piece.start] = found[1]
+        return found[0]
+
+    def read(self, piece: Piece) -> dict[str, NameRecord]:
+        """Give the records of a sound piece."""
+        kept = self.kept.pop(piece.start, None) if self.kept else None
+        return kept or batches_of(self._data[piece.start : piece.stop])
+
+
+def look_through(lies: bytes) -> tuple[Found, dict[str, NameRecord]] | None:
+    """Give what the text of some batches holds, and the batches; None as `Look` does."""
     keys: list[str] = []
     ids: list[str] = []
     try:
@@ -97,13 +122,14 @@ def look_through(data: bytes, piece: Piece) -> Found | None:
             if not _is_text(batches, lies) or not are_sound(batches, keys, ids):
                 return None
             # Forks hash alike. Two that only hash alike are looked at slowly, like two that are.
-            return Found(
+            found = Found(
                 list(batches),
                 [name for name, record in batches.items() if is_lively(record)],
                 rest_of(batches),
                 [*map(hash, keys)],
                 [*map(hash, ids)],
             )
+            return found, batches
     except (ValueError, RecursionError, TypeError):  # so are all errors of parsing
         return None
 

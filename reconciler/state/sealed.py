@@ -11,7 +11,6 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StateUnusable
-from reconciler.state.layout import batches_of
 from reconciler.state.summary import Rest, SummedUp, is_lively, rest_of
 from reconciler.system import without_gc
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
 
     from reconciler.state.document import NameRecord
-    from reconciler.state.pieces import Found, Piece
+    from reconciler.state.pieces import Found, Look, Piece
 
 
 class Sealed(SummedUp):
@@ -32,11 +31,11 @@ class Sealed(SummedUp):
 
     def __init__(
         self,
-        data: bytes,
+        look: Look,
         pieces: Sequence[Piece],
         opened: Callable[[], Sequence[Found] | dict[str, NameRecord]],
     ) -> None:
-        self._data = data
+        self._look = look
         self._pieces = pieces
         self._opened = opened
         self._is_open = False
@@ -63,6 +62,10 @@ class Sealed(SummedUp):
             self._found = opened
             self._firsts = [each.names[0] for each in opened]
         self._is_open = True
+
+    def expect_all(self) -> None:
+        """Keep what is read while the file is looked through."""
+        self._look.kept = {}
 
     @property
     def rest(self) -> Rest:
@@ -129,6 +132,5 @@ class Sealed(SummedUp):
     def _piece(self, number: int) -> dict[str, NameRecord]:
         """Read one piece, once."""
         if number not in self._read:
-            start, stop = self._pieces[number]
-            self._read[number] = batches_of(self._data[start:stop])
+            self._read[number] = self._look.read(self._pieces[number])
         return self._read[number]

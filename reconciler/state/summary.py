@@ -42,6 +42,10 @@ class Rest(NamedTuple):
 class SummedUp(Mapping[str, NameRecord]):
     """Records that know this of themselves."""
 
+    @abstractmethod
+    def expect_all(self) -> None:
+        """Say before anything is asked that all records will be: more of them are kept then."""
+
     @property
     @abstractmethod
     def rest(self) -> Rest:
