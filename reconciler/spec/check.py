@@ -3,22 +3,24 @@
 The models say what a spec is and find every mistake, but importing pydantic and building them takes
 longer than all the rest of a small plan. So a document is first taken through the rules that the
 models are made of, one field after the other. Whatever that does not take (a mistake, a field it
-does not know, a list in a file of its own) is the models' to judge: it never refuses anything
+does not know) is the models' to judge: it never refuses anything
 itself. Tests hold the two ways against each other.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from reconciler.model import Clearance, Lifecycle, OnChange
 from reconciler.spec import rules
+from reconciler.spec.lists.list_rules import list_file
 from reconciler.spec.yaml.scalars import Unfit, text
 
 if TYPE_CHECKING:
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.problems import Collector
     from reconciler.spec.rules import Rules
 
@@ -57,14 +59,16 @@ def check(document: dict[str, Any], collector: Collector) -> Checked | None:
         return _thoroughly(document, collector)
 
 
-def contacts_file(written: dict[str, Any]) -> ContactsFile | None:
+def contacts_file(written: dict[str, Any]) -> ListFile | None:
     """Read a `contacts` that is a mapping; None when something is wrong with it."""
+    with suppress(Unfit, KeyError):
+        return list_file(written)
     from pydantic import ValidationError  # noqa: PLC0415 - slow, see above
 
     from reconciler.spec.lists.list_model import ContactsFile  # noqa: PLC0415 - likewise
 
     try:
-        return ContactsFile.model_validate(written)
+        return ContactsFile.model_validate(written).plain()
     except ValidationError:
         return None
 
@@ -78,9 +82,11 @@ def _quickly(document: dict[str, Any]) -> Checked:
     return Checked(fields, **top.get("reconcile", {}))
 
 
-def _inline(value: Any) -> None:
-    """Take contacts that stand in the spec; they are checked apart, all in one go."""
-    if type(value) is not list:
+def _contacts(value: Any) -> None:
+    """Take contacts that stand in the spec, which are checked apart, or the name of their file."""
+    if type(value) is dict:
+        list_file(value)
+    elif type(value) is not list:
         raise Unfit("")
 
 
@@ -97,7 +103,7 @@ def _split(value: Any) -> dict[str, int]:
 
 _TOP: Rules = {
     "campaign_id": rules.campaign_id,
-    "contacts": _inline,
+    "contacts": _contacts,
     "organization_id": text,
     "scheduled_start": rules.scheduled_start,
     "concurrency_limit": rules.concurrency_limit,

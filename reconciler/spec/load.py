@@ -77,7 +77,7 @@ class _Root(Struct, frozen=True, dict=True):
     @cached_property
     def lists(self) -> Lists:
         """The lists that specs point at; few roots have any."""
-        from reconciler.spec.lists.reader import Lists  # noqa: PLC0415 - imports pydantic
+        from reconciler.spec.lists.reader import Lists  # noqa: PLC0415 - few need it
 
         return Lists(self.path, self.shown, self.secrets)
 

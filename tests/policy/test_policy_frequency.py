@@ -31,7 +31,7 @@ from reconciler.policy.finding import Finding, Level
 from reconciler.policy.frequency import Frequency, Limit, continued, opened, uncovered
 from reconciler.policy.keyed import LedgerKey, ledger_key
 from reconciler.spec.config.policy_frequency import Frequencies
-from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.list_rules import ListFile
 from reconciler.spec.lists.reader import Shelves
 from reconciler.spec.yaml.scalars import Plain
 from reconciler.state import calls
@@ -216,7 +216,7 @@ def test_hashes_are_those_of_hmac() -> None:
 def test_a_list_that_is_not_held_has_the_same_hashes() -> None:
     """It does not matter how long a list is."""
     text = "phone_number,callee_name\n" + "".join(f"{number},Asha\n" for number in NUMBERS)
-    spooled = Shelves().spooled(io.BytesIO(text.encode()), ContactsFile(file="x.csv"), memory=False)
+    spooled = Shelves().spooled(io.BytesIO(text.encode()), ListFile(file="x.csv"), memory=False)
     assert spooled is not None
     assert KEY.of(spooled) == KEY.of(people(reversed(NUMBERS))) == KEY.hashed(NUMBERS)
 

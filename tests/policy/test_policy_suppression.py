@@ -24,7 +24,7 @@ from reconciler.policy.finding import Finding, Level
 from reconciler.policy.suppression import Suppression, matches, without
 from reconciler.spec.config.policy_suppression import Suppressions, day_in
 from reconciler.spec.lists import number_list, number_reading
-from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.list_rules import ListFile
 from reconciler.spec.lists.listed import DoNotCall
 from reconciler.spec.lists.number_list import NumberList, Sorting
 from reconciler.spec.lists.number_reading import Unsound, read_numbers
@@ -76,7 +76,7 @@ def people(numbers: Sequence[str]) -> list[Contact]:
 def long(numbers: Sequence[str]) -> LongContacts:
     """Give contacts that are read from a file whenever they are asked for."""
     text = "phone_number,callee_name\n" + "".join(f"{number},Asha\n" for number in numbers)
-    file = ContactsFile(file="long.csv")
+    file = ListFile(file="long.csv")
     spooled = Shelves().spooled(io.BytesIO(text.encode()), file, memory=False)
     assert spooled is not None
     return spooled

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
     from reconciler.model import Contact
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.lists.spool import Spooled
 
 
@@ -33,10 +33,10 @@ def spool_little_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 class BothWays:
     """The two ways of one format."""
 
-    whole: Callable[[bytes, ContactsFile], list[Contact]]
-    stream: Callable[[IO[bytes], ContactsFile], Spooled]
+    whole: Callable[[bytes, ListFile], list[Contact]]
+    stream: Callable[[IO[bytes], ListFile], Spooled]
 
-    def slowly(self, data: bytes, file: ContactsFile) -> list[Contact] | None:
+    def slowly(self, data: bytes, file: ListFile) -> list[Contact] | None:
         """Read a list in the obvious way; None when something is wrong with it."""
         try:
             contacts = self.whole(data, file)
@@ -44,14 +44,14 @@ class BothWays:
             return None
         return sorted(contacts, key=lambda c: c["phone_number"]) if all_sound(contacts) else None
 
-    def streamed(self, data: bytes, file: ContactsFile) -> Spooled | None:
+    def streamed(self, data: bytes, file: ListFile) -> Spooled | None:
         """Read a list a piece at a time; None when something is wrong with it."""
         try:
             return self.stream(io.BytesIO(data), file)
         except Odd:
             return None
 
-    def same(self, data: bytes, file: ContactsFile) -> bool:
+    def same(self, data: bytes, file: ListFile) -> bool:
         """Compare both ways in every respect; tell whether the list is sound."""
         expected, found = self.slowly(data, file), self.streamed(data, file)
         assert (expected is None) == (found is None)

@@ -15,6 +15,7 @@ from reconciler.spec.lists import jsonl_stream
 from reconciler.spec.lists.jsonl_list import examine_list, find_contact, read_list
 from reconciler.spec.lists.jsonl_stream import read_stream
 from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.list_rules import ListFile
 from reconciler.spec.source import without_bom
 from reconciler.spec.yaml.builder import Odd
 from tests.sources.both_ways import BothWays, spool_little_at_once
@@ -51,7 +52,7 @@ VALUES = [
 """What a value may be; those that follow are more than one text."""
 MORE = [[], ["a"], {}, {"a": "b"}]
 MARK = b"\xef\xbb\xbf"
-PLAIN = ContactsFile(file="a.jsonl")
+PLAIN = ListFile(file="a.jsonl")
 BOTH = BothWays(lambda data, file: read_list(without_bom(data), file), read_stream)
 
 
@@ -62,7 +63,7 @@ def _small_pieces(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReques
     spool_little_at_once(monkeypatch)
 
 
-def same(data: bytes, file: ContactsFile) -> bool:
+def same(data: bytes, file: ListFile) -> bool:
     """Compare both ways of reading, and explaining it; tell whether the list is sound."""
     if not BOTH.same(data, file):
         return False
@@ -94,7 +95,7 @@ def rows(draw: st.DrawFn, number: str, values: list[Any]) -> dict[str, Any]:
 
 
 @st.composite
-def lists(draw: st.DrawFn) -> tuple[bytes, ContactsFile]:
+def lists(draw: st.DrawFn) -> tuple[bytes, ListFile]:
     """Draw a list as a person or a program may write it, now and then a wrong one."""
     numbers = draw(st.permutations(NUMBERS))[: draw(st.integers(1, 9))]
     if draw(st.integers(0, 12)) == 7:
@@ -122,12 +123,12 @@ def lists(draw: st.DrawFn) -> tuple[bytes, ContactsFile]:
     columns = draw(st.sampled_from([{}, {}, {"tariff": "plan"}, {"callee_name": "é"}]))
     kept = draw(st.sampled_from(["keep", "keep", "drop"]))
     file = {"columns": columns, "other_columns": kept, "call_variables": everybody}
-    return data, ContactsFile.model_validate({"file": "a.jsonl", **file})
+    return data, ContactsFile.model_validate({"file": "a.jsonl", **file}).plain()
 
 
 @SMALL
 @given(drawn=lists())
-def test_every_jsonl_list_is_read_as_it_is_read_whole(drawn: tuple[bytes, ContactsFile]) -> None:
+def test_every_jsonl_list_is_read_as_it_is_read_whole(drawn: tuple[bytes, ListFile]) -> None:
     """Contacts, their number and their digest are those of the obvious way; or both refuse."""
     same(*drawn)
 
@@ -142,7 +143,7 @@ def test_every_jsonl_list_is_read_as_it_is_read_whole(drawn: tuple[bytes, Contac
     over=st.integers(0, 3),
 )
 def test_every_damaged_jsonl_list_too(
-    drawn: tuple[bytes, ContactsFile], where: int, what: bytes, over: int
+    drawn: tuple[bytes, ListFile], where: int, what: bytes, over: int
 ) -> None:
     """A byte too many, too few or another one: nothing is read otherwise than the slow way."""
     data, file = drawn
@@ -269,7 +270,7 @@ def test_a_line_that_never_ends_does_not_take_all_memory(monkeypatch: pytest.Mon
 
 @SMALL
 @given(drawn=lists())
-def test_everybody_is_found_in_a_jsonl_list(drawn: tuple[bytes, ContactsFile]) -> None:
+def test_everybody_is_found_in_a_jsonl_list(drawn: tuple[bytes, ListFile]) -> None:
     """By the number a contact is found where an exact reading finds it, value by value."""
     data, file = drawn
     data = without_bom(data)

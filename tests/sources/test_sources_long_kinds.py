@@ -33,7 +33,7 @@ from reconciler.spec.lists import (
     stored,
 )
 from reconciler.spec.lists import reader as lists
-from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.list_rules import ListFile
 from reconciler.spec.lists.spool import File, Spooled
 from reconciler.spec.lists.stored import Stored
 from reconciler.spec.load import locate
@@ -368,7 +368,7 @@ def test_a_list_that_changes_while_it_is_read(
         assert spec.origin is not None
         assert spec.origin.contacts is not None
         read = versions[spec.origin.contacts[1]]
-        file = ContactsFile(file=f"may.{form}")
+        file = ListFile(file=f"may.{form}")
         people = lists._FORMATS[f".{form}"].read_list(read, file)
         assert list(spec.whole.contacts) == sorted(people, key=lambda one: one["phone_number"])
 

@@ -15,6 +15,7 @@ from pyarrow import parquet
 
 from reconciler.spec.lists import parquet_list, parquet_stream, spool
 from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.list_rules import ListFile
 from reconciler.spec.lists.parquet_list import examine_list, find_contact, read_list
 from reconciler.spec.lists.parquet_stream import read_stream
 from reconciler.spec.lists.spool import File, Reading
@@ -28,7 +29,7 @@ SMALL = settings(
 )
 NUMBERS = [f"+1415555{digits}" for digits in ("", "0", "00", "01", "010", "0100", "2", "20", "9")]
 NAMES = ["Asha", "Zoë", "R & D", 'say "hi"', "\\", "a\nb", "\x7f", "\x00", "é\u00a0", "😀", "%s"]
-PLAIN = ContactsFile(file="a.parquet")
+PLAIN = ListFile(file="a.parquet")
 BOTH = BothWays(read_list, read_stream)
 same = BOTH.same
 TEXTS = ["Basic", "", " ", "é", None, *NAMES]
@@ -65,7 +66,7 @@ def written(table: pa.Table, **options: Any) -> bytes:
 
 
 @st.composite
-def lists(draw: st.DrawFn) -> tuple[bytes, ContactsFile]:
+def lists(draw: st.DrawFn) -> tuple[bytes, ListFile]:
     """Draw a list as a program may write it, now and then a wrong one."""
     numbers: list[str | None] = list(draw(st.permutations(NUMBERS))[: draw(st.integers(1, 9))])
     if draw(st.integers(0, 9)) == 9:
@@ -105,12 +106,12 @@ def lists(draw: st.DrawFn) -> tuple[bytes, ContactsFile]:
     columns = draw(st.sampled_from([{}, {}, {"tariff": "plan"}, {"callee_name": "é"}]))
     kept = draw(st.sampled_from(["keep", "keep", "drop"]))
     file = {"columns": columns, "other_columns": kept, "call_variables": everybody}
-    return data, ContactsFile.model_validate({"file": "a.parquet", **file})
+    return data, ContactsFile.model_validate({"file": "a.parquet", **file}).plain()
 
 
 @SMALL
 @given(drawn=lists())
-def test_every_parquet_list_is_read_as_it_is_read_whole(drawn: tuple[bytes, ContactsFile]) -> None:
+def test_every_parquet_list_is_read_as_it_is_read_whole(drawn: tuple[bytes, ListFile]) -> None:
     """Contacts, their number and their digest are those of the obvious way; or both refuse."""
     same(*drawn)
 
@@ -123,7 +124,7 @@ def test_every_parquet_list_is_read_as_it_is_read_whole(drawn: tuple[bytes, Cont
     over=st.integers(0, 3),
 )
 def test_every_damaged_parquet_list_too(
-    drawn: tuple[bytes, ContactsFile], where: int, what: bytes, over: int
+    drawn: tuple[bytes, ListFile], where: int, what: bytes, over: int
 ) -> None:
     """A byte too many, too few or another one: nothing is read otherwise than the slow way."""
     data, file = drawn
@@ -173,7 +174,7 @@ def test_nobody_without_a_name(names: list[str | None]) -> None:
 def test_a_row_is_empty_only_if_all_of_it_is() -> None:
     """Somebody without a number and a name is no blank row because the rest is left out."""
     people = {"phone_number": ["+14155550100", None], "callee_name": ["Asha", None]}
-    file = ContactsFile(file="a.parquet", other_columns="drop")
+    file = ListFile(file="a.parquet", other_columns="drop")
     for plan, sound in (([None, None], True), (["a", None], True), ([None, "a"], False)):
         assert (
             same(written(pa.table({**people, "plan": pa.array(plan, pa.string())})), file) is sound
@@ -190,7 +191,7 @@ def test_a_text_that_is_not_utf_8_is_refused() -> None:
     bad = pa.array([b"\xff", b"a"], pa.binary()).view(pa.string())
     data = people(["Asha", "Ravi"], plan=bad)
     assert not same(data, PLAIN)
-    assert not same(data, ContactsFile(file="a.parquet", other_columns="drop"))
+    assert not same(data, ListFile(file="a.parquet", other_columns="drop"))
     halves = pa.array([b"\xc3", b"\xa9"], pa.binary()).view(pa.string())
     assert not same(people(["Asha", "Ravi"], plan=halves), PLAIN)
 
@@ -229,7 +230,7 @@ def test_what_is_in_memory_already_is_not_copied(monkeypatch: pytest.MonkeyPatch
 
 @SMALL
 @given(drawn=lists())
-def test_everybody_is_found_in_a_parquet_list(drawn: tuple[bytes, ContactsFile]) -> None:
+def test_everybody_is_found_in_a_parquet_list(drawn: tuple[bytes, ListFile]) -> None:
     """By the number a contact is found where an exact reading finds it, cell by cell."""
     data, file = drawn
     contacts = examine_list(data, file, set()).contacts if BOTH.slowly(data, file) else ()

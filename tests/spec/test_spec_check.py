@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from reconciler.spec import check
+from reconciler.spec.lists.list_model import ContactsFile
+from reconciler.spec.lists.list_rules import ListFile, list_file
 from reconciler.spec.models import BatchSpec, Reconcile
 from reconciler.spec.problems import Collector
 from reconciler.spec.yaml.documents import read_document
@@ -36,9 +39,17 @@ _value = st.recursive(
     ),
     max_leaves=4,
 )
-_good = {
+_good_list = {
+    "file": st.sampled_from(["a.csv", "s3://b/c.jsonl.age", Plain("a.csv")]),
+    "columns": st.sampled_from([{"callee_name": Plain("Name")}, {Plain("a"): " b "}, Plain("~")]),
+    "other_columns": st.sampled_from(["keep", Plain("drop")]),
+    "call_variables": st.sampled_from([{"a": Plain("~")}, {Plain("callee_name"): "A"}, {}]),
+    "sha256": st.sampled_from(["A" * 64, Plain("0" * 64)]),
+    "count": st.sampled_from(["1", "+7"]).map(Plain),
+}
+_good: dict[str, st.SearchStrategy[Any]] = {
     "campaign_id": st.sampled_from(["cmp_1", Plain("12")]),
-    "contacts": st.just([]),
+    "contacts": st.deferred(lambda: st.one_of(st.just([]), _list)),
     "organization_id": st.sampled_from(["org", Plain("~")]),
     "scheduled_start": st.sampled_from(_TIMES[:3]).map(Plain),
     "concurrency_limit": st.sampled_from(["1", "10", "+7", "~"]).map(Plain),
@@ -67,6 +78,9 @@ def _mostly(good: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[s
     )
 
 
+_list: st.SearchStrategy[dict[str, Any]] = _mostly(_good_list).map(
+    lambda written: {"file": "a.csv", **written}
+)
 _document = st.builds(
     lambda top, section, both: (
         {"campaign_id": "cmp_1", "contacts": [], **top} | ({"reconcile": section} if both else {})
@@ -96,7 +110,7 @@ def test_both_ways_say_the_same(document: dict[str, Any]) -> None:
 @given(_document)
 def test_a_sound_document_is_checked_quickly(document: dict[str, Any]) -> None:
     """The models are asked only for what is wrong, or of a kind that the quick way leaves out."""
-    if check._thoroughly(document, Collector()) is None or isinstance(document["contacts"], dict):
+    if check._thoroughly(document, Collector()) is None:
         return
     section = document.get("reconcile")
     if isinstance(section, dict) and "unknown" in section:
@@ -111,8 +125,24 @@ def test_sound_files_are_checked_alike(path: Path) -> None:
     assert document is not None
     thorough = check._thoroughly(document.value, Collector())
     assert thorough is not None
-    if isinstance(document.value["contacts"], list):
-        assert check._quickly(document.value) == thorough
+    assert check._quickly(document.value) == thorough
+
+
+@settings(max_examples=300, deadline=None)
+@given(_mostly(_good_list))
+def test_both_ways_name_the_same_list(written: dict[str, Any]) -> None:
+    """What is read of a list's name without its model is what the model reads; or it is left."""
+    try:
+        thorough = ContactsFile.model_validate(written).plain()
+    except ValidationError:
+        thorough = None
+    try:
+        quick = list_file(written)
+    except (Unfit, KeyError):
+        assert thorough is None or "unknown" in written
+    else:
+        assert quick == thorough
+        assert [*map(type, quick.call_variables)] == [str] * len(quick.call_variables)
 
 
 def test_the_quick_way_knows_no_field_that_the_models_do_not() -> None:
@@ -120,11 +150,16 @@ def test_the_quick_way_knows_no_field_that_the_models_do_not() -> None:
     assert set(check._TOP) <= set(BatchSpec.model_fields)
     assert set(check._TOOL) <= set(Reconcile.model_fields)
     assert set(check.SENT) <= set(check._TOP)
+    assert set(ListFile.__struct_fields__) == set(ContactsFile.model_fields)
 
 
-def test_a_sound_spec_needs_no_model(root: Root) -> None:
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_sound_spec_needs_no_model(root: Root, listed: bool) -> None:  # noqa: FBT001 - a case
     """Reading a sound spec imports no pydantic, which would be most of what a small plan takes."""
     root.spec("reconcile: {name: a, lifecycle: paused, split: {max_contacts: 5}}\n")
+    if listed:
+        root.write("a.csv", "phone_number,callee_name\n+919876543210,Asha\n")
+        root.write("one.yaml", "campaign_id: cmp_1\ncontacts: {file: a.csv, count: 1}\n")
     program = (
         "import sys; from pathlib import Path\n"
         "from reconciler.spec.load import load_specs\n"

@@ -13,7 +13,7 @@ from reconciler.spec.clearance import MOST_NAMES, Day, Names
 from reconciler.spec.config.durations import DURATION_SCHEMA
 from reconciler.spec.config.setting_rules import lasting
 from reconciler.spec.fields import Model, Text
-from reconciler.spec.lists.list_model import SEALED
+from reconciler.spec.lists.list_rules import SEALED
 from reconciler.spec.problems import quoted
 from reconciler.spec.rules import choice
 from reconciler.spec.yaml.scalars import at_least, fail, kind_of, text

@@ -16,7 +16,7 @@ from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
 
 NUMBER = "phone_number"
 NAME = "callee_name"
@@ -63,7 +63,7 @@ class Wording:
     """Followed by the names there are: `headers`."""
 
 
-def our_name(header: str, file: ContactsFile) -> str | None:
+def our_name(header: str, file: ListFile) -> str | None:
     """Give the name under which a column is sent; None when it is left out."""
     for name, renamed in file.columns.items():
         if renamed == header:
@@ -73,7 +73,7 @@ def our_name(header: str, file: ContactsFile) -> str | None:
 
 
 def matched(
-    headers: Sequence[str], file: ContactsFile, wording: Wording, place: tuple[int, int]
+    headers: Sequence[str], file: ListFile, wording: Wording, place: tuple[int, int]
 ) -> dict[str, int]:
     """Give our name → the column's index, `phone_number` among them.
 

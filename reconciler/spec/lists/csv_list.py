@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.model import Contact
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
 
 _BLANKS = " \t"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
@@ -45,7 +45,7 @@ class Layout:
     variables: tuple[tuple[str, int], ...]
 
 
-def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
+def read_list(data: bytes, file: ListFile) -> list[Contact]:
     """Read a list in which everything is as it should be; contacts are not checked here.
 
     `data` comes without a BOM. Raises `Odd` when `examine_list` should say what is wrong.
@@ -82,7 +82,7 @@ def sound_contacts(
     return contacts
 
 
-def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+def examine_list(data: bytes, file: ListFile, wanted: set[Path]) -> Examined:
     """Read a list row by row, telling what is wrong with rows, and where the wanted paths stand.
 
     Paths are as in the YAML form: `("contacts", 17, "phone_number")`, and
@@ -118,7 +118,7 @@ class _Contacts(Collection["Contact"]):
     """The contacts of a list that is examined, sound or not: made as they are asked for."""
 
     data: bytes
-    file: ContactsFile
+    file: ListFile
     layout: Layout
     count: int
 
@@ -141,7 +141,7 @@ class _Contacts(Collection["Contact"]):
             yield {"phone_number": row[layout.number].strip(_BLANKS), "call_variables": said}
 
 
-def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+def find_contact(data: bytes, file: ListFile, number: str, index: int) -> Examined:
     """Find where the contact with a number stands, in a list that is sound; `index` is its own."""
     examined = Examined()
     rows = Rows(data)
@@ -274,7 +274,7 @@ def _broken(error: csv.Error, line: int, delimiter: str) -> Unusable:
     return Unusable(message, hint, (line, 1))
 
 
-def read_layout(rows: Rows, file: ContactsFile) -> Layout:
+def read_layout(rows: Rows, file: ListFile) -> Layout:
     """Read the header: delimiter, columns, which of them is what. Raises `Unusable`."""
     delimiter = None
     first = ""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.model import Contact
     from reconciler.spec.lists.csv_list import Layout
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.lists.spool import File, Spooled
 
 _PIECE = 1 << 19
@@ -57,7 +57,7 @@ class Readable(Protocol):
 
 
 def read_stream(
-    stream: Readable, file: ContactsFile, *, memory: bool = False, shelf: File | None = None
+    stream: Readable, file: ListFile, *, memory: bool = False, shelf: File | None = None
 ) -> Spooled:
     """Read a list, all contacts of which must be sound. With `memory`, write nothing to disk.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from reconciler.model import Contact
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
 
 NESTED = "call_variables"
 _WORDING = Wording(lacking="no line has the key", plural="keys")
@@ -43,7 +43,7 @@ class _Bad(Exception):  # noqa: N818 - says what the line is
         self.message, self.hint, self.kind, self.column = message, hint, kind or message, column
 
 
-def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
+def read_list(data: bytes, file: ListFile) -> list[Contact]:
     """Read a list in which everything is as it should be; contacts are not checked here.
 
     `data` comes without a BOM. Raises `Odd` when `examine_list` should say what is wrong.
@@ -68,7 +68,7 @@ def sound_contacts(lines: bytes, names: Names) -> list[Contact]:
         raise Odd from error
 
 
-def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+def examine_list(data: bytes, file: ListFile, wanted: set[Path]) -> Examined:
     """Read a list line by line, telling what is wrong with lines, and where wanted paths stand.
 
     Paths are as in `reconciler.spec.lists.csv_list`. A line that cannot be read is no contact.
@@ -102,7 +102,7 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     return examined
 
 
-def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+def find_contact(data: bytes, file: ListFile, number: str, index: int) -> Examined:
     """Find where the contact with a number stands, in a list that is sound; `index` is its own."""
     examined = Examined()
     names = Names(file)
@@ -121,7 +121,7 @@ def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Ex
     return examined
 
 
-def _note_cells(examined: Examined, file: ContactsFile, index: int, line: tuple[int, str]) -> None:
+def _note_cells(examined: Examined, file: ListFile, index: int, line: tuple[int, str]) -> None:
     """Remember where the values of one contact stand."""
     number, text = line
     examined.cells[("contacts", index)] = (number, 1)
@@ -134,7 +134,7 @@ def _note_cells(examined: Examined, file: ContactsFile, index: int, line: tuple[
 class Names:
     """What the keys of a list are called here: learned line by line, checked at the end."""
 
-    def __init__(self, file: ContactsFile) -> None:
+    def __init__(self, file: ListFile) -> None:
         self._file = file
         self._names: dict[str, str | None] = {}
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from reconciler.spec.lists.csv_stream import Readable
     from reconciler.spec.lists.jsonl_list import Row
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.lists.spool import File, Spooled
 
 _PIECE = 1 << 20
@@ -40,7 +40,7 @@ _BETWEEN = b"},\n{"
 
 
 def read_stream(
-    stream: Readable, file: ContactsFile, *, memory: bool = False, shelf: File | None = None
+    stream: Readable, file: ListFile, *, memory: bool = False, shelf: File | None = None
 ) -> Spooled:
     """Read a list, all contacts of which must be sound. With `memory`, write nothing to disk.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.model import Contact
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
 
 MAX_ROWS = 10_000_000
 """How many rows a list may have: a few bytes of Parquet can stand for any number of them."""
@@ -35,7 +35,7 @@ WORDING = Wording(lacking="there is no column", plural="columns")
 _TEXT_HINT = "write the column as text"
 
 
-def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
+def read_list(data: bytes, file: ListFile) -> list[Contact]:
     """Read a list in which everything is as it should be; contacts are not checked here.
 
     Raises `Odd` when `examine_list` should say what is wrong, `Unreadable` without pyarrow.
@@ -46,7 +46,7 @@ def read_list(data: bytes, file: ContactsFile) -> list[Contact]:
         raise Odd from error
 
 
-def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+def examine_list(data: bytes, file: ListFile, wanted: set[Path]) -> Examined:
     """Read a list again, telling why it cannot be read, and in which rows wanted paths stand.
 
     Paths are as in `reconciler.spec.lists.csv_list`. Raises `Unreadable` without pyarrow.
@@ -67,7 +67,7 @@ def examine_list(data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined
     return examined
 
 
-def find_contact(data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+def find_contact(data: bytes, file: ListFile, number: str, index: int) -> Examined:
     """Find where the contact with a number stands, in a list that is sound; `index` is its own.
 
     Raises `Unreadable` without pyarrow.
@@ -163,7 +163,7 @@ class _Column:
         return list(array.flatten()) if self._struct else [array]
 
 
-def _contacts(table: Table, file: ContactsFile) -> Iterator[tuple[int, Contact]]:
+def _contacts(table: Table, file: ListFile) -> Iterator[tuple[int, Contact]]:
     """Give each row that is not empty: its number from 1, and its contact. Raises `Unusable`."""
     indexes = matched(table.names, file, WORDING, (1, 1))
     for row, cells in enumerate(table.rows(), start=1):

@@ -27,7 +27,7 @@ from reconciler.spec.yaml.builder import Odd
 if TYPE_CHECKING:
     from reconciler.model import Contact
     from reconciler.spec.lists.csv_stream import Readable
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.lists.spool import Spooled
 
 _PIECE = 1 << 20
@@ -38,7 +38,7 @@ _ESCAPED = r'[\x00-\x1f"\\]'
 
 
 def read_stream(
-    stream: Readable, file: ContactsFile, *, memory: bool = False, shelf: File | None = None
+    stream: Readable, file: ListFile, *, memory: bool = False, shelf: File | None = None
 ) -> Spooled:
     """Read a list, all contacts of which must be sound. With `memory`, write nothing to disk.
 
@@ -74,7 +74,7 @@ def _copied(stream: Readable, *, memory: bool) -> File:
 class _Writer:
     """Writes columns of texts as the lines that `Spooling` takes."""
 
-    def __init__(self, compute: Any, names: list[str], file: ContactsFile) -> None:
+    def __init__(self, compute: Any, names: list[str], file: ListFile) -> None:
         """Say what is to be between the cells. Raises `Unusable`."""
         self._indexes = matched(names, file, WORDING, (1, 1))
         self._everybody = file.call_variables

@@ -94,9 +94,9 @@ def pinning(lists: Lists, path: str) -> Pinning | None:
     try:
         written = {name: str(contacts[name]) for name in _PINS if name in contacts}
         unpinned = {name: value for name, value in contacts.items() if name not in _PINS}
-        model = ContactsFile.model_validate(unpinned)
-        place = place_of(lists.root, path, model.file)
-        taken = lists.taken(place, model)
+        named = ContactsFile.model_validate(unpinned).plain()
+        place = place_of(lists.root, path, named.file)
+        taken = lists.taken(place, named)
         taken.require_readable()
     except ValidationError as error:
         problems = [_below_contacts(one) for one in model_problems(error, ContactsFile)]
@@ -108,7 +108,7 @@ def pinning(lists: Lists, path: str) -> Pinning | None:
     read = taken.read
     if read.diagnostics:
         raise InvalidSpecs(read.diagnostics)
-    return Pinning(path, shown(model.file), written, taken.sha256, len(read.contacts), data)
+    return Pinning(path, shown(named.file), written, taken.sha256, len(read.contacts), data)
 
 
 def worth_pinning(lists: Lists, path: str) -> bool:

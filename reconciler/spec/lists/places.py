@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from reconciler.spec.discover import is_within
-from reconciler.spec.lists.list_model import LIST_FORMATS, SEALED
+from reconciler.spec.lists.list_rules import LIST_FORMATS, SEALED
 from reconciler.spec.problems import Path, Problem, did_you_mean, quoted
 
 if TYPE_CHECKING:

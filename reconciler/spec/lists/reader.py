@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from reconciler.model import Contact, Diagnostic
     from reconciler.spec.lists.columns import Examined
     from reconciler.spec.lists.csv_stream import Readable
-    from reconciler.spec.lists.list_model import ContactsFile
+    from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.lists.spool import File, Spooled
 
 _CELL_HINT = "fill in the cell: the agent greets people with this name"
@@ -48,13 +48,13 @@ _DENSER = {".parquet": 16}
 class Format(Protocol):
     """What reads lists of one format."""
 
-    def read_list(self, data: bytes, file: ContactsFile) -> list[Contact]:
+    def read_list(self, data: bytes, file: ListFile) -> list[Contact]:
         """Give the contacts of a list that is sound; raise `Odd` for any other."""
 
-    def examine_list(self, data: bytes, file: ContactsFile, wanted: set[Path]) -> Examined:
+    def examine_list(self, data: bytes, file: ListFile, wanted: set[Path]) -> Examined:
         """Say what is wrong with a list, and where the wanted paths stand."""
 
-    def find_contact(self, data: bytes, file: ContactsFile, number: str, index: int) -> Examined:
+    def find_contact(self, data: bytes, file: ListFile, number: str, index: int) -> Examined:
         """Say where the contact with a number stands; `index` is what paths call it."""
 
 
@@ -103,7 +103,7 @@ class Shelves:
         self._files: dict[bool, File] = {}
 
     def spooled(
-        self, stream: Readable, file: ContactsFile, *, memory: bool, form: str = ".csv"
+        self, stream: Readable, file: ListFile, *, memory: bool, form: str = ".csv"
     ) -> Spooled | None:
         """Read a list of a format, and keep it. None when all is not as it should be.
 
@@ -134,7 +134,7 @@ class Lists:
     secrets: bool = True
     shelves: Shelves = field(default_factory=Shelves, init=False, repr=False, compare=False)
 
-    def read(self, spec_path: str, file: ContactsFile) -> ListRead:
+    def read(self, spec_path: str, file: ListFile) -> ListRead:
         """Read the list a spec points at, and check everything about it. Never raises."""
         try:
             place = place_of(self.root, spec_path, file.file)
@@ -152,7 +152,7 @@ class Lists:
             return ListRead([], (_of_the_field(file, error.problem),))
         return taken.read
 
-    def taken(self, place: Place, file: ContactsFile, *, hashed: bool = True) -> Taken:
+    def taken(self, place: Place, file: ListFile, *, hashed: bool = True) -> Taken:
         """Read and check a list whatever its pins say.
 
         Without `hashed` its SHA-256 need not be known. Raises `Unreadable` where there is none.
@@ -173,7 +173,7 @@ class Lists:
             return Taken(ListRead([]), stored.sha256, error.problem)
         return Taken(read, stored.sha256)
 
-    def position(self, file: ContactsFile, path: Path, number: str | None) -> tuple[int, int]:
+    def position(self, file: ListFile, path: Path, number: str | None) -> tuple[int, int]:
         """Find where a path stands in a list below the root: line and column.
 
         With `number`, the contact is the one that has it: the path does not count as the list does.
@@ -189,7 +189,7 @@ class Lists:
         return form.examine_list(data, file, {path}).place(path)
 
     def _streamed(
-        self, place: Place, file: ContactsFile, long: int, *, hashed: bool
+        self, place: Place, file: ListFile, long: int, *, hashed: bool
     ) -> tuple[Taken | None, bool]:
         """Read a long list below the root from its file, if it is sound; tell whether that is sure.
 
@@ -206,7 +206,7 @@ class Lists:
         read = ListRead(contacts, blob=blob.hexdigest())
         return Taken(read, sha256.hexdigest() if hashed else ""), True
 
-    def _checked(self, stored: Stored, file: ContactsFile, *, long: bool, tried: bool) -> ListRead:
+    def _checked(self, stored: Stored, file: ListFile, *, long: bool, tried: bool) -> ListRead:
         """Read and check what a list says. Raises `Unreadable` where an extra is missing.
 
         `tried` tells that it cannot be spooled as it is.
@@ -240,7 +240,7 @@ class Lists:
                 return ListRead(contacts, blob=stored.blob)
         return ListRead([], (), tuple(_explain(form, data, file, named)))
 
-    def _require_pins(self, place: Place, file: ContactsFile, spec_path: str) -> None:
+    def _require_pins(self, place: Place, file: ListFile, spec_path: str) -> None:
         """Refuse a list that lies elsewhere and is not pinned. Raises `NoPlace`."""
         lacking = [f"`{name}`" for name in ("sha256", "count") if getattr(file, name) is None]
         if place.remote and lacking:
@@ -250,7 +250,7 @@ class Lists:
                 f"review the list, and type `{self._pin(spec_path)}`",
             )
 
-    def _require_pinned(self, taken: Taken, file: ContactsFile, spec_path: str) -> None:
+    def _require_pinned(self, taken: Taken, file: ListFile, spec_path: str) -> None:
         """Refuse a list whose bytes are not the pinned ones. Raises `Unreadable`."""
         if file.sha256 in {None, taken.sha256}:
             return
@@ -262,7 +262,7 @@ class Lists:
         hint = f"review the list as it is now, and type `{self._pin(spec_path)}`"
         raise Unreadable(Problem(("contacts", "sha256"), message, hint))
 
-    def _require_count(self, count: int, file: ContactsFile, spec_path: str) -> None:
+    def _require_count(self, count: int, file: ListFile, spec_path: str) -> None:
         """Refuse a list that is longer or shorter than its pin says. Raises `Unreadable`."""
         if file.count is None or file.count == count:
             return
@@ -296,7 +296,7 @@ def _stream_of(form: str) -> Callable[..., Spooled]:
             return parquet_stream.read_stream
 
 
-def _left_unread(place: Place, file: ContactsFile) -> ListRead:
+def _left_unread(place: Place, file: ListFile) -> ListRead:
     """Say that a list was left unread, and what its pins say of it."""
     why = "lies elsewhere" if place.remote else "is encrypted"
     pinned = f"; by its pin it has {_people(file.count)}" if file.count is not None else ""
@@ -305,7 +305,7 @@ def _left_unread(place: Place, file: ContactsFile) -> ListRead:
     return ListRead([], (problem,))
 
 
-def _of_the_field(file: ContactsFile, problem: Problem) -> Problem:
+def _of_the_field(file: ListFile, problem: Problem) -> Problem:
     """Put what is wrong with a file as a whole at the field that names it."""
     if problem.path:
         return problem
@@ -327,7 +327,7 @@ def _people(count: int) -> str:
     return f"{count:,} contact{'' if count == 1 else 's'}"
 
 
-def _explain(form: Format, data: bytes, file: ContactsFile, named: str) -> list[Diagnostic]:
+def _explain(form: Format, data: bytes, file: ListFile, named: str) -> list[Diagnostic]:
     """Say everything that is wrong with a list, each thing at its line."""
     examined = form.examine_list(data, file, set())
     collector = Collector(examined.problems)
