@@ -1,8 +1,8 @@
 """One request and its answer, bounded in time, with the proof of whether the request left.
 
 HTTP libraries bound each read, not the whole: a server that drips a byte a second holds a caller
-for ever, and looking a name up has no bound at all. So the request runs in a thread of its own,
-and the caller waits for it until the deadline and no longer. An exchange given up before it was
+for ever, and looking a name up has no bound at all. So the request runs in another thread, and the
+caller waits for it until the deadline and no longer. An exchange given up before it was
 connected can never send anything afterwards: the library reports each of its steps (`trace`), and
 the first report after giving up raises instead of going on. That makes "it never left" provable.
 
@@ -13,6 +13,7 @@ Knows nothing of the HTTP library but the names of those steps; a step it does n
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ _CONNECTING = (
 _CLOSING = ("response_closed.started", "response_closed.complete")
 """Hanging up: nothing is sent by that, and whoever waits for the rest of a request is told."""
 _SLICE = 0.2  # seconds between two looks at `stop`
+
+_IDLE = 0.01  # seconds; shorter than `reconciler.spec.parallel` waits for threads to end
 
 
 class GivenUpError(Exception):
@@ -80,7 +83,7 @@ class Exchange:
         `perform` reports through `trace`, `answered` and `take`. Whatever interrupts the waiting
         (Ctrl-C) gives the exchange up as well.
         """
-        threading.Thread(target=self._work, args=(perform,), daemon=True).start()
+        _THREADS.run(lambda: self._work(perform))
         try:
             if stop is None:
                 self._done.wait(timeout)
@@ -159,3 +162,42 @@ class Exchange:
         if stream is not None:
             with contextlib.suppress(Exception):
                 stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
+class _Threads:
+    """Threads for one exchange at a time each, which they may never be done with.
+
+    A thread serves the next exchange that comes soon, because beginning one costs as much as a
+    quick request; otherwise it ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[queue.SimpleQueue[Callable[[], None]]] = []
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Have some thread do it, now; it never raises."""
+        with self._lock:
+            tasks = self._idle.pop() if self._idle else None
+        if tasks is None:
+            tasks = queue.SimpleQueue()
+            threading.Thread(target=self._serve, args=(tasks,), daemon=True).start()
+        tasks.put(work)
+
+    def _serve(self, tasks: queue.SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            try:
+                work = tasks.get(timeout=_IDLE)
+            except queue.Empty:
+                with self._lock:
+                    if tasks in self._idle:
+                        self._idle.remove(tasks)
+                        return
+                continue  # somebody is about to put something in
+            work()
+            del work  # what it holds is not kept while nothing is to be done
+            with self._lock:
+                self._idle.append(tasks)
+
+
+_THREADS = _Threads()
