@@ -159,7 +159,7 @@ def test_a_long_list_is_never_held(
     there = laid.lay(form, where, WRITE[form](ROWS), WRITE[form](ROWS))
     monkeypatch.setattr(Stored, "content", held)
     monkeypatch.setattr(stored, "stored_bytes", held)
-    monkeypatch.setattr(lists._FORMATS[f".{form}"], "read_list", held)
+    monkeypatch.setattr(lists._form_of(f".{form}"), "read_list", held)
     spec = laid.spec()
     assert isinstance(spec.whole.contacts, Spooled)
     assert spec.digest == expected.digest
@@ -369,7 +369,7 @@ def test_a_list_that_changes_while_it_is_read(
         assert spec.origin.contacts is not None
         read = versions[spec.origin.contacts[1]]
         file = ListFile(file=f"may.{form}")
-        people = lists._FORMATS[f".{form}"].read_list(read, file)
+        people = lists._form_of(f".{form}").read_list(read, file)
         assert list(spec.whole.contacts) == sorted(people, key=lambda one: one["phone_number"])
 
 

@@ -8,8 +8,9 @@ here, once.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
 
@@ -36,8 +37,7 @@ class Unusable(Exception):  # noqa: N818 - says what the list is
         self.problem = Problem(("contacts",), message, hint, place=place)
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """What an exact reading found: contacts, the row problems, and where things stand.
 
     `contacts` may be read anew each time they are gone through, so that they need not be held.
@@ -53,8 +53,7 @@ class Examined:
         return self.cells.get(path) or self.cells.get(path[:2]) or (1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Wording:
+class Wording(Struct, frozen=True):
     """How a format calls a column, for messages."""
 
     lacking: str

@@ -12,9 +12,11 @@ import csv
 import io
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.spec.lists.columns import NUMBER, Examined, Unusable, Wording, matched
 from reconciler.spec.problems import Path, Problem, quoted
@@ -35,8 +37,7 @@ _PHONE_LIKE = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
 _WORDING = Wording(lacking="no column has the header", plural="headers")
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Which cell of a row is what: `variables` are pairs of our name and the cell's index."""
 
     delimiter: str
@@ -113,31 +114,31 @@ def examine_list(data: bytes, file: ListFile, wanted: set[Path]) -> Examined:
     return replace(examined, contacts=_Contacts(data, file, layout, count))
 
 
-@dataclass(frozen=True, slots=True)
 class _Contacts(Collection["Contact"]):
     """The contacts of a list that is examined, sound or not: made as they are asked for."""
 
-    data: bytes
-    file: ListFile
-    layout: Layout
-    count: int
+    def __init__(self, data: bytes, file: ListFile, layout: Layout, count: int) -> None:
+        self._data = data
+        self._file = file
+        self._layout = layout
+        self._count = count
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     def __contains__(self, contact: object) -> bool:
         return any(each == contact for each in self)
 
     def __iter__(self) -> Iterator[Contact]:
-        rows = Rows(self.data)
-        layout = read_layout(rows, self.file)
+        rows = Rows(self._data)
+        layout = read_layout(rows, self._file)
         records = rows.records(layout.delimiter)
         # What cannot be read comes after the last of them.
         for _, _, row in islice(
             (each for each in records if _is_contact(layout, each[2])), len(self)
         ):
             said = {name: value for name, i in layout.variables if (value := row[i].strip(_BLANKS))}
-            said |= self.file.call_variables
+            said |= self._file.call_variables
             yield {"phone_number": row[layout.number].strip(_BLANKS), "call_variables": said}
 
 

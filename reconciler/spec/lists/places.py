@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from reconciler.spec.discover import is_within
 from reconciler.spec.lists.list_rules import LIST_FORMATS, SEALED
@@ -30,8 +31,7 @@ _RELATIVE_HINT = "write it relative to the batches root: `contacts/….csv`"
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a list lies. `path` is an address when `scheme` is not empty.
 
     `format` is the suffix of the list itself, `.csv`; `sealed` tells that it is encrypted.

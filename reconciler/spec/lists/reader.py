@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
 
 from reconciler.model import Severity
 from reconciler.spec.blobs import blob_hash
 from reconciler.spec.contacts import all_sound, contact_problems
-from reconciler.spec.lists import csv_list, jsonl_list, parquet_list
 from reconciler.spec.lists.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
 from reconciler.spec.lists.stored import SPLIT, Stored, from_disk, from_elsewhere, no_room
 from reconciler.spec.problems import Collector, Path, Problem, quoted
@@ -58,15 +58,7 @@ class Format(Protocol):
         """Say where the contact with a number stands; `index` is what paths call it."""
 
 
-_FORMATS: dict[str, Format] = {
-    ".csv": csv_list,
-    ".jsonl": jsonl_list,
-    ".parquet": parquet_list,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ListRead:
+class ListRead(Struct, frozen=True):
     """A contact list: its contacts; or problems of the spec that names it, or of its own lines.
 
     `blob` is what git calls the very bytes that were read, of a list below the root.
@@ -78,8 +70,7 @@ class ListRead:
     blob: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """A list as it was when it was read, whatever its pins say.
 
     `sha256` is of the file as it lies there; empty when nobody asked. `unreadable` is why nothing
@@ -122,8 +113,7 @@ class Shelves:
             raise no_room(error, memory=memory) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Lists:
+class Lists(Struct, frozen=True):
     """The lists of one root, which messages call `shown` (as the user typed it).
 
     With `secrets` off, lists that lie elsewhere or are encrypted are not opened.
@@ -132,7 +122,7 @@ class Lists:
     root: FilePath
     shown: str
     secrets: bool = True
-    shelves: Shelves = field(default_factory=Shelves, init=False, repr=False, compare=False)
+    shelves: Shelves = field(default_factory=Shelves)
 
     def read(self, spec_path: str, file: ListFile) -> ListRead:
         """Read the list a spec points at, and check everything about it. Never raises."""
@@ -183,7 +173,7 @@ class Lists:
         if place.remote:
             raise NoPlace(f"{quoted(shown(file.file))} is not fetched again")
         data = from_disk(self.root / place.path, place, LONG).content()
-        form = _FORMATS[place.format]
+        form = _form_of(place.format)
         if number is not None:
             return form.find_contact(data, file, number, int(path[1])).place(path)
         return form.examine_list(data, file, {path}).place(path)
@@ -220,7 +210,7 @@ class Lists:
             if spooled is not None:
                 return ListRead(spooled, blob=stored.blob)
         data = stored.content()
-        form = _FORMATS[place.format]
+        form = _form_of(place.format)
         if place.format == ".csv" and data.startswith(b"PK\x03\x04"):
             told = quoted(shown(place.path))
             problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
@@ -277,6 +267,23 @@ class Lists:
         spec = os.path.join(self.shown, spec_path)  # noqa: PTH118 - as typed
         root = [] if self.shown == _USUAL_ROOT else ["--batches", self.shown]
         return shlex.join(["reconciler", *root, "pin", spec])
+
+
+def _form_of(form: str) -> Format:
+    """Give what reads lists of a format whole; a list needs no format but its own."""
+    match form:
+        case ".csv":
+            from reconciler.spec.lists import csv_list  # noqa: PLC0415 - as above
+
+            return csv_list
+        case ".jsonl":
+            from reconciler.spec.lists import jsonl_list  # noqa: PLC0415 - as above
+
+            return jsonl_list
+        case _:
+            from reconciler.spec.lists import parquet_list  # noqa: PLC0415 - as above
+
+            return parquet_list
 
 
 def _stream_of(form: str) -> Callable[..., Spooled]:
@@ -343,7 +350,7 @@ def _explain(form: Format, data: bytes, file: ListFile, named: str) -> list[Diag
             named,
             problem.place or placed.place(problem.path),
             placed.place(problem.first)[0] if problem.first else 0,
-            unit="row" if form is parquet_list else "line",
+            unit="row" if form is _form_of(".parquet") else "line",
         )
         for problem in problems
     ]

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.spec.blobs import blob_hash, git_blob
 from reconciler.spec.problems import Problem
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
 SPLIT = "split the list and its spec in two"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A list as it lies there, or what was encrypted there.
 
     `sha256` is that of the file as it lies there, in hexadecimal digits, and `blob` what git calls
