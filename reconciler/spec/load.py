@@ -62,8 +62,8 @@ A second process costs about what reading 50 files of 4 kB does, and a tenth of 
 """
 
 
-class _ListApart(Exception):  # noqa: N818 - not an error: a signal to read the spec elsewhere
-    """This spec's contacts are in a file of their own."""
+class _NotShort(Exception):  # noqa: N818 - not an error: a signal to read the spec elsewhere
+    """This spec's contacts are in a file of their own that is not short, or not at hand."""
 
 
 class _Root(Struct, frozen=True, dict=True):
@@ -232,13 +232,13 @@ def _number_at(spec: Spec, path: tuple[str | int, ...]) -> str | None:
 def _load_all(root: _Root, found: Sequence[Found]) -> list[_Loaded]:
     """Read and check all files, in several processes where there are many.
 
-    What those leave over is read here: lists of their own, which may be too long to be handed over,
-    and what a process had that died.
+    What those leave over is read here: lists too long to be handed over, or to be fetched or opened
+    by more than one process, and what a process had that died.
     """
     processes = processors() if _are_many(root, found) else 1
     loaded: Sequence[_Loaded | None]
     if processes > 1:
-        loaded = shared_out(partial(_load_without_list, root), found, processes)
+        loaded = shared_out(partial(_load_short, root), found, processes)
     else:
         loaded = [None] * len(found)
     return [have or _load(root, one) for have, one in zip(loaded, found, strict=True)]
@@ -255,15 +255,15 @@ def _are_many(root: _Root, found: Sequence[Found]) -> bool:
     return len(found) > 1 and size >= _MANY_BYTES
 
 
-def _load_without_list(root: _Root, found: Found) -> _Loaded | None:
+def _load_short(root: _Root, found: Found) -> _Loaded | None:
     try:
-        return _load(root, found, list_apart=False)
-    except _ListApart:
+        return _load(root, found, any_list=False)
+    except _NotShort:
         return None
 
 
-def _load(root: _Root, found: Found, *, list_apart: bool = True) -> _Loaded:
-    """Read and check one file. Unless a `list_apart` is taken too, raises `_ListApart` for it."""
+def _load(root: _Root, found: Found, *, any_list: bool = True) -> _Loaded:
+    """Read and check one file. Unless `any_list` is taken, raises `_NotShort` for such a one."""
     loaded = _Loaded(found.path, printable(os.path.join(root.shown, found.path)))  # noqa: PTH118 - hot
     if found.problem is not None:
         loaded.diagnostics = diagnose([found.problem], b"", loaded.file)
@@ -278,8 +278,9 @@ def _load(root: _Root, found: Found, *, list_apart: bool = True) -> _Loaded:
     reading = read_document(data)
     collector = Collector(reading.problems)
     if reading.document is not None:
-        if not list_apart and isinstance(reading.document.value.get("contacts"), dict):
-            raise _ListApart
+        contacts = reading.document.value.get("contacts")
+        if not any_list and isinstance(contacts, dict) and not root.lists.is_short(contacts):
+            raise _NotShort
         _check(root, loaded, reading, collector)
     if loaded.spec is not None:
         loaded.spec = _cut(loaded.spec, root.max_contacts)

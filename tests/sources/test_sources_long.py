@@ -27,6 +27,7 @@ from reconciler.spec.lists import csv_stream, spool
 from reconciler.spec.lists import reader as lists
 from reconciler.spec.lists.spool import File, Spooled, Spooling, as_lines
 from reconciler.spec.load import load_specs, locate
+from reconciler.spec.parallel import shared_out
 from reconciler.spec.yaml.builder import Odd
 from tests.embedded import embedded
 
@@ -130,7 +131,16 @@ def test_a_list_that_is_really_long(root: Root, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_long_lists_among_many_specs(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where specs are read in several processes, a long list is read in this one."""
+    """Where specs are read in several processes, a long list is read in this one, no short one."""
+    left: list[bool] = []
+
+    def shared(*arguments: Any, **options: Any) -> list[Any]:
+        results = shared_out(*arguments, **options)
+        left.extend(result is None for result in results)
+        return results
+
+    monkeypatch.setattr(lists, "LONG", len(LIST))
+    monkeypatch.setattr(load, "shared_out", shared)
     monkeypatch.setattr(load, "_MANY_FILES", 2)
     monkeypatch.setattr(load, "processors", lambda: 2)
     root.write("may.csv", LIST)
@@ -138,10 +148,13 @@ def test_long_lists_among_many_specs(root: Root, monkeypatch: pytest.MonkeyPatch
     person = '- {phone_number: "+14155550100", call_variables: {callee_name: Asha}}'
     for number in range(8):
         root.write(f"{number}.yaml", f"campaign_id: cmp_abc123\ncontacts:\n  {person}\n")
+    root.write("short.csv", HEAD + "+14155550100,Asha,\n")
+    root.naming("short.csv", name="short.yaml")
     specs = {spec.name: spec.whole.contacts for spec in root.load().specs}
-    assert len(specs) == 9
+    assert len(specs) == 10
     assert isinstance(specs.pop("long"), Spooled)
     assert all(len(contacts) == 1 for contacts in specs.values())
+    assert sum(left) == 1
 
 
 def test_a_long_list_is_spooled(root: Root) -> None:

@@ -41,7 +41,7 @@ def _refuses(*_: Any) -> int:
 
 WAYS: dict[str, Any] = {
     "as-ever": lambda: patch.dict({}),
-    "others-die": lambda: patch.object(load, "_load_without_list", _dies(load._load_without_list)),
+    "others-die": lambda: patch.object(load, "_load_short", _dies(load._load_short)),
     "no-fork": lambda: patch.object(os, "fork", _refuses),
     "no-memory": lambda: patch.object(os, "memfd_create", _refuses),
 }

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct, field
 
 from reconciler.model import Severity
 from reconciler.spec.blobs import blob_hash
 from reconciler.spec.contacts import all_sound, contact_problems
+from reconciler.spec.lists.list_rules import SEALED
 from reconciler.spec.lists.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
 from reconciler.spec.lists.stored import SPLIT, Stored, from_disk, from_elsewhere, no_room
 from reconciler.spec.problems import Collector, Path, Problem, quoted
@@ -141,6 +142,20 @@ class Lists(Struct, frozen=True):
         except Unreadable as error:
             return ListRead([], (_of_the_field(file, error.problem),))
         return taken.read
+
+    def is_short(self, contacts: dict[str, Any]) -> bool:
+        """Tell whether a list, as a spec names it, lies below the root and is read in no time.
+
+        What is wrong with a name is said as quickly.
+        """
+        name = str(contacts.get("file", ""))
+        form = os.path.splitext(name)[1].lower()  # noqa: PTH122 - hot
+        if "://" in name or form == SEALED or form in _DENSER:
+            return False
+        try:
+            return os.stat(self.root / name).st_size < LONG  # noqa: PTH116 - as above
+        except (OSError, ValueError):
+            return True
 
     def taken(self, place: Place, file: ListFile, *, hashed: bool = True) -> Taken:
         """Read and check a list whatever its pins say.
