@@ -6,6 +6,7 @@ import subprocess
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from reconciler.cli.in_git import may_be_in_git
 from reconciler.state.file import FileStore
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _ignore_lock(directory: Path) -> None:
 
 def _is_shown(directory: Path) -> bool:
     """Whether git would tell of a lock there: not outside a repository, nor where it is ignored."""
+    if not may_be_in_git(directory):
+        return False
     command = ["git", "-C", str(directory), "check-ignore", "--quiet", "--", ".state.json.lock"]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=10)  # noqa: S603 - git, with our own words

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reconciler.cli.in_git import may_be_in_git
 from reconciler.state.document import Source
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class GitProvenance:
 
 def _git(directory: Path, *arguments: str) -> str:
     """Give what git says; nothing where there is no git, no repository or no answer."""
+    if not may_be_in_git(directory):
+        return ""
     command = ["git", "--no-optional-locks", "-C", str(directory), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - git, with our own words
@@ -122,6 +125,8 @@ def cloned_from(directory: Path) -> tuple[str, str]:
 
 def is_tracked(path: Path) -> bool:
     """Whether git has a file in its index, be it here or not; False where there is no git."""
+    if not may_be_in_git(path.parent):
+        return False
     command = ["git", "-C", str(path.parent), "ls-files", "--error-unmatch", "--", path.name]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=10)  # noqa: S603 - git, with our own words
