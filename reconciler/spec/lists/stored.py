@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -160,6 +159,8 @@ def _in_memory() -> File | None:
 
 def no_room(error: OSError, *, memory: bool) -> Unreadable:
     """Say that a list cannot be laid down while it is worked with."""
+    import tempfile  # noqa: PLC0415 - slow, and only for this error
+
     where = "memory" if memory else tempfile.gettempdir()
     why = (error.strerror or type(error).__name__).lower()
     hint = "" if memory else "make room there, or name another directory: TMPDIR=…"
