@@ -190,11 +190,16 @@ def beside(scale: Scale, program: str) -> str:
 
 
 def environment(url: str = "http://127.0.0.1:9/api/v1") -> dict[str, str]:
-    """Give an environment in which no real account, proxy or terminal plays a part."""
+    """Give an environment in which no real account, proxy or terminal plays a part.
+
+    Bytecode is written, so that no turn but the first compiles what an installed program does not.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GRAINE_") and not name.lower().endswith("_proxy")
+        if not name.startswith("GRAINE_")
+        and not name.lower().endswith("_proxy")
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     return kept | {"GRAINE_API_KEY": "gat_bench", "GRAINE_API_URL": url, "NO_COLOR": "1"}
 
