@@ -41,8 +41,6 @@ def run(scale: Scale) -> Report:
         batches = Path(directory, "batches")
         write_specs(batches, specs=1, contacts=20)
         env = environment(url)
-        # An installed package is compiled already; a checkout is by the turn thrown away.
-        env.pop("PYTHONDONTWRITEBYTECODE", None)
         command = [RECONCILER, "--batches", str(batches)]
         seconds([*command, "apply", "--yes"], env)
 

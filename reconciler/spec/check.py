@@ -3,8 +3,8 @@
 The models say what a spec is and find every mistake, but importing pydantic and building them takes
 longer than all the rest of a small plan. So a document is first taken through the rules that the
 models are made of, one field after the other. Whatever that does not take (a mistake, a field it
-does not know) is the models' to judge: it never refuses anything
-itself. Tests hold the two ways against each other.
+does not know) is the models' to judge: it never refuses anything itself. Tests hold the two ways
+against each other.
 """
 
 from __future__ import annotations

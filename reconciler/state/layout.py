@@ -22,7 +22,7 @@ BEFORE, BETWEEN, AFTER = b'{\n  "batches": {\n', b"\n    },\n", b"\n    }\n  }"
 
 Nothing else holds these: deeper lines are indented further, and no text has a line's end in it.
 """
-AT_ONCE = 500
+_AT_ONCE = 500
 """Batches that are turned into text together: more need memory, and are no faster."""
 
 
@@ -61,8 +61,8 @@ def around(
 def texts(batches: Mapping[str, NameRecord]) -> Iterator[tuple[Sequence[str], bytes]]:
     """Give batches in order, some at once: their names, and their texts with `BETWEEN` between."""
     names = sorted(batches)
-    for start in range(0, len(names), AT_ONCE):
-        some = names[start : start + AT_ONCE]
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
         yield some, text({name: batches[name] for name in some})
 
 

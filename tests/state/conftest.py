@@ -29,10 +29,10 @@ class CountingIds:
 @pytest.fixture(scope="module")
 def few_at_once() -> Iterator[None]:
     """Have batches turned into text two at a time, so that a few are enough for every seam."""
-    before = layout.AT_ONCE
-    layout.AT_ONCE = codec._FEW = 2
+    before = layout._AT_ONCE
+    layout._AT_ONCE = codec._FEW = 2
     yield
-    layout.AT_ONCE = codec._FEW = before
+    layout._AT_ONCE = codec._FEW = before
 
 
 @pytest.fixture
