@@ -146,6 +146,7 @@ class Rejected(Struct, frozen=True):
 
     `retry` tells that the same request may do better later (429, a refused connection), and
     `retry_after` how many seconds the API asked to wait. `status` is None when nothing answered.
+    `too_late` tells that the time in which it might be sent was over before it could leave.
     """
 
     reason: str
@@ -154,6 +155,7 @@ class Rejected(Struct, frozen=True):
     retry_after: float | None = None
     problems: tuple[FieldProblem, ...] = ()
     hint: str = ""
+    too_late: bool = False
 
 
 class Unknown(Struct, frozen=True):

@@ -47,10 +47,12 @@ class BatchApi(Protocol):
     and then raise `reconciler.errors.ApiError`. All may be called from several threads at once.
     """
 
-    def create(self, body: bytes | LongBody, key: str) -> Outcome:
+    def create(self, body: bytes | LongBody, key: str, *, send_by: float | None = None) -> Outcome:
         """POST one batch; `body` is the JSON request, `key` goes into `Idempotency-Key`.
 
-        A long body that cannot be read to its end, once some of it may have left, is `Unknown`.
+        It must not begin to leave once `Clock.elapsed` is past `send_by`, which is looked at last
+        of all: that is `Rejected`, and `too_late`. A long body that cannot be read to its end, once
+        some of it may have left, is `Unknown`.
         """
 
     def listing(self, campaign_id: str, *, sought: Collection[str] | None = None) -> Listing:
@@ -70,8 +72,11 @@ class BatchApi(Protocol):
     def pause(self, batch_id: str) -> None:
         """Pause one batch. A batch that is paused or already ended counts as success."""
 
-    def resume(self, batch_id: str) -> None:
-        """Resume one batch, sending at most once. A batch that is calling counts as success."""
+    def resume(self, batch_id: str, *, send_by: float | None = None) -> None:
+        """Resume one batch, sending at most once. A batch that is calling counts as success.
+
+        For `send_by` see `create`; too late for that is an error like another.
+        """
 
     def cancel(self, batch_id: str) -> None:
         """Cancel one batch. A batch that already ended counts as success."""

@@ -115,18 +115,18 @@ class HttpBatchApi(Reads):
         if client is not None:
             client.close()
 
-    def create(self, body: bytes | LongBody, key: str) -> Outcome:
+    def create(self, body: bytes | LongBody, key: str, *, send_by: float | None = None) -> Outcome:
         """POST one batch, once; see `BatchApi.create`. What cannot be told is `Unknown`."""
         if self._stop.is_set():
             return Rejected("stopped before it was sent", retry=True)
         if not (key.isascii() and key.isprintable()):
             return Rejected("the key cannot stand in a header")
         try:
-            return self._create(body, key)
+            return self._create(body, key, send_by)
         except Exception as error:  # noqa: BLE001 - the port promises an outcome, whatever happens
             return Unknown(f"the client failed: {type(error).__name__}")
 
-    def _create(self, body: bytes | LongBody, key: str) -> Outcome:
+    def _create(self, body: bytes | LongBody, key: str, send_by: float | None) -> Outcome:
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         content: bytes | _Pieces = _Pieces(body) if isinstance(body, LongBody) else body
         if isinstance(content, _Pieces):
@@ -138,7 +138,7 @@ class HttpBatchApi(Reads):
         made = self._request("POST", self._config.create_path, headers=headers, content=content)
         if isinstance(made, Failure):
             return Rejected(made.reason, hint=made.hint)
-        exchange = self._exchange(made, _LONGEST_OUTCOME, pieces=content)
+        exchange = self._exchange(made, _LONGEST_OUTCOME, pieces=content, send_by=send_by)
         scrub = self._scrubber(body, exchange)
         status = exchange.status
         if status is not None and (exchange.complete or is_rejection(status)):
@@ -152,7 +152,9 @@ class HttpBatchApi(Reads):
         failure = self._failure(exchange, scrub)
         if status is not None or failure.left:
             return Unknown(failure.reason, status)
-        return Rejected(failure.reason, retry=failure.retry, hint=failure.hint)
+        return Rejected(
+            failure.reason, retry=failure.retry, hint=failure.hint, too_late=exchange.held_back
+        )
 
     def _scrubber(self, body: bytes | LongBody, exchange: Exchange) -> Scrubber:
         """Give what keeps a request's people out of whatever was answered to it."""
@@ -170,7 +172,13 @@ class HttpBatchApi(Reads):
         return Scrubber(token, more=spoken_of)
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, str], *, stoppable: bool
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        stoppable: bool,
+        send_by: float | None = None,
     ) -> Answer | Failure:
         if stoppable and self._stop.is_set():
             return _STOPPED
@@ -178,7 +186,7 @@ class HttpBatchApi(Reads):
         if isinstance(made, Failure):
             return made
         stop = self._stop if stoppable else None
-        exchange = self._exchange(made, _LONGEST_READ, stop)
+        exchange = self._exchange(made, _LONGEST_READ, stop, send_by=send_by)
         if exchange.complete and exchange.status is not None:
             return Answer(exchange.status, exchange.headers, exchange.body)
         return self._failure(exchange, self._scrub)
@@ -225,13 +233,19 @@ class HttpBatchApi(Reads):
         limit: int,
         stop: threading.Event | None = None,
         pieces: object = None,
+        send_by: float | None = None,
     ) -> Exchange:
         """Send a request once, and give what came of it by the deadline.
 
         `pieces`, where it is the request's body, is not read on once nobody waits any more.
         """
-        over_at = self._clock.elapsed() + self._config.timeout
-        exchange = Exchange(limit, lambda: self._clock.elapsed() > over_at)
+        elapsed = self._clock.elapsed
+        over_at = elapsed() + self._config.timeout
+        exchange = Exchange(
+            limit,
+            late=lambda: send_by is not None and elapsed() > send_by,
+            over=lambda: elapsed() > over_at,
+        )
         if isinstance(pieces, _Pieces):
             pieces.exchange = exchange
         request.extensions["trace"] = exchange.trace
@@ -269,6 +283,12 @@ class HttpBatchApi(Reads):
         Two witnesses must agree on that: the kind of error, and the steps the library reported.
         """
         error = exchange.error
+        if exchange.held_back:
+            return Failure(
+                "its time was over before all of it was sent",
+                left=exchange.sent,
+                hint="was this machine suspended? run again: reconciler apply",
+            )
         if error is None:
             return self._unfinished(exchange)
         reason = f"{type(error).__name__}: {scrub.clean(str(error))}".removesuffix(": ")

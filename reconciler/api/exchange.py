@@ -5,6 +5,8 @@ for ever, and looking a name up has no bound at all. So the request runs in anot
 caller waits for it until the deadline and no longer. An exchange given up before it was
 connected can never send anything afterwards: the library reports each of its steps (`trace`), and
 the first report after giving up raises instead of going on. That makes "it never left" provable.
+In the same place the clock is looked at for the last time, with nothing but the sending after it: a
+process may be suspended anywhere, for longer than its request is wanted.
 
 Knows nothing of the HTTP library but the names of those steps; a step it does not know counts as
 "may have been sent".
@@ -43,12 +45,23 @@ class Exchange:
 
     `error` is what the library raised, None when it did not; `status` is None until an answer
     began; `body` is what arrived of it, at most `limit` bytes; `complete` tells that this is all.
-    `sent` tells that the request may have left, `stopped` that `stop` ended the waiting.
+    `sent` tells that the request may have left, `stopped` that `stop` ended the waiting,
+    `held_back` that its time was over when it, or the rest of it, was about to leave.
     """
 
-    def __init__(self, limit: int, over: Callable[[], bool] = lambda: False) -> None:
-        """`over` tells that the request's time is over, on a clock that no suspension stops."""
+    def __init__(
+        self,
+        limit: int,
+        *,
+        late: Callable[[], bool] = lambda: False,
+        over: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Both tell on a clock that no suspension stops.
+
+        `late` is that the request must not begin to leave any more, `over` that no more of it must.
+        """
         self._limit = limit
+        self._late = late
         self._over = over
         self._lock = threading.Lock()
         self._done = threading.Event()
@@ -59,6 +72,7 @@ class Exchange:
         self.sent = False
         self.too_long = False
         self.stopped = False
+        self.held_back = False
         self.complete = False
         self.error: BaseException | None = None
         self.status: int | None = None
@@ -103,9 +117,12 @@ class Exchange:
             if step.endswith(("connect_tcp.complete", "start_tls.complete")):
                 self._stream = info.get("return_value")
             leaving = step.endswith("send_request_headers.started")
-            # Whoever was suspended while connecting wakes up here: the time for it may be over.
             given_up = self._given_up and not step.endswith(_CLOSING)
-            if given_up or (leaving and not self.sent and self._over()):
+            self.held_back = self.held_back or (
+                (leaving and self._late())
+                or ((leaving or step.endswith("send_request_body.started")) and self._over())
+            )
+            if given_up or (self.held_back and not step.endswith(_CLOSING)):
                 if self._stream is not None:
                     self._stream.close()
                 raise GivenUpError
@@ -123,7 +140,8 @@ class Exchange:
     def require_wanted(self) -> None:
         """Raise if nobody waits any more: what is left of a long request is not sent then."""
         with self._lock:
-            if self._given_up:
+            self.held_back = self.held_back or self._over()
+            if self._given_up or self.held_back:
                 raise GivenUpError
 
     def take(self, chunk: bytes) -> bool:

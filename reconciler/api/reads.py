@@ -100,9 +100,18 @@ class Reads(ABC):
 
     @abstractmethod
     def _send(
-        self, method: str, path: str, query: Mapping[str, str], *, stoppable: bool
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        stoppable: bool,
+        send_by: float | None = None,
     ) -> Answer | Failure:
-        """Send once; `stoppable` lets the stop event cut it short. Must not raise."""
+        """Send once; `stoppable` lets the stop event cut it short. Must not raise.
+
+        For `send_by` see `BatchApi.create`.
+        """
 
     def listing(self, campaign_id: str, *, sought: Collection[str] | None = None) -> Listing:
         """List every batch of a campaign; `reconciler.api.paging` says what `complete` proves.
@@ -235,17 +244,23 @@ class Reads(ABC):
         """Pause a batch; one found paused or ended after an error is success."""
         self._control(batch_id, "pause", TERMINAL | {"paused"}, self._patience)
 
-    def resume(self, batch_id: str) -> None:
+    def resume(self, batch_id: str, *, send_by: float | None = None) -> None:
         """Resume a batch. Sent once only: a second could undo a pause an operator made since."""
         once = replace(self._patience, tries=_ONCE)
-        self._control(batch_id, "resume", frozenset({"in_progress", "pending"}), once)
+        wanted = frozenset({"in_progress", "pending"})
+        self._control(batch_id, "resume", wanted, once, send_by)
 
     def _control(
-        self, batch_id: str, verb: str, wanted: frozenset[str], patience: Patience
+        self,
+        batch_id: str,
+        verb: str,
+        wanted: frozenset[str],
+        patience: Patience,
+        send_by: float | None = None,
     ) -> None:
         path = f"/batches/{_segment(batch_id)}/{verb}"
         try:
-            self._repeat("POST", path, {}, patience=patience, stoppable=False)
+            self._repeat("POST", path, {}, patience=patience, stoppable=False, send_by=send_by)
         except ApiError:
             # An error may follow a deed (a lost answer, a second try). What counts is where the
             # batch is now; when even that cannot be read, the first error is the one to tell.
@@ -281,6 +296,7 @@ class Reads(ABC):
         or_none: bool = False,
         patience: Patience | None = None,
         stoppable: bool = True,
+        send_by: float | None = None,
     ) -> Answer | None:
         """Send until an answer counts; `ApiError` when patience ends or repeating is no use.
 
@@ -289,7 +305,7 @@ class Reads(ABC):
         """
         turn = Turn(patience or self._patience, self._clock, self._stop)
         while True:
-            got = self._send(method, path, query, stoppable=stoppable)
+            got = self._send(method, path, query, stoppable=stoppable, send_by=send_by)
             asked = None
             kind: type[ApiError] = ApiError
             if isinstance(got, Answer):

@@ -35,7 +35,8 @@ class Verb(StrEnum):
 class Errand(Struct, eq=False):
     """One verb for the batches of an action. `then` is told the problems, once all have ended.
 
-    `objection` is what kept it from being run for one of them.
+    `objection` is what kept it from being run for one of them; `noted_at` is `Clock.elapsed` just
+    before it was told to the ledger.
     """
 
     action: Action
@@ -45,6 +46,7 @@ class Errand(Struct, eq=False):
     open: set[str] = field(default_factory=set)
     problems: dict[str, str] = field(default_factory=dict)
     objection: Objection | None = None
+    noted_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.open = {target.batch_id for target in self.targets}
@@ -76,10 +78,12 @@ def run(
     batch_id: str,
     api: BatchApi,
     objects: Callable[[Action, Creation | None], Objection | None],
+    lease: float,
 ) -> Controlled:
     """Run an errand for one batch, on a sender's thread. Never raises.
 
-    A resume makes phones ring like a create, so what `objects` to it is not done.
+    A resume makes phones ring like a create, so what `objects` to it is not done; nor is it sent
+    more than `lease` seconds after it was noted, for much may have been decided since.
     """
     try:
         against = objects(errand.action, None) if errand.verb is Verb.RESUME else None
@@ -93,7 +97,7 @@ def run(
             case Verb.PAUSE:
                 api.pause(batch_id)
             case Verb.RESUME:
-                _resume(batch_id, api)
+                _resume(batch_id, api, errand.noted_at + lease)
     except ApiError as error:
         problem = "" if is_gone(batch_id, api) else error.message
         return Controlled(errand, batch_id, problem)
@@ -102,10 +106,10 @@ def run(
     return Controlled(errand, batch_id)
 
 
-def _resume(batch_id: str, api: BatchApi) -> None:
+def _resume(batch_id: str, api: BatchApi, send_by: float) -> None:
     batch = api.batch(batch_id)
     if batch is None or batch.status not in TERMINAL:  # of those nothing is left that could go on
-        api.resume(batch_id)
+        api.resume(batch_id, send_by=send_by)
 
 
 def skipped_in(batch_id: str, api: BatchApi) -> tuple[str, ...]:

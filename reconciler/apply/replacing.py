@@ -142,8 +142,10 @@ class Replacer(Struct):
         noted = _Noted(errands, begun)
         for name in {e.action.name for e in errands} | {b.action.name for b in begun}:
             noted.before[name] = self.ledger.keep(name)
+        noted_at = self.workers.clock.elapsed()
         for errand in errands:
             self._errands.remove(errand)
+            errand.noted_at = noted_at
             if errand.verb is Verb.CANCEL:
                 ids = [target.batch_id for target in errand.targets]
                 self.ledger.set_out_to_cancel(errand.action.name, ids)

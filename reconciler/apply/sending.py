@@ -21,7 +21,7 @@ from reconciler.apply.gate import Gate, Gates, Objection, objection
 from reconciler.apply.preparing import CancelFirst, Held, NotPrepared, Prepared
 from reconciler.errors import ApiError
 from reconciler.model import LongBody, LongContacts
-from reconciler.observed import Unknown
+from reconciler.observed import Rejected, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,8 @@ class Job(Struct):
     """One request on its way: what to create, and where this run stands with it.
 
     `intended_at` is `Clock.elapsed` just before its intent was stored; `begun` is set by the sender
-    once nothing can keep the POST from leaving any more. `refused` counts the answers that said
-    "not now".
+    once nothing but the clock can keep the POST from leaving any more. `refused` counts the answers
+    that said "not now".
     """
 
     action: Action
@@ -166,7 +166,7 @@ class Workers(Struct):
 
     def control(self, errand: Errand, batch_id: str) -> None:
         """Run an errand for one batch."""
-        self._hand_out(lambda: errands.run(errand, batch_id, self.api, self._objection))
+        self._hand_out(lambda: errands.run(errand, batch_id, self.api, self._objection, self.lease))
 
     def prepare(self, preparation: Preparation) -> None:
         """Stop and read a changed spec's old batches, on a thread of its own: it takes minutes."""
@@ -192,14 +192,19 @@ class Workers(Struct):
             against = self._objection(job.action, job.creation)
             if against is not None:
                 return Objected(job, against)
-            # The last look before phones ring: a process that was suspended here for longer than
-            # its intent is good for must record a new one first.
             # It says "begun" before it looks, so that who stops the run can rely on "not begun".
             job.begun = True
-            if self.stop.is_set() or self.clock.elapsed() - job.intended_at > self.lease:
+            if self.stop.is_set():
                 job.begun = False
                 return NotSent(job)
-            return Posted(job, self.api.create(body, job.creation.key))
+            # A process that is suspended for longer than its intent is good for must record a new
+            # one first; the API looks at the clock last, with nothing but the sending after it.
+            send_by = job.intended_at + self.lease
+            outcome = self.api.create(body, job.creation.key, send_by=send_by)
+            if isinstance(outcome, Rejected) and outcome.too_late:
+                job.begun = False
+                return NotSent(job)
+            return Posted(job, outcome)
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))
 

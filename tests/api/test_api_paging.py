@@ -56,6 +56,7 @@ class Paged(Reads):
         query: Mapping[str, str],
         *,
         stoppable: bool,  # noqa: ARG002 - nothing stops here
+        send_by: float | None = None,  # noqa: ARG002 - nor is anything late
     ) -> Answer | Failure:
         self.asked += 1
         self.limits.append(int(query["limit"]))
@@ -313,10 +314,16 @@ class Unpaged(Paged):
         self._total = total
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, str], *, stoppable: bool
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        stoppable: bool,
+        send_by: float | None = None,
     ) -> Answer | Failure:
         if path.endswith("/contacts"):
-            return super()._send(method, path, query, stoppable=stoppable)
+            return super()._send(method, path, query, stoppable=stoppable, send_by=send_by)
         batch = {"batch_id": "b", "campaign_id": "c", "total_contacts": self._total}
         return Answer(200, {}, json.dumps(batch).encode())
 

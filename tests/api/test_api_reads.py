@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.api.client import HttpBatchApi
-    from tests.api.conftest import MakeApi, MakeServer, RawServer
+    from tests.api.conftest import MakeApi, MakeServer, RawServer, StillClock
 
 GONE = 0
 """A scripted status: close the connection without a word."""
@@ -356,6 +356,20 @@ def test_a_lost_cancel_is_sent_again_and_a_lost_resume_is_not(
     with pytest.raises(ApiError):
         api.resume("b1")
     assert [line.split("/")[-1] for line in asked(server)] == ["cancel", "cancel", "resume", "b1"]
+
+
+def test_a_resume_that_comes_too_late_is_not_sent(
+    scripted: Callable[..., RawServer], make_api: MakeApi, still_clock: StillClock
+) -> None:
+    """Whoever was suspended for long before it asks how the batch is now, and lets it be."""
+    paused = {"batch_id": "b1", "status": "paused"}
+    server = scripted((200, paused), (200, paused), (200, {}))
+    api = make_api(server.url)
+    assert api.batch("b1") is not None
+    with pytest.raises(ApiError, match="its time was over before all of it was sent"):
+        api.resume("b1", send_by=still_clock.elapsed() - 1)
+    api.resume("b1", send_by=still_clock.elapsed())
+    assert [line.split("/")[-1] for line in asked(server)] == ["b1", "b1", "resume"]
 
 
 def test_cancelling_an_absent_batch_is_an_error(

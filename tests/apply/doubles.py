@@ -182,10 +182,12 @@ class FakeApi:
     timezone: str | None = "UTC"
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def create(self, body: bytes | LongBody, key: str) -> Outcome:
+    def create(self, body: bytes | LongBody, key: str, *, send_by: float | None = None) -> Outcome:
         """Do what the script says."""
         parsed = orjson.loads(body if isinstance(body, bytes) else b"".join(body))
         self.before_create(key, parsed)
+        if send_by is not None and self.clock.elapsed() > send_by:
+            return Rejected("its time is over", retry=True, too_late=True)
         with self._lock:
             self.creates.append(key)
             marker = parsed["metadata"]["reconciler"]
@@ -302,8 +304,10 @@ class FakeApi:
                 raise ApiError("the pause did not go through")
             self.batches[batch_id] = replace(self.batches[batch_id], status="paused")
 
-    def resume(self, batch_id: str) -> None:
+    def resume(self, batch_id: str, *, send_by: float | None = None) -> None:
         """Resume one batch."""
+        if send_by is not None and self.clock.elapsed() > send_by:
+            raise ApiError("its time is over")
         with self._lock:
             self.controls.append(("resume", batch_id))
             if batch_id in self.broken:

@@ -191,6 +191,25 @@ def test_an_old_intent_is_renewed_before_anything_is_sent() -> None:
     world.check()
 
 
+def test_a_request_that_is_late_at_the_last_moment_gets_a_new_intent() -> None:
+    """A process that slept after it had looked at all else sends nothing on its old intent."""
+    world = World()
+    world.lease = timedelta(seconds=300)
+    tries: list[str] = []
+
+    def sleepy(key: str, _: dict[str, object]) -> None:
+        tries.append(key)
+        if len(tries) == 1:
+            world.clock.pass_by(301)
+
+    world.api.before_create = sleepy
+    assert endings(world.engine(world.plan(SPEC)).run()) == {"welcome create": "created"}
+    intents = [r for s in world.store.saved for _, _, r in s.requests() if r.in_doubt]
+    assert [r.attempted_at for r in intents] == [NOW, NOW + timedelta(seconds=301)]
+    assert (len(tries), len(world.api.creates)) == (2, 1)
+    world.check()
+
+
 def test_what_still_waits_for_a_sender_at_the_end_is_not_in_doubt() -> None:
     """An intent that nobody began to send is taken back, and the senders begin nothing any more."""
     world = World()

@@ -197,12 +197,12 @@ def test_no_for_good_leaves_no_record_and_says_why() -> None:
     assert "campaign not found" in result.message
 
 
-def test_complaints_about_fields_come_through() -> None:
+def test_complaints_about_fields_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """A 422's problems and hint stand in the result."""
     world = World()
     problem = FieldProblem(("contacts", 0, "phone_number"), "no number")
     no = Rejected("invalid", 422, problems=(problem,), hint="mend it")
-    world.api.create = lambda body, key: no  # type: ignore[method-assign]  # noqa: ARG005 - a test's own API
+    monkeypatch.setattr(world.api, "create", lambda *_, **__: no)
     (result,) = world.apply(SPEC).results
     assert (result.problems, result.hint) == ((problem,), "mend it")
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from reconciler.apply.engine import Engine
     from reconciler.apply.report import Report
     from reconciler.model import Spec
+    from reconciler.observed import Batch
 
 CLOSES = NOW + timedelta(hours=2)
 """When calling hours end, on the clock of the campaign and of the API."""
@@ -152,15 +153,36 @@ def test_a_changed_spec_that_waited_over_the_end_of_hours() -> None:
     assert office.run(spec("a", 2)).results == ()
 
 
+def test_who_was_suspended_before_a_resume_does_not_send_it() -> None:
+    """Much may have been decided since: the batch stays paused, and another run looks after it."""
+    office = Office()
+    office.run(spec("a", 1))
+    batch = office.api.batch
+
+    def suspended(batch_id: str) -> Batch | None:
+        if ("pause", batch_id) in office.api.controls:
+            office.clock.pass_by(301)
+        return batch(batch_id)
+
+    office.api.batch = suspended  # type: ignore[method-assign]  # in the midst of the last look
+    report = office.run(spec("a", 2), late=LONG)
+    assert "is not resumed: its time is over" in report.results[0].warnings[0]
+    assert ("resume", "bat_1") not in office.api.controls
+    assert office.api.batches["bat_1"].status == "paused"
+    record = office.store.last.batches["a"]
+    assert record.replacing is not None
+    assert record.replacing.paused == ("bat_1",)
+
+
 def test_an_old_batch_that_cannot_be_resumed_is_not_lost() -> None:
     """It stays paused, which is told and recorded; the next run takes it over."""
     office = Office()
     office.run(spec("a", 1))
     resume = office.api.resume
 
-    def fails(batch_id: str) -> None:
+    def fails(batch_id: str, *, send_by: float | None = None) -> None:
         office.api.broken.add(batch_id)
-        resume(batch_id)
+        resume(batch_id, send_by=send_by)
 
     office.api.resume = fails  # type: ignore[method-assign]  # one that does not go through
     report = office.run(spec("a", 2), late=LONG)

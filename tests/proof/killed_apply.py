@@ -127,11 +127,11 @@ class Boundaries:
     def intended(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a create: the last look before it is sent is at what is durable."""
 
-        def outer(api: Any, body: bytes, key: str) -> Any:
+        def outer(api: Any, body: bytes, key: str, **named: Any) -> Any:
             with self._lock:
                 if self.durable is not None and statuses(self.durable).get(key) == "creating":
                     os.write(self._intended, f"{key}\n".encode())
-            return inner(api, body, key)
+            return inner(api, body, key, **named)
 
         return outer
 
@@ -253,8 +253,8 @@ def _intents_too_late() -> Iterator[Patch]:
         return outer
 
     def create(inner: Callable[..., Any]) -> Callable[..., Any]:
-        def outer(*arguments: Any) -> Any:
-            result = inner(*arguments)
+        def outer(*arguments: Any, **named: Any) -> Any:
+            result = inner(*arguments, **named)
             while held:
                 held.pop(0)()
             return result
@@ -272,8 +272,8 @@ def _any_error_is_a_no(_: Any) -> Callable[[int], bool]:
 def _silence_is_a_no(inner: Callable[..., Any]) -> Callable[..., Any]:
     """Take a create that got no answer for one that was refused."""
 
-    def outer(*arguments: Any) -> Any:
-        result = inner(*arguments)
+    def outer(*arguments: Any, **named: Any) -> Any:
+        result = inner(*arguments, **named)
         if isinstance(result, Unknown) and result.status is None:
             return Rejected(result.reason)
         return result

@@ -384,9 +384,9 @@ class GitWorld:
             with urlopen(f"{self.sandbox.origin}/_sandbox/health") as answer:  # noqa: S310 - our own
                 answer.read()
 
-    def check_intents(self, branch: str = "main", *, late: bool = False) -> None:
+    def check_intents(self, branch: str = "main") -> None:
         """Make sure that what was sent had been announced; see `Oracle.check_announced`."""
-        self._oracle.check_announced(branch, late=late)
+        self._oracle.check_announced(branch)
 
     def settle(self, *, runs: int = 5, content: bool = True, **order: Any) -> list[int]:
         """Run until all is done, and with `content` again, time passing between; give all codes."""
@@ -401,19 +401,10 @@ class GitWorld:
                 return codes
         raise AssertionError(f"no end in sight: {codes}\n{ended.out}\n{ended.err}")
 
-    def check(
-        self,
-        *,
-        ever: int = 1,
-        live: int = 1,
-        ended: bool = False,
-        late: bool = False,
-        branch: str = "main",
-    ) -> None:
+    def check(self, *, ever: int = 1, ended: bool = False, branch: str = "main") -> None:
         """After settling: every promise.
 
-        `ever` is how many batches a key may have had, `live` how many of them may be uncancelled;
-        with `ended` a second one may have ended before anybody could see it. For `late` see
-        `check_intents`.
+        `ever` is how many batches a key may have had; with `ended` a second one may have ended
+        before anybody could see it.
         """
-        self._oracle.check(ever=ever, live=live, ended=ended, late=late, branch=branch)
+        self._oracle.check(ever=ever, ended=ended, branch=branch)

@@ -72,11 +72,8 @@ class Oracle:
         if max(waiting.values(), default=0) > 1:
             self._side_by_side.append(f"{entry.operation} ({entry.id})")
 
-    def check_announced(self, branch: str, *, late: bool) -> None:
-        """When a request arrived, the branch held what it was about: pushed, and no other version.
-
-        With `late` another run may have recorded the batch by then, see `_was_sending`.
-        """
+    def check_announced(self, branch: str) -> None:
+        """Of each request: when it arrived, what it was about was pushed, in no other version."""
         states: dict[str, State] = {}
         keys = Counter(batch.key for batch in self._world.sandbox.batches())
         # A second batch is cancelled first and recorded then: whoever looks finds it again.
@@ -90,14 +87,14 @@ class Oracle:
             state = states[commit]
             if entry.operation == "create":
                 found = {r.key: r.status for _, _, r in state.requests()}.get(entry.key or "")
-                sound = {Status.CREATING, Status.CREATED} if late else {Status.CREATING}
-                assert found in sound, f"{told} was sent without a pushed intent: {found}"
+                sound = found is Status.CREATING
+                assert sound, f"{told} was sent without a pushed intent: {found}"
             elif entry.batch_id is not None and entry.batch_id not in second:
-                assert late or _announces(state, entry), f"{told} was not announced"
+                assert _announces(state, entry), f"{told} was not announced"
 
-    def check(self, *, ever: int, live: int, ended: bool, late: bool, branch: str) -> None:
+    def check(self, *, ever: int, ended: bool, branch: str) -> None:
         """Ask for every promise; see `GitWorld.check`."""
-        self.check_announced(branch, late=late)
+        self.check_announced(branch)
         state = self._world.state(branch)
         batches = self._world.sandbox.batches()
         recorded = state.batch_ids()
@@ -105,16 +102,12 @@ class Oracle:
         assert not lost, f"lost: {lost}"
         made = Counter(batch.key for batch in batches)
         assert max(made.values(), default=0) <= ever, f"made more than {ever} times: {made}"
-        self._check_current(state, batches, live, TERMINAL if ended else {"cancelled"})
+        self._check_current(state, batches, TERMINAL if ended else {"cancelled"})
         if ever == 1:
             self._check_calls(state)
 
     def _check_current(
-        self,
-        state: State,
-        batches: Sequence[KnownBatch],
-        live: int,
-        over: frozenset[str] | set[str],
+        self, state: State, batches: Sequence[KnownBatch], over: frozenset[str] | set[str]
     ) -> None:
         """Of each name one batch is there, and it is the one that is recorded."""
         current = {r.batch_id: (name, r) for name, r in _current(state)}
@@ -126,7 +119,7 @@ class Oracle:
             or (batch.status not in (TERMINAL if batch.batch_id in earlier else over))
         )
         assert set(lively) == set(self._world.names), f"live: {lively}"
-        assert max(lively.values()) <= live, f"live: {lively}"
+        assert max(lively.values()) == 1, f"live: {lively}"
         alive = {batch.batch_id: batch for batch in batches if batch.status != "cancelled"}
         for batch_id, (name, request) in current.items():
             assert batch_id in alive, f"{name} is recorded as {batch_id}"

@@ -72,15 +72,12 @@ that has called everybody once, and a person who changes its spec."""
 class Played:
     """What became of a schedule: whether every step struck, and what the promise allows.
 
-    `late` tells of a request that was sent when others had stopped waiting for it. `quick` is
-    said where a lasting fault lets no run wait as long as usual. `traces` are the boundaries that
-    the run of each step crossed.
+    `quick` is said where a lasting fault lets no run wait as long as usual. `traces` are the
+    boundaries that the run of each step crossed.
     """
 
     struck: bool = True
     ever: int = 1
-    live: int = 1
-    late: bool = False
     quick: bool = False
     traces: list[Sequence[str]] = field(default_factory=list)
 
@@ -109,12 +106,12 @@ def play(
     for step in schedule:
         _play_step(world, step, sabotage, played)
         world.let_arrive()
-        world.check_intents(late=played.late)
+        world.check_intents()
         world.pass_time(step.after)
     world.settle(sabotage=sabotage, content=content or played.ever > 1)
     # Of what shows itself only at the end nobody could know in time.
     ended = any(FAULTS[step.fault].ever > 1 for step in schedule[-2:])
-    world.check(ever=played.ever, live=played.live, ended=ended, late=played.late)
+    world.check(ever=played.ever, ended=ended)
     return played
 
 
@@ -137,7 +134,7 @@ def _play_step(world: GitWorld, step: Step, sabotage: Sequence[str], played: Pla
     run = world.begin(clone, **order)
     order = {name: value for name, value in order.items() if name not in {"at", "act"}}
     if act == "stop" and world.wait_stopped(run):
-        ended = _meanwhile(world, run, step, order, played)
+        ended = _meanwhile(world, run, step, order)
     else:
         ended = run.wait()
         struck = act != "stop" and (ended.code == KILLED) == (step.act == KILL)
@@ -150,9 +147,7 @@ def _play_step(world: GitWorld, step: Step, sabotage: Sequence[str], played: Pla
         world.sandbox.faults.clear()
 
 
-def _meanwhile(
-    world: GitWorld, run: GitStarted, step: Step, order: Mapping[str, Any], played: Played
-) -> Ended:
+def _meanwhile(world: GitWorld, run: GitStarted, step: Step, order: Mapping[str, Any]) -> Ended:
     """While a run is stopped: time, and another run from another clone."""
     world.sandbox.faults.release()  # held for longer than `settle` would be another fault
     world.pass_time(step.pause)
@@ -165,26 +160,7 @@ def _meanwhile(
         return run.wait()
     ended = world.go_on(run)
     assert ended.code in {0, 1, 3}, (ended.code, ended.err)
-    if step.pause > SETTLED and _was_sending(ended.trace, step.at):
-        played.ever, played.late = played.ever + 1, True
-        # What no list shows nobody can cancel in time.
-        played.live += FAULTS[step.fault].hidden
     return ended
-
-
-def _was_sending(trace: Sequence[str], at: int | str) -> bool:
-    """Whether a run was stopped after its last look at the clock, with a request not yet sent.
-
-    That is the one place where nothing can help a run that is suspended for longer than all that
-    anybody waits for. A sender is there only while the recording thread has nothing to do.
-    """
-    number = trace.index(at) if isinstance(at, str) else at - 1
-    before, rest = trace[: number + 1], trace[number:]
-    if before.count("create: before") > before.count("create: after"):
-        return True
-    if rest[0].startswith(("git", "save")) or "create: before" not in rest:
-        return False
-    return "git push: before" not in rest[: rest.index("create: before")]
 
 
 # -- the product -----------------------------------------------------------------------------------
