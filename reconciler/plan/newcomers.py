@@ -7,6 +7,7 @@ tells. Where that was not asked, or has no answer, nobody is taken for added.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ from reconciler.plan.history import made
 from reconciler.plan.people import in_several, meeting, numbers, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.model import Contact
     from reconciler.plan.actions import Action
@@ -67,7 +68,11 @@ class Newcomers:
         ]
         self.by_name = {each.name: each for each in new}
         self.added = {each.name: each.contacts for each in new if each.contacts}
-        self._meeting = meeting({name: self.by_name[name].added for name in self.added})
+
+    @cached_property
+    def _meeting(self) -> Callable[[list[Numbers]], set[str]]:
+        """What tells which of them a batch meets; a first apply has no other batch to ask about."""
+        return meeting({name: self.by_name[name].added for name in self.added})
 
     def counted(self, theirs: list[Numbers]) -> dict[str, int]:
         """Count who of a batch is added to which new ones."""

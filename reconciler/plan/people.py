@@ -66,10 +66,15 @@ def in_several(lists: Iterable[tuple[Owner, Numbers]]) -> Iterator[tuple[Owner, 
     """
     held: dict[str, list[Owner]] = {}
     long: list[tuple[Owner, Iterator[list[str]]]] = []
+    short: list[tuple[Owner, frozenset[str]]] = []
     for owner, part in lists:
         if isinstance(part, LongContacts):
             long.append((owner, part.numbers()))
-            continue
+        else:
+            short.append((owner, part))
+    if not long and _are_apart([part for _, part in short]):
+        return
+    for owner, part in short:
         for number in part:
             held.setdefault(number, []).append(owner)
     if not long:
@@ -78,10 +83,10 @@ def in_several(lists: Iterable[tuple[Owner, Numbers]]) -> Iterator[tuple[Owner, 
     ordered = sorted(held)
     pieces = (ordered[at : at + _PIECE] for at in range(0, len(ordered), _PIECE))
     streams = [*(stream for _, stream in long), pieces]
-    for *cuts, short in _side_by_side(streams):
-        counts = Counter(chain(*cuts, short))
+    for *cuts, rest in _side_by_side(streams):
+        counts = Counter(chain(*cuts, rest))
         found = {number for number, count in counts.items() if count > 1}
-        found.update(number for number in short if len(held[number]) > 1)
+        found.update(number for number in rest if len(held[number]) > 1)
         if found:
             sets = [set(cut) for cut in cuts]
             for number in sorted(found):
@@ -89,6 +94,11 @@ def in_several(lists: Iterable[tuple[Owner, Numbers]]) -> Iterator[tuple[Owner, 
                     owner for (owner, _), cut in zip(long, sets, strict=True) if number in cut
                 )
                 yield (*theirs, *held.get(number, ()))
+
+
+def _are_apart(lists: Sequence[frozenset[str]]) -> bool:
+    """Whether nobody is in two of them; as quick as can be, for mostly it is so."""
+    return len(frozenset().union(*lists)) == sum(map(len, lists))
 
 
 def _side_by_side(streams: Sequence[Iterator[list[str]]]) -> Iterator[list[list[str]]]:
