@@ -46,7 +46,7 @@ from reconciler.errors import ReconcilerError, Refused, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.render import structured, text
-from reconciler.spec.load import locate
+from reconciler.spec.locate import locate
 from reconciler.system import ServerClock
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from reconciler.policy.guard import Guard
 from reconciler.policy.judge import Layer
 from reconciler.policy.numbers import locator
 from reconciler.policy.suppression import Suppression
-from reconciler.spec.load import locate
+from reconciler.spec.locate import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable

@@ -20,8 +20,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """One rule's objection to one launch.
 
     `rule` is the rule's name, which an exception in the spec has to say. `path` is what it is
-    about, as `reconciler.spec.load.locate` takes it: `("scheduled_start",)`; empty for the spec as
-    a whole. `source` cites the law or regulation that a pack has the rule from, with its date.
+    about, as `reconciler.spec.locate.locate` takes it: `("scheduled_start",)`; empty for the spec
+    as a whole. `source` cites the law or regulation that a pack has the rule from, with its date.
     Phone numbers are masked everywhere.
     """
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from reconciler.state.document import State
 
     Locate = Callable[[Spec, tuple[str | int, ...]], tuple[str, int, int]]
-    """Finds the file, line and column of a part of a spec; see `reconciler.spec.load.locate`."""
+    """Finds the file, line and column of a part of a spec; see `reconciler.spec.locate.locate`."""
 
 _NO_CLEARANCE = Clearance()
 _NOBODY = Crowd()

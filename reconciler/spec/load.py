@@ -31,13 +31,11 @@ from reconciler.spec.schedule import BadSchedule, normalise
 from reconciler.spec.source import (
     MAX_YAML,
     Unreadable,
-    read_bytes,
     stored_bytes,
     without_bom,
 )
 from reconciler.spec.split import split_as
 from reconciler.spec.yaml.documents import Reading, diagnose, read_document
-from reconciler.spec.yaml.positions import nearest, positions
 from reconciler.spec.yaml.scalars import core
 from reconciler.system import without_gc
 
@@ -52,7 +50,6 @@ if TYPE_CHECKING:
     Unread = Callable[[Collection[str]], Mapping[str, str]]
     """Maps those of the paths below a root that need not be read to the names of their specs."""
 
-_FILE = ("contacts", "file")
 _LIST_HINT = "put the contacts into a CSV file: `contacts: {file: contacts/….csv}`"
 _MANY_FILES = 250
 _MANY_BYTES = 1_000_000
@@ -60,6 +57,8 @@ _MANY_BYTES = 1_000_000
 
 A second process costs about what reading 50 files of 4 kB does, and a tenth of what it reads.
 """
+_MANY_LISTED = 5_000
+"""The same in contacts of lists in files of their own."""
 
 
 class _NotShort(Exception):  # noqa: N818 - not an error: a signal to read the spec elsewhere
@@ -184,64 +183,46 @@ def load_some(root: Path, paths: Iterable[str]) -> tuple[Spec, ...]:
     return tuple(one.spec for one in loaded if one.spec is not None)
 
 
-def locate(root: Path, spec: Spec, path: tuple[str | int, ...]) -> tuple[str, int, int]:
-    """Find where a part of a spec's request stands: file as the user types it, line, column.
-
-    `path` is a path in the request, such as `("contacts", 17, "phone_number")`; where it does not
-    exist, the nearest part above it counts. A contact list in a file of its own is looked up
-    there, unless it lies elsewhere. Line and column are 0 when the files cannot be read any more.
-    """
-    try:
-        data = read_bytes(root / spec.path, limit=MAX_YAML, hint="")
-        document = read_document(data).document
-        contacts = document.value.get("contacts") if document is not None else None
-        if path[:1] == ("contacts",) and len(path) > 1 and isinstance(contacts, dict):
-            return _locate_in_list(root, spec, contacts, data, path)
-    except Unreadable:
-        return (spec.file, 0, 0)
-    return (spec.file, *nearest(positions(data, {path}), path, key=False))
-
-
-def _locate_in_list(
-    root: Path, spec: Spec, contacts: dict[str, Any], data: bytes, path: tuple[str | int, ...]
-) -> tuple[str, int, int]:
-    """Find where a contact stands in a list of its own. Raises `Unreadable`."""
-    from reconciler.spec.lists.places import NoPlace  # noqa: PLC0415 - with the lists
-
-    file = contacts_file(contacts)
-    if file is None:
-        return (spec.file, 0, 0)
-    if "://" in file.file:  # not fetched again for the sake of a line
-        return (spec.file, *nearest(positions(data, {_FILE}), _FILE, key=False))
-    shown = spec.file.removesuffix(spec.path)
-    try:
-        lists = _Root(root, shown, None, secrets=True).lists
-        return (shown + file.file, *lists.position(file, path, _number_at(spec, path)))
-    except NoPlace:
-        return (spec.file, 0, 0)
-
-
-def _number_at(spec: Spec, path: tuple[str | int, ...]) -> str | None:
-    """Give whom a path means where contacts are not in the order of their file; else None."""
-    contacts, index = spec.whole.contacts, path[1]
-    if isinstance(contacts, LongContacts) and isinstance(index, int) and index < len(contacts):
-        return contacts[index]["phone_number"]
-    return None
-
-
 def _load_all(root: _Root, found: Sequence[Found]) -> list[_Loaded]:
-    """Read and check all files, in several processes where there are many.
+    """Read and check all files, in several processes where there is much to read.
 
     What those leave over is read here: lists too long to be handed over, or to be fetched or opened
     by more than one process, and what a process had that died.
     """
-    processes = processors() if _are_many(root, found) else 1
+    first = [] if _are_many(root, found) else _load_first(root, found)
+    rest = found[len(first) :]
+    processes = processors() if rest else 1
     loaded: Sequence[_Loaded | None]
     if processes > 1:
-        loaded = shared_out(partial(_load_short, root), found, processes)
+        loaded = shared_out(partial(_load_short, root), rest, processes)
     else:
-        loaded = [None] * len(found)
-    return [have or _load(root, one) for have, one in zip(loaded, found, strict=True)]
+        loaded = [None] * len(rest)
+    pairs = zip(loaded, rest, strict=True)
+    return [*first, *(have or _load(root, one) for have, one in pairs)]
+
+
+def _load_first(root: _Root, found: Sequence[Found]) -> list[_Loaded]:
+    """Read and check all files, or the first of them if the lists that they name hold much.
+
+    Nobody can know that before the specs are read, and most roots have no such lists.
+    """
+    loaded: list[_Loaded] = []
+    listed = 0
+    for one in found:
+        loaded.append(_load(root, one))
+        listed += _listed(loaded[-1])
+        left = len(found) - len(loaded)
+        if left > 1 and listed * left >= _MANY_LISTED * len(loaded):
+            break
+    return loaded
+
+
+def _listed(loaded: _Loaded) -> int:
+    """Count the contacts that came from a list which any process may read."""
+    if loaded.list_blob is None or loaded.spec is None:
+        return 0
+    parts = (request.contacts for request in loaded.spec.requests)
+    return sum(len(part) for part in parts if not isinstance(part, LongContacts))
 
 
 def _are_many(root: _Root, found: Sequence[Found]) -> bool:

@@ -26,7 +26,8 @@ from reconciler.spec import load
 from reconciler.spec.lists import csv_stream, spool
 from reconciler.spec.lists import reader as lists
 from reconciler.spec.lists.spool import File, Spooled, Spooling, as_lines
-from reconciler.spec.load import load_specs, locate
+from reconciler.spec.load import load_specs
+from reconciler.spec.locate import locate
 from reconciler.spec.parallel import shared_out
 from reconciler.spec.yaml.builder import Odd
 from tests.embedded import embedded

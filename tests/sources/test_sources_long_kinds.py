@@ -36,7 +36,7 @@ from reconciler.spec.lists import reader as lists
 from reconciler.spec.lists.list_rules import ListFile
 from reconciler.spec.lists.spool import File, Spooled
 from reconciler.spec.lists.stored import Stored
-from reconciler.spec.load import locate
+from reconciler.spec.locate import locate
 from reconciler.spec.source import opened_file
 
 if TYPE_CHECKING:

@@ -274,7 +274,7 @@ def test_azure_and_google_are_read(
 
 def test_an_answer_of_the_api_is_not_worth_fetching_again(listed: Root, store: Store) -> None:
     """A contact that the API complains about is located at the field that names the list."""
-    from reconciler.spec.load import locate  # noqa: PLC0415 - here only
+    from reconciler.spec.locate import locate  # noqa: PLC0415 - here only
 
     (spec,) = listed.load().specs
     where = locate(listed.path, spec, ("contacts", 1, "phone_number"))

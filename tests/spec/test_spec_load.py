@@ -17,7 +17,8 @@ from msgspec import Struct
 from ruamel.yaml import YAML
 
 from reconciler.model import Lifecycle, OnChange
-from reconciler.spec.load import load_specs, locate
+from reconciler.spec.load import load_specs
+from reconciler.spec.locate import locate
 from reconciler.spec.yaml.events import (
     MappingEndEvent,
     MappingStartEvent,

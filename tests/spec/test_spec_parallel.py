@@ -89,6 +89,25 @@ def test_several_processes_read_what_one_reads(tmp_path: Path, way: str) -> None
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize("way", ["as-ever", "others-die", "no-fork"])
+def test_a_few_long_lists_are_read_by_several_processes(tmp_path: Path, way: str) -> None:
+    """How much their lists hold shows while specs are read; what is left is shared out then."""
+    for index in range(6):
+        rows = "".join(f"+1415555{index}{row:03},Asha\n" for row in range(1000))
+        (tmp_path / f"{index}.csv").write_text("phone_number,callee_name\n" + rows)
+        (tmp_path / f"{index}.yaml").write_text(
+            f"campaign_id: cmp_1\ncontacts: {{file: {index}.csv}}\n"
+        )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", HERE / "loaded_both_ways.py", way, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("1 roots were shared out\n", "")
+    assert done.returncode == 0
+
+
 def test_the_drawn_roots_have_everything_in_them(tmp_path: Path) -> None:
     """What is compared above holds sound specs, mistakes, clashes and lists of their own."""
     loaded = load_specs(_draw(tmp_path / "0", 0), shown="batches")
