@@ -1,7 +1,7 @@
 """The shapes of what `--format json` prints: the contract with programs that read it.
 
-`reconciler.render.structured` builds them; the schemas of `plan`, `validate` and `state list` are
-generated from here.
+`reconciler.render.structured` and the commands build them; the schemas of `plan`, `validate`,
+`state list` and `stop` are generated from here.
 Fields may be added within a `format_version`; none is taken away or changes its meaning.
 """
 
@@ -211,4 +211,27 @@ class StateListDocument(TypedDict):
 
     format_version: Literal["1.0"]
     batches: list[StateRowDocument]
+    diagnostics: NotRequired[list[DiagnosticDocument]]
+
+
+class StopRowDocument(TypedDict):
+    """One batch that `stop` found, or a name for which it found none: `batch_id` is null then."""
+
+    name: str
+    batch_id: str | None
+    outcome: Literal["paused", "cancelled", "failed", "in_doubt"]
+    message: str
+
+
+class StopDocument(TypedDict):
+    """What `stop --format json` prints: the calls are stopped whether or not that is `recorded`.
+
+    `problem` is why it is not; null where nothing is in the way. `diagnostics` say why nothing was
+    done at all.
+    """
+
+    format_version: Literal["1.0"]
+    batches: list[StopRowDocument]
+    recorded: bool
+    problem: str | None
     diagnostics: NotRequired[list[DiagnosticDocument]]

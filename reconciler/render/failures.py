@@ -36,6 +36,8 @@ def failed(
             usual = {"batches": []}
         case "state show":
             usual = {"name": name, "generations": []}
+        case "stop":
+            usual = {"batches": [], "recorded": False, "problem": None}
         case _:
             return None
     return {"format_version": FORMAT_VERSION, **usual, "diagnostics": as_json(diagnostics)}

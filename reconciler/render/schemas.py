@@ -10,6 +10,7 @@ from reconciler.render.documents import (
     DiagnosticDocument,
     PlanDocument,
     StateListDocument,
+    StopDocument,
     ValidationDocument,
 )
 from reconciler.render.status_documents import ExplainDocument, StatusDocument
@@ -60,6 +61,12 @@ def all_schemas() -> dict[str, str]:
             "state-list.schema.json",
             "Recorded batches",
             "What state list --format json prints.",
+        ),
+        "stop.schema.json": _generated(
+            TypeAdapter(StopDocument),
+            "stop.schema.json",
+            "Which calls were stopped by hand",
+            "What stop --format json prints.",
         ),
         "state-show.schema.json": _headed(
             _open(_record_schema()),

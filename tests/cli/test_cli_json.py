@@ -28,9 +28,12 @@ SCHEMAS = {
     "explain welcome": "explain",
     "state list": "state-list",
     "state show welcome": "state-show",
+    "stop welcome --yes": "stop",
 }
 """Every command that prints JSON of a promised shape, and the schema that promises it."""
 READERS = [command for command in SCHEMAS if command != "validate"]
+ABOUT_SETTINGS = [command for command in READERS if not command.startswith("stop")]
+"""`stop` goes on without settings that have mistakes."""
 FIXTURES = Path(__file__).parents[1] / "state" / "fixtures"
 
 
@@ -100,7 +103,9 @@ def test_a_state_that_cannot_be_read(cli: Cli, command: str, damage: str) -> Non
     assert "batches/state.json" in diagnostic["message"]
 
 
-@pytest.mark.parametrize("command", ["apply --yes", "status", "explain welcome"])
+@pytest.mark.parametrize(
+    "command", ["apply --yes", "status", "explain welcome", "stop welcome --yes"]
+)
 def test_no_token(
     account: Cli, monkeypatch: pytest.MonkeyPatch, write: Callable[..., Path], command: str
 ) -> None:
@@ -145,7 +150,7 @@ def test_a_stale_plan(account: Cli, write: Callable[..., Path]) -> None:
     assert account.json()["summary"]["create"] == 0
 
 
-@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("command", ABOUT_SETTINGS)
 def test_wrong_settings_for_programs(cli: Cli, command: str) -> None:
     """Every other command tells the mistakes in the settings at their lines."""
     Path("batches").mkdir()
@@ -156,6 +161,25 @@ def test_wrong_settings_for_programs(cli: Cli, command: str) -> None:
         (one["file"], one["line"], one["column"], one["field"]) for one in cli.json()["diagnostics"]
     ] == [("batches/reconciler.yaml", 1, 1, "unknwn"), ("batches/reconciler.yaml", 2, 9, "settle")]
     assert "error: 2 errors in specs or settings" in cli.stderr
+
+
+def test_settings_that_do_not_say_where_state_lives(cli: Cli) -> None:
+    """A stop that cannot even begin is told to programs too."""
+    Path("batches").mkdir()
+    Path("batches/reconciler.yaml").write_text("unknwn: hold\n", encoding="utf-8")
+    status, diagnostic = fails(cli, "stop welcome --yes")
+    assert status == 4
+    assert diagnostic["hint"].startswith("say it: --state file or --state git")
+
+
+def test_a_stop_of_a_name_that_nobody_knows(account: Cli, write: Callable[..., Path]) -> None:
+    """The name is a row that failed, and has no batch."""
+    write()
+    account.prepare("apply", "--yes")
+    assert account.run("stop", "welcom", "--yes", "--format", "json") == 1
+    conforms(account.json(), "stop welcome --yes")
+    (row,) = account.json()["batches"]
+    assert (row["name"], row["batch_id"], row["outcome"]) == ("welcom", None, "failed")
 
 
 def test_wrong_settings_in_a_comment(cli: Cli) -> None:
