@@ -13,30 +13,29 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.apply import journal
 from reconciler.apply.calls import NotLogged
 from reconciler.apply.records import as_complete, let_go
 from reconciler.apply.sources import with_source, with_sources
 from reconciler.errors import StateMoved
-from reconciler.model import Lifecycle, kept_fields
-from reconciler.plan.history import cancelling
+from reconciler.model import kept_fields
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
     Generation,
     NameRecord,
     RecordedBy,
-    Replacing,
     RequestRecord,
     State,
     Status,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.apply.calls import CallLog
     from reconciler.apply.sources import Provenance
-    from reconciler.model import Spec
+    from reconciler.model import Lifecycle, Spec
     from reconciler.plan.actions import Action, Adoption, Creation, Replacement
     from reconciler.ports import Clock
     from reconciler.state.store import StateStore
@@ -246,7 +245,7 @@ class Ledger:
             record = self.state.record(name)
             after = record and let_go(record, run=self._run, now=self._clock.now())
             if after and after != record:
-                self._note(name, after)
+                self._changed(name, self.state.with_record(name, after))
 
     def doubt(self, place: Place, reason: str) -> None:
         """Record why nobody can say what became of a request.
@@ -316,98 +315,45 @@ class Ledger:
         self._changed(new, self.state.with_record(new, moved))
 
     def begin_replacing(self, action: Action, replacement: Replacement) -> None:
-        """Record that old batches are about to be paused for a new generation.
-
-        What an earlier run had begun is gone on with: what that may have paused stays noted. A
-        batch that was to be cancelled and is none of the old ones was seen ended.
-        """
-        olds = tuple(target.batch_id for target in replacement.olds)
-        ending = {target.batch_id for target in cancelling(self.state.batches[action.name])}
-        self.was_cancelled(action.name, ending.difference(olds))
-        record = self.state.batches[action.name]
-        earlier = record.replacing
-        noted = set(earlier.paused) if earlier else set()
-        by_lifecycle = record.lifecycle is Lifecycle.PAUSED
-        replacing = Replacing(
-            generation=action.generation,
-            on_change=replacement.on_change,
-            olds=olds,
-            paused=tuple(each for each in olds if each in noted or not by_lifecycle),
-            begun_at=earlier.begun_at if earlier else self._clock.now(),
+        """Record that old batches are about to be paused for a new generation."""
+        now = self._clock.now()
+        self._amend(
+            action.name, lambda r: journal.replacing_begun(r, replacement, action.generation, now)
         )
-        if replacing != earlier:
-            self._note(action.name, replace(record, replacing=replacing))
 
     def remember_not_owed(self, name: str, not_owed: Mapping[str, tuple[str, ...]]) -> None:
         """Record which contacts of old batches must not count as owed once those are cancelled."""
-        self._note_requests(
-            name,
-            not_owed,
-            lambda request: replace(request, not_owed=not_owed[request.batch_id or ""]),
-        )
+        self._amend(name, lambda r: journal.with_not_owed(r, not_owed))
 
     def set_out_to_cancel(self, name: str, batch_ids: Iterable[str]) -> None:
         """Record that batches are about to be cancelled by us."""
         now = self._clock.now()
-        self._note_requests(
-            name,
-            frozenset(batch_ids),
-            lambda r: replace(r, cancelled_at=r.cancelled_at or now, cancelling=True),
-        )
+        self._amend(name, lambda r: journal.cancelling_begun(r, batch_ids, now))
 
     def was_cancelled(self, name: str, batch_ids: Iterable[str]) -> None:
         """Record that the API said of batches that they are cancelled."""
-        self._note_requests(name, frozenset(batch_ids), lambda r: replace(r, cancelling=False))
-
-    def _note_requests(
-        self,
-        name: str,
-        batch_ids: Container[str],
-        change: Callable[[RequestRecord], RequestRecord],
-    ) -> None:
-        record = self.state.batches[name]
-        generations = tuple(
-            replace(
-                generation,
-                requests=tuple(
-                    change(request) if request.batch_id in batch_ids else request
-                    for request in generation.requests
-                ),
-            )
-            for generation in record.generations
-        )
-        if generations != record.generations:
-            self._note(name, replace(record, generations=generations))
+        self._amend(name, lambda r: journal.cancelled(r, batch_ids))
 
     def disclaim(self, name: str, batch_ids: Iterable[str]) -> None:
         """Record that it was not we who paused some of the batches noted for a replacement."""
-        record = self.state.batches[name]
-        others = frozenset(batch_ids)
-        if record.replacing is not None and others.intersection(record.replacing.paused):
-            ours = tuple(each for each in record.replacing.paused if each not in others)
-            replacing = replace(record.replacing, paused=ours)
-            self._note(name, replace(record, replacing=replacing))
+        self._amend(name, lambda r: journal.disclaimed(r, batch_ids))
 
     def end_replacing(self, name: str) -> None:
         """Record that nothing of a replacement is left to be done, or to be undone."""
-        record = self.state.batches[name]
-        if record.replacing is not None:
-            self._note(name, replace(record, replacing=None))
+        self._amend(name, journal.replacing_over)
 
     def took_over(self, name: str) -> None:
         """Record that the new generation is there: its batches are calling, or about to."""
-        record = self.state.batches[name]
-        if record.lifecycle is not Lifecycle.ACTIVE:
-            self._note(name, replace(record, lifecycle=Lifecycle.ACTIVE))
+        self._amend(name, journal.taken_over)
 
     def set_lifecycle(self, name: str, lifecycle: Lifecycle, spec: Spec | None = None) -> None:
-        """Record what the batches of a name were made to do. What was only begun is over by it."""
-        record = self.state.batches[name]
-        replacing = record.replacing
-        if replacing is not None and replacing.generation > record.current.generation:
-            replacing = None
-        record = replace(record, lifecycle=lifecycle, replacing=replacing, stopped=None)
-        self._note(name, with_source(record, spec, self._provenance) if spec else record)
+        """Record what the batches of a name were made to do, as `spec` asks, if there is one."""
+
+        def change(record: NameRecord) -> NameRecord:
+            record = journal.with_lifecycle(record, lifecycle)
+            return with_source(record, spec, self._provenance) if spec else record
+
+        self._amend(name, change)
 
     def complete(self, place: Place, creation: Creation) -> None:
         """Record that nobody was left to call for a request; see `as_complete`."""
@@ -422,8 +368,11 @@ class Ledger:
         """Take back what was noted and could not be stored."""
         self._changed(name, self.state.with_record(name, record))
 
-    def _note(self, name: str, record: NameRecord) -> None:
-        self._changed(name, self.state.with_record(name, record))
+    def _amend(self, name: str, change: Callable[[NameRecord], NameRecord]) -> None:
+        before = self.state.batches[name]
+        after = change(before)
+        if after != before:
+            self._changed(name, self.state.with_record(name, after))
 
     def record(self, place: Place) -> RequestRecord | None:
         """Give what is recorded at a place, None for nothing."""
