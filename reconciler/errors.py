@@ -65,6 +65,10 @@ class ApiError(ReconcilerError):
     """A read or a lifecycle call failed: the API said no, or gave no usable answer."""
 
 
+class TooLate(ApiError):  # noqa: N818 - the vocabulary's word
+    """A request was not sent: its time was over before it could leave."""
+
+
 class StateError(ReconcilerError):
     """The state could not be read or written, for a reason outside its content (a full disk)."""
 

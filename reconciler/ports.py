@@ -75,7 +75,7 @@ class BatchApi(Protocol):
     def resume(self, batch_id: str, *, send_by: float | None = None) -> None:
         """Resume one batch, sending at most once. A batch that is calling counts as success.
 
-        For `send_by` see `create`; too late for that is an error like another.
+        Once `Clock.elapsed` is past `send_by` it is not sent: `reconciler.errors.TooLate`.
         """
 
     def cancel(self, batch_id: str) -> None:

@@ -38,6 +38,7 @@ _LONGEST_READ = 32 * 2**20  # bytes of one page
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _NEVER_COULD = (httpx.UnsupportedProtocol, httpx.InvalidURL)
 _LEAST_SKEW = timedelta(seconds=5)
+_PIECE = 64 * 2**10  # bytes of a body that are sent at once
 _DEPTH = 20  # links followed in a chain of exceptions
 
 _CHECK_PROXY = "check HTTPS_PROXY and NO_PROXY"
@@ -46,6 +47,7 @@ _CHECK_TLS = (
     "holds its certificate"
 )
 _CHECK_SETUP = "check SSL_CERT_FILE, SSL_CERT_DIR, HTTPS_PROXY and NO_PROXY"
+_CHECK_SUSPENSION = "was this machine suspended? run the same command again"
 _STOPPED = Failure("stopped", retry=False, hint="run the command again")
 
 
@@ -128,7 +130,9 @@ class HttpBatchApi(Reads):
 
     def _create(self, body: bytes | LongBody, key: str, send_by: float | None) -> Outcome:
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        content: bytes | _Pieces = _Pieces(body) if isinstance(body, LongBody) else body
+        content: bytes | _Pieces = _Pieces(body)
+        if isinstance(body, bytes) and len(body) <= _PIECE:
+            content = body
         if isinstance(content, _Pieces):
             # Without it the body would go out in chunks, which not every server takes.
             try:
@@ -153,7 +157,7 @@ class HttpBatchApi(Reads):
         if status is not None or failure.left:
             return Unknown(failure.reason, status)
         return Rejected(
-            failure.reason, retry=failure.retry, hint=failure.hint, too_late=exchange.held_back
+            failure.reason, retry=failure.retry, hint=failure.hint, too_late=failure.too_late
         )
 
     def _scrubber(self, body: bytes | LongBody, exchange: Exchange) -> Scrubber:
@@ -245,6 +249,7 @@ class HttpBatchApi(Reads):
             limit,
             late=lambda: send_by is not None and elapsed() > send_by,
             over=lambda: elapsed() > over_at,
+            has_body=pieces is not None,
         )
         if isinstance(pieces, _Pieces):
             pieces.exchange = exchange
@@ -284,11 +289,8 @@ class HttpBatchApi(Reads):
         """
         error = exchange.error
         if exchange.held_back:
-            return Failure(
-                "its time was over before all of it was sent",
-                left=exchange.sent,
-                hint="was this machine suspended? run again: reconciler apply",
-            )
+            reason = "its time was over before all of it was sent"
+            return Failure(reason, left=exchange.sent, hint=_CHECK_SUSPENSION, too_late=True)
         if error is None:
             return self._unfinished(exchange)
         reason = f"{type(error).__name__}: {scrub.clean(str(error))}".removesuffix(": ")
@@ -333,15 +335,24 @@ def _why(error: OSError) -> str:
 
 
 class _Pieces:
-    """A long body as it goes out; `problem` is what kept it from being read to its end."""
+    """A long body as it goes out, each piece of it only if somebody still waits for the answer.
 
-    def __init__(self, body: LongBody) -> None:
+    `problem` is what kept it from being read to its end.
+    """
+
+    def __init__(self, body: bytes | LongBody) -> None:
         self._body = body
         self.exchange: Exchange | None = None
         self.problem: OSError | None = None
 
+    def _cut(self) -> Iterator[bytes]:
+        body = self._body
+        if isinstance(body, LongBody):
+            return iter(body)
+        return (body[start : start + _PIECE] for start in range(0, len(body), _PIECE))
+
     def __iter__(self) -> Iterator[bytes]:
-        pieces = iter(self._body)
+        pieces = self._cut()
         while True:
             try:
                 piece = next(pieces, None)

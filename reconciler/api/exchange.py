@@ -55,14 +55,17 @@ class Exchange:
         *,
         late: Callable[[], bool] = lambda: False,
         over: Callable[[], bool] = lambda: False,
+        has_body: bool = False,
     ) -> None:
-        """Both tell on a clock that no suspension stops.
+        """`late` and `over` tell on a clock that no suspension stops.
 
-        `late` is that the request must not begin to leave any more, `over` that no more of it must.
+        `late` is that the request must not begin to leave any more, `over` that no more of it must;
+        of one without a body nothing is left to be kept back once its headers are out.
         """
         self._limit = limit
         self._late = late
         self._over = over
+        self._has_body = has_body
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._given_up = False
@@ -117,12 +120,12 @@ class Exchange:
             if step.endswith(("connect_tcp.complete", "start_tls.complete")):
                 self._stream = info.get("return_value")
             leaving = step.endswith("send_request_headers.started")
-            given_up = self._given_up and not step.endswith(_CLOSING)
-            self.held_back = self.held_back or (
-                (leaving and self._late())
-                or ((leaving or step.endswith("send_request_body.started")) and self._over())
-            )
-            if given_up or (self.held_back and not step.endswith(_CLOSING)):
+            going_on = self._has_body and step.endswith("send_request_body.started")
+            if not self._given_up and (
+                (leaving and self._late()) or ((leaving or going_on) and self._over())
+            ):
+                self.held_back = True
+            if (self._given_up or self.held_back) and not step.endswith(_CLOSING):
                 if self._stream is not None:
                     self._stream.close()
                 raise GivenUpError
@@ -140,8 +143,10 @@ class Exchange:
     def require_wanted(self) -> None:
         """Raise if nobody waits any more: what is left of a long request is not sent then."""
         with self._lock:
-            self.held_back = self.held_back or self._over()
-            if self._given_up or self.held_back:
+            if self._given_up:
+                raise GivenUpError
+            if self._over():
+                self.held_back = True
                 raise GivenUpError
 
     def take(self, chunk: bytes) -> bool:

@@ -18,7 +18,7 @@ from reconciler.api.models import as_batch, as_campaign, as_contact, as_id, as_j
 from reconciler.api.outcome import retry_after, spoken
 from reconciler.api.paging import PAGE, SMALLER_PAGE, Walk
 from reconciler.api.retry import Patience, Turn
-from reconciler.errors import ApiError
+from reconciler.errors import ApiError, TooLate
 from reconciler.observed import TERMINAL, Batch, BatchContact, Campaign, Listing
 
 if TYPE_CHECKING:
@@ -50,13 +50,14 @@ class Failure(Struct, frozen=True):
     """Why there is no whole answer, fit to be shown.
 
     `left` is False only where the request provably never left; `retry` tells whether the same
-    request may do better later.
+    request may do better later, `too_late` that its time was over before all of it was sent.
     """
 
     reason: str
     left: bool = True
     retry: bool = True
     hint: str = CHECK_URL
+    too_late: bool = False
 
 
 class DeniedError(ApiError):
@@ -316,6 +317,8 @@ class Reads(ABC):
                 asked = retry_after(got.headers, self._clock.now())
                 kind = _KINDS.get(got.status, ApiError)
                 got = self._refusal(got)
+            if got.too_late and not got.left:
+                kind = TooLate
             if not (got.retry and turn.again(asked)):
                 raise kind(f"{method} {path} failed: {got.reason}", hint=got.hint)
 

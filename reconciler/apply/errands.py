@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from reconciler.errors import ApiError
+from reconciler.errors import ApiError, TooLate
 from reconciler.observed import TERMINAL
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class Verb(StrEnum):
 class Errand(Struct, eq=False):
     """One verb for the batches of an action. `then` is told the problems, once all have ended.
 
-    `objection` is what kept it from being run for one of them; `noted_at` is `Clock.elapsed` just
-    before it was told to the ledger.
+    `objection` is what kept it from being run for one of them. `noted_at` is `Clock.elapsed` when
+    it was last known to be what is wanted, and `late` counts how often that was too long ago.
     """
 
     action: Action
@@ -47,6 +47,7 @@ class Errand(Struct, eq=False):
     problems: dict[str, str] = field(default_factory=dict)
     objection: Objection | None = None
     noted_at: float = 0.0
+    late: int = 0
 
     def __post_init__(self) -> None:
         self.open = {target.batch_id for target in self.targets}
@@ -63,7 +64,8 @@ class Errand(Struct, eq=False):
 class Controlled(Struct, frozen=True):
     """An errand ended for one batch; `problem` is empty where the batch is as it should be.
 
-    `skipped` are the API's contact ids of those who are, where that was read.
+    `skipped` are the API's contact ids of those who are, where that was read. `late` tells that
+    nothing was sent, because it was noted too long ago.
     """
 
     errand: Errand
@@ -71,6 +73,7 @@ class Controlled(Struct, frozen=True):
     problem: str = ""
     skipped: tuple[str, ...] | None = None
     objection: Objection | None = None
+    late: bool = False
 
 
 def run(
@@ -98,6 +101,8 @@ def run(
                 api.pause(batch_id)
             case Verb.RESUME:
                 _resume(batch_id, api, errand.noted_at + lease)
+    except TooLate as error:
+        return Controlled(errand, batch_id, error.message, late=True)
     except ApiError as error:
         problem = "" if is_gone(batch_id, api) else error.message
         return Controlled(errand, batch_id, problem)

@@ -110,6 +110,10 @@ class Ledger:
         """Whether what this run stored says anything else than what was loaded."""
         return any(self.state.record(n) != self._loaded.record(n) for n in self._stored)
 
+    def is_outdated(self) -> bool:
+        """Whether somebody else has stored a state since; not if nobody can tell."""
+        return self._moved or self._store.moved()
+
     def _note_contested(self, ours: State, touched: frozenset[str]) -> None:
         """Find batches of this run that storing found to be second ones, made beside another's."""
         if self.state.batches is ours.batches:

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 _WHOLE = 0
 """The part under which an action's own ending stands, beside those of its requests."""
 
+_MOST_LATE = 3
+"""How often an errand that came too late is noted anew."""
+
 
 class _Begun(Struct, eq=False):
     """A changed spec on its way. `cancel_first` are old batches that cannot be paused."""
@@ -383,6 +386,9 @@ class Replacer(Struct):
 
     def on_controlled(self, event: Controlled) -> None:
         """Take note that an errand ended for one batch."""
+        if event.late and self._is_renewed(event.errand):
+            self.workers.control(event.errand, event.batch_id)
+            return
         if event.skipped is not None:
             not_owed = {event.batch_id: event.skipped}
             self.ledger.remember_not_owed(event.errand.action.name, not_owed)
@@ -402,6 +408,19 @@ class Replacer(Struct):
                     message=against.message,
                     hint=against.hint,
                 )
+
+    def _is_renewed(self, late: Errand) -> bool:
+        """Note anew what came too late, unless somebody else may have decided otherwise since.
+
+        That is asked of all that wait for a sender at once: it may take a look at a remote.
+        """
+        late.late += 1
+        if late.late > _MOST_LATE or self._halted or self.ledger.is_outdated():
+            return False
+        now = self.workers.clock.elapsed()
+        for errand in self._running:
+            errand.noted_at = now
+        return True
 
     def _controlled(self, action: Action, problems: dict[str, str]) -> None:
         """Record what a lifecycle, a removed spec or a left-over batch came to."""

@@ -34,12 +34,17 @@ if TYPE_CHECKING:
     from reconciler.ports import BatchApi, Clock
 
 
+_MOST_LATE = 3
+"""How often a request that came too late gets a new intent at once. After that it is tried again as
+what found no connection: a lease that is shorter than connecting takes would have no end."""
+
+
 class Job(Struct):
     """One request on its way: what to create, and where this run stands with it.
 
     `intended_at` is `Clock.elapsed` just before its intent was stored; `begun` is set by the sender
     once nothing but the clock can keep the POST from leaving any more. `refused` counts the answers
-    that said "not now".
+    that said "not now", `late` how often it was not sent because its intent had expired by then.
     """
 
     action: Action
@@ -50,6 +55,7 @@ class Job(Struct):
     first_tried_at: float | None = None
     tries: int = 0
     refused: int = 0
+    late: int = 0
 
     def body(self, now: datetime, root: str = "") -> bytes | LongBody:
         """Build the request's JSON, with the marker by which the batch is found again.
@@ -187,7 +193,10 @@ class Workers(Struct):
             self.events.put(self._tasks.get()())
 
     def _post(self, job: Job) -> Event:
+        send_by = job.intended_at + self.lease
         try:
+            if self.clock.elapsed() > send_by:  # it waited for a sender for so long
+                return NotSent(job)
             body = job.body(self.clock.now(), self.root)
             against = self._objection(job.action, job.creation)
             if against is not None:
@@ -199,9 +208,9 @@ class Workers(Struct):
                 return NotSent(job)
             # A process that is suspended for longer than its intent is good for must record a new
             # one first; the API looks at the clock last, with nothing but the sending after it.
-            send_by = job.intended_at + self.lease
             outcome = self.api.create(body, job.creation.key, send_by=send_by)
-            if isinstance(outcome, Rejected) and outcome.too_late:
+            if isinstance(outcome, Rejected) and outcome.too_late and job.late < _MOST_LATE:
+                job.late += 1
                 job.begun = False
                 return NotSent(job)
             return Posted(job, outcome)

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from reconciler.errors import Refused, StateError, StateMoved, StateUnusable, Superseded
 from reconciler.state import codec
 from reconciler.state.beside import require_bounded
-from reconciler.state.calls import DIRECTORY, SUFFIX
+from reconciler.state.calls import DIRECTORY, SUFFIX, name_of
 from reconciler.state.document import State, begins
 from reconciler.state.git import Git, PushFate, advice, without_secrets
 from reconciler.state.history import commit_message
@@ -135,9 +135,22 @@ class GitStore:
     def lay(self, files: Mapping[str, bytes | None]) -> None:
         """Put files into the next commit; see `Beside`.
 
-        Wherever the branch is by then: a launch is a file of its own, and no two runs write one.
+        Wherever the branch is by then, for a launch is a file of its own. Two runs write the same
+        one only where the second began anew what the first seemed to have left: see `_files`.
         """
         self._laid = files
+
+    def _files(self, stored: State, parent: str | None) -> dict[str, bytes | None]:
+        """Give the files that go with a state, by their paths.
+
+        On a version that somebody else stored, a launch of another run's is that run's: ours was
+        for the same request, under an intent that had expired.
+        """
+        laid = self._laid
+        if laid and parent != self._tip:
+            theirs = {name_of(r.key) for _, _, r in stored.requests() if r.run != self._run}
+            laid = {name: data for name, data in laid.items() if name not in theirs}
+        return {self._beside(name): data for name, data in laid.items()}
 
     def _beside(self, name: str) -> str:
         return str(PurePosixPath(self.place.path).parent / DIRECTORY / name)
@@ -320,7 +333,7 @@ class GitStore:
             message,
             parent=parent,
             seconds=int(self._clock.now().timestamp()),
-            others={self._beside(name): data for name, data in self._laid.items()},
+            others=self._files(stored, parent),
         )
 
     def _decode(

@@ -16,7 +16,7 @@ from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import gather, known_keys
 from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
-from reconciler.errors import ApiError
+from reconciler.errors import ApiError, TooLate
 from reconciler.observed import (
     Batch,
     BatchContact,
@@ -307,7 +307,7 @@ class FakeApi:
     def resume(self, batch_id: str, *, send_by: float | None = None) -> None:
         """Resume one batch."""
         if send_by is not None and self.clock.elapsed() > send_by:
-            raise ApiError("its time is over")
+            raise TooLate("its time is over")
         with self._lock:
             self.controls.append(("resume", batch_id))
             if batch_id in self.broken:

@@ -210,6 +210,23 @@ def test_a_request_that_is_late_at_the_last_moment_gets_a_new_intent() -> None:
     world.check()
 
 
+def test_a_request_that_is_always_late_comes_to_an_end() -> None:
+    """Where connecting takes longer than a lease, no new intent would ever be enough."""
+    world = World()
+    tries: list[str] = []
+
+    def slow(key: str, _: dict[str, object]) -> None:
+        tries.append(key)
+        world.clock.pass_by(301)
+
+    world.api.before_create = slow
+    (result,) = world.engine(world.plan(SPEC)).run().results
+    assert (result.ending.value, result.message) == ("rejected", "its time is over")
+    assert len(tries) < 10
+    assert world.api.creates == []
+    assert world.store.last.batches == {}
+
+
 def test_what_still_waits_for_a_sender_at_the_end_is_not_in_doubt() -> None:
     """An intent that nobody began to send is taken back, and the senders begin nothing any more."""
     world = World()

@@ -10,12 +10,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconciler.apply.gate import PolicyGate
 from reconciler.cli.guarding import People, layers_of
+from reconciler.model import Lifecycle
 from reconciler.observed import Campaign
 from reconciler.policy.guard import Guard
 from reconciler.spec.config.policy import Policy
@@ -153,25 +155,51 @@ def test_a_changed_spec_that_waited_over_the_end_of_hours() -> None:
     assert office.run(spec("a", 2)).results == ()
 
 
-def test_who_was_suspended_before_a_resume_does_not_send_it() -> None:
-    """Much may have been decided since: the batch stays paused, and another run looks after it."""
+@pytest.mark.parametrize("decided", [False, True], ids=["nobody else stored", "somebody did"])
+def test_who_was_suspended_before_a_resume(
+    monkeypatch: pytest.MonkeyPatch, *, decided: bool
+) -> None:
+    """It is sent if nobody can have decided otherwise since, and else left to another run."""
     office = Office()
     office.run(spec("a", 1))
+    resume, tries = office.api.resume, list[str]()
+
+    def suspended(batch_id: str, *, send_by: float | None = None) -> None:
+        tries.append(batch_id)
+        if len(tries) == 1:
+            office.clock.pass_by(301)
+        resume(batch_id, send_by=send_by)
+
+    monkeypatch.setattr(office.api, "resume", suspended)
+    monkeypatch.setattr(office.store, "moved", lambda: decided)
+    report = office.run(spec("a", 2), late=LONG)
+    said = "is not resumed: its time is over" if decided else "goes on as before: it is resumed"
+    assert said in report.results[0].warnings[0]
+    assert (("resume", "bat_1") in office.api.controls) is not decided
+    assert len(tries) == 2 - decided
+    assert office.api.batches["bat_1"].status == ("paused" if decided else "in_progress")
+    record = office.store.last.batches["a"]
+    assert (record.replacing.paused if record.replacing else ()) == (("bat_1",) if decided else ())
+
+
+def test_resumes_that_wait_long_for_a_sender_are_sent_all_the_same() -> None:
+    """Nobody was suspended: there are only many of them, and each takes its time."""
+    office = Office()
+    names = [f"s{index}" for index in range(20)]
+    calm = [replace(spec(n, i), lifecycle=Lifecycle.PAUSED) for i, n in enumerate(names)]
+    office.run(*(spec(name, index) for index, name in enumerate(names)))
+    office.run(*calm)
     batch = office.api.batch
 
-    def suspended(batch_id: str) -> Batch | None:
-        if ("pause", batch_id) in office.api.controls:
-            office.clock.pass_by(301)
+    def slow(batch_id: str) -> Batch | None:
+        office.clock.pass_by(20)
         return batch(batch_id)
 
-    office.api.batch = suspended  # type: ignore[method-assign]  # in the midst of the last look
-    report = office.run(spec("a", 2), late=LONG)
-    assert "is not resumed: its time is over" in report.results[0].warnings[0]
-    assert ("resume", "bat_1") not in office.api.controls
-    assert office.api.batches["bat_1"].status == "paused"
-    record = office.store.last.batches["a"]
-    assert record.replacing is not None
-    assert record.replacing.paused == ("bat_1",)
+    office.api.batch = slow  # type: ignore[method-assign]  # one that takes its time
+    office.limits = replace(office.limits, parallelism=1)
+    report = office.run(*(spec(name, index) for index, name in enumerate(names)))
+    assert set(endings(report).values()) == {"done"}
+    assert {each.status for each in office.api.batches.values()} == {"in_progress"}
 
 
 def test_an_old_batch_that_cannot_be_resumed_is_not_lost() -> None:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from array import array
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.apply import verifier
+from reconciler.apply.calls import CallLog
+from reconciler.apply.ledger import Ledger
 from reconciler.errors import StateError, StateMoved, Superseded
+from reconciler.policy.keyed import LedgerKey
 from reconciler.state import beside
 from reconciler.state.calls import CallLedger, Launch, LedgerUnusable, encode, name_of
 from reconciler.state.git import Pushed, PushFate
+from tests.apply.doubles import Paths, World, endings
+from tests.core.builders import spec
 from tests.gitstate.stores import NOW, created, intent, put, store_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reconciler.plan.actions import Plan
+    from reconciler.state.document import State
     from reconciler.state.git_store import GitStore
     from tests.torture.gitworld import GitWorld
 
 KEY_ID = "0123456789abcdef"
+KEY = LedgerKey(b"nobody's key, and quite long enough for it")
 
 pytestmark = pytest.mark.usefixtures("surroundings")
 
@@ -64,6 +74,75 @@ def test_what_was_stored_is_not_stored_again(git_world: GitWorld) -> None:
     outcome = mine.with_record("one", created("one", "bat_1"))
     store.save(outcome, touched=frozenset({"one"}), why="")
     assert ledger(store) == set()
+
+
+def test_a_launch_that_another_run_began_anew_is_theirs(git_world: GitWorld) -> None:
+    """Who slept until its intent had expired takes nothing out that somebody recorded since."""
+    sleeper, rival = store_of(git_world.clone()), store_of(git_world.clone(), "b")
+    mine = put(sleeper, sleeper.load(), files(launch("one")), one=intent("one"))
+    theirs = put(rival, rival.load(), files(launch("one", 7)), one=intent("one", "b"))
+    put(rival, theirs, {}, one=created("one", "bat_1", "b"))
+    sleeper.lay({"rk1_one.calls": None})
+    merged = sleeper.save(mine.with_record("one", None), touched=frozenset({"one"}), why="")
+    assert merged.batches["one"].current.requests[0].batch_id == "bat_1"
+    assert ledger(sleeper) == {"rk1_one"}
+    assert CallLedger.read(sleeper.beside(), KEY_ID).launches["rk1_one"] == launch("one", 7)
+
+
+@pytest.mark.parametrize("how", ["goes on", "is stopped"])
+def test_a_run_that_slept_while_another_created_leaves_its_launch(
+    git_world: GitWorld, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Through whole runs: who was called by the batch that is there still stands in the ledger."""
+    monkeypatch.setattr(verifier, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(verifier, "LONGEST_PAUSE", 0.001)
+    sleeper, rival = Logged(git_world, "a"), Logged(git_world, "b")
+    rival.api, rival.clock = sleeper.api, sleeper.clock
+    slept: list[str] = []
+
+    def sleep(key: str, _: dict[str, object]) -> None:
+        if not slept:
+            slept.append(key)
+            sleeper.clock.pass_by(3600)
+            assert endings(rival.apply(spec())) == {"welcome create": "created"}
+            if how == "is stopped":
+                sleeper.stop.set()
+
+    sleeper.api.before_create = sleep
+    sleeper.engine(sleeper.plan(spec())).run()
+    assert len(sleeper.api.batches) == 1
+    judge = store_of(git_world.clone(), "c")
+    assert judge.load().batches["welcome"].current.requests[0].run == "b"
+    assert set(CallLedger.read(judge.beside(), KEY.id).launches) == set(slept)
+
+
+class Logged(World):
+    """A world whose runs store on a branch, and keep a ledger of calls."""
+
+    def __init__(self, world: GitWorld, run: str) -> None:
+        super().__init__()
+        self.branch = store_of(world.clone(), run)
+        self.store = self.branch  # type: ignore[assignment]  # what it stands for
+        self.lease = timedelta(seconds=300)
+        self._run = run
+
+    def _check_create(self, key: str, _body: dict[str, object]) -> None:
+        self.before_create(key)
+
+    def state_ledger(self, plan: Plan, state: State) -> Ledger:  # noqa: ARG002 - of the world's
+        """Give the ledger of this run."""
+        log = CallLog(
+            CallLedger.read(self.branch.beside(), KEY.id), KEY, self.branch, timedelta(days=7)
+        )
+        return Ledger(
+            self.store,
+            state,
+            clock=self.clock,
+            run=self._run,
+            provenance=Paths(),
+            lease=self.lease,
+            calls=log,
+        )
 
 
 @pytest.mark.parametrize("batches", [".", "a/b c/ünï", 'quo\'te "d" and \\back'])
