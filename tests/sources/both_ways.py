@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.digest import request_digest
-from reconciler.spec.contacts import all_sound
+from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.lists import spool
 from reconciler.spec.yaml.builder import Odd
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     import pytest
 
     from reconciler.model import Contact
+    from reconciler.spec.lists.columns import Examined
     from reconciler.spec.lists.list_rules import ListFile
     from reconciler.spec.lists.spool import Spooled
+    from reconciler.spec.problems import Path
 
 
 def spool_little_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +37,7 @@ class BothWays:
 
     whole: Callable[[bytes, ListFile], list[Contact]]
     stream: Callable[[IO[bytes], ListFile], Spooled]
+    examine: Callable[[bytes, ListFile, set[Path]], Examined]
 
     def slowly(self, data: bytes, file: ListFile) -> list[Contact] | None:
         """Read a list in the obvious way; None when something is wrong with it."""
@@ -52,9 +55,15 @@ class BothWays:
             return None
 
     def same(self, data: bytes, file: ListFile) -> bool:
-        """Compare both ways in every respect; tell whether the list is sound."""
+        """Compare both ways in every respect; tell whether the list is sound.
+
+        One that is refused has something wrong with it that can be told.
+        """
         expected, found = self.slowly(data, file), self.streamed(data, file)
         assert (expected is None) == (found is None)
+        examined = self.examine(data, file, set())
+        wrong = [*examined.problems, *contact_problems(examined.contacts)]
+        assert bool(wrong) is (expected is None)
         if expected is None or found is None:
             return False
         assert list(found) == expected

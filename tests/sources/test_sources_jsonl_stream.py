@@ -49,11 +49,16 @@ VALUES = [
     -0.0,
     10**30,
 ]
-"""What a value may be; those that follow are more than one text."""
-MORE = [[], ["a"], {}, {"a": "b"}]
+"""What a value may be; those that follow are more than one text, or no number of everybody's."""
+MORE = [[], ["a"], {}, {"a": "b"}, {"a": [{"b": None}]}]
+HUGE = {"10000001": "1e400", "10000002": "9" * 5000, "10000003": "-1.0e-999"}
 MARK = b"\xef\xbb\xbf"
 PLAIN = ListFile(file="a.jsonl")
-BOTH = BothWays(lambda data, file: read_list(without_bom(data), file), read_stream)
+BOTH = BothWays(
+    lambda data, file: read_list(without_bom(data), file),
+    read_stream,
+    lambda data, file, wanted: examine_list(without_bom(data), file, wanted),
+)
 
 
 @pytest.fixture(autouse=True, params=[70, 700])
@@ -101,7 +106,9 @@ def lists(draw: st.DrawFn) -> tuple[bytes, ListFile]:
     if draw(st.integers(0, 12)) == 7:
         numbers = [*numbers, numbers[0]]  # at the far end
     values: list[Any] = draw(
-        st.sampled_from([VALUES[:1], VALUES[:6], VALUES[:-4], VALUES, [*VALUES, *MORE]])
+        st.sampled_from(
+            [VALUES[:1], VALUES[:6], VALUES[:-4], VALUES, [*VALUES, *MORE, *map(int, HUGE)]]
+        )
     )
     compact = draw(st.booleans())
     lines = [
@@ -112,6 +119,8 @@ def lists(draw: st.DrawFn) -> tuple[bytes, ListFile]:
         )
         for number in numbers
     ]
+    for short, long in HUGE.items():
+        lines = [line.replace(short, long) for line in lines]
     for _ in range(draw(st.integers(0, 2))):
         lines.insert(draw(st.integers(0, len(lines))), draw(st.sampled_from(["", " \t", "\r"])))
     last = draw(st.sampled_from([None] * 12 + ["{", "[]", '"a"', "null", '{"a": "b"}', "{} {}"]))
@@ -124,6 +133,18 @@ def lists(draw: st.DrawFn) -> tuple[bytes, ListFile]:
     kept = draw(st.sampled_from(["keep", "keep", "drop"]))
     file = {"columns": columns, "other_columns": kept, "call_variables": everybody}
     return data, ContactsFile.model_validate({"file": "a.jsonl", **file}).plain()
+
+
+@pytest.mark.parametrize("value", ['["vip"]', '{"a": [1, {}]}', "1e400", "9" * 5000, "[" * 900])
+def test_what_is_dropped_may_be_anything(value: str) -> None:
+    """An export has columns that are no texts; left out, they make no difference to anybody."""
+    value += "]" * value.count("[") if value.startswith("[[") else ""
+    file = ListFile(file="a.jsonl", other_columns="drop")
+    lines = f'{a_line()[:-1]}, "tags": {value}}}\n{OTHER}}}\n'.encode()
+    assert same(lines, file)
+    assert BOTH.slowly(lines, file) == BOTH.slowly(f"{a_line()}\n{OTHER}}}\n".encode(), file)
+    kept = same(lines, PLAIN)
+    assert kept is value.replace("e", "").isdigit()
 
 
 @SMALL

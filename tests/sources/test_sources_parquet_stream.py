@@ -30,7 +30,7 @@ SMALL = settings(
 NUMBERS = [f"+1415555{digits}" for digits in ("", "0", "00", "01", "010", "0100", "2", "20", "9")]
 NAMES = ["Asha", "Zoë", "R & D", 'say "hi"', "\\", "a\nb", "\x7f", "\x00", "é\u00a0", "😀", "%s"]
 PLAIN = ListFile(file="a.parquet")
-BOTH = BothWays(read_list, read_stream)
+BOTH = BothWays(read_list, read_stream, examine_list)
 same = BOTH.same
 TEXTS = ["Basic", "", " ", "é", None, *NAMES]
 COLUMNS: list[tuple[str, list[Any], pa.DataType]] = [

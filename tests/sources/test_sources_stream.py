@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.spec.lists import csv_stream, spool
-from reconciler.spec.lists.csv_list import Rows, read_layout, read_list
+from reconciler.spec.lists.csv_list import Rows, examine_list, read_layout, read_list
 from reconciler.spec.lists.csv_stream import read_stream
 from reconciler.spec.lists.list_model import ContactsFile
 from reconciler.spec.lists.list_rules import ListFile
@@ -48,7 +48,11 @@ CELLS = [
     "%s",
     "a\nb",
 ]
-BOTH = BothWays(lambda data, file: read_list(without_bom(data), file), read_stream)
+BOTH = BothWays(
+    lambda data, file: read_list(without_bom(data), file),
+    read_stream,
+    lambda data, file, wanted: examine_list(without_bom(data), file, wanted),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -58,6 +58,9 @@ class Format(Protocol):
     def find_contact(self, data: bytes, file: ListFile, number: str, index: int) -> Examined:
         """Say where the contact with a number stands; `index` is what paths call it."""
 
+_INEXPLICABLE = "it cannot be read, although nothing is wrong with any line of it"
+_REPORT = "this is a mistake in the reconciler: please report it, with the list's lines masked"
+
 
 class ListRead(Struct, frozen=True):
     """A contact list: its contacts; or problems of the spec that names it, or of its own lines.
@@ -239,11 +242,14 @@ class Lists(Struct, frozen=True):
         try:
             contacts = form.read_list(data, file)
         except Odd:
-            pass
-        else:
-            if all_sound(contacts):
-                return ListRead(contacts, blob=stored.blob)
-        return ListRead([], (), tuple(_explain(form, data, file, named)))
+            contacts = []
+        if all_sound(contacts):
+            return ListRead(contacts, blob=stored.blob)
+        wrong = tuple(_explain(form, data, file, named))
+        if not wrong:
+            # Whatever that is, it must never be taken for a list of nobody.
+            raise Unreadable(Problem(FIELD, _INEXPLICABLE, _REPORT))
+        return ListRead([], (), wrong)
 
     def _require_pins(self, place: Place, file: ListFile, spec_path: str) -> None:
         """Refuse a list that lies elsewhere and is not pinned. Raises `NoPlace`."""
