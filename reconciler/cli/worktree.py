@@ -3,7 +3,10 @@
 Two processes that run while something else is done: one reads the index, the other compares it with
 the work tree on all processors. Of these ways of asking, measured at 100,000 files, this is the
 fastest (`ls-files --modified` looks at one file after another, `status` also at what is staged and
-at what git does not know). Where git cannot tell, nothing is said, and all is read.
+at what git does not know). Where git cannot tell, nothing is said, and all is read: so is what it
+alters on the way between the repository and the work tree, because it says of such a file that it
+is not modified, although its bytes are others. Line endings are excepted, of a text that git has
+with line feeds, if nobody asked for others (`core.autocrlf`, `core.eol`, the attribute `eol`).
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 60.0
+_NO_SUCH_SETTING = 1
 _TAGS = ("H 100644 ", "H 100755 ")
 """A regular file as the index has it. Not in lower case (git was told not to look), not `S` (nor to
 have it here), not `M` (a conflict)."""
@@ -24,13 +28,23 @@ _BLOB = slice(len(_TAGS[0]), len(_TAGS[0]) + 40)
 _STAGE = " 0\t"
 _PATH = slice(_BLOB.stop + len(_STAGE), None)
 
+_AS_IT_IS = tuple(
+    f":(attr:!filter !ident !working-tree-encoding {eol})" for eol in ("!eol", "eol=lf")
+)
+"""What no attribute has git alter."""
+_ENDINGS = {"core.autocrlf": {"false", "no", "off", "0"}, "core.eol": {"lf", "native"}}
+"""The settings by which git alters line endings, and with what they say that it does not."""
+_LOOK_CLOSELY = ("core.checkStat=default", "core.trustCtime=true", "core.fsmonitor=false")
+"""Settings in place of those by which git takes some changes for none."""
+
 
 class WorkTree:
     """The files below one root. Asks git at once; whoever wants the answers waits for them."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._index = _Question(root, "ls-files", "-v", "--stage", "-z")
+        self._index = _Question(root, "ls-files", "-v", "--stage", "-z", "--", *_AS_IT_IS)
+        self._settings = _Question(root, "config", "-z", "--get-regexp", r"^core\.(autocrlf|eol)$")
         self._modified = _Question(
             root, "diff-files", "--name-only", "--relative", "--ignore-submodules=all", "-z", "--",
             ".",
@@ -38,6 +52,8 @@ class WorkTree:
 
     def blobs(self) -> dict[str, str]:
         """Give for each unmodified regular file, by its path below the root, the id of its blob."""
+        if self._alters_line_endings():
+            return {}
         listed, modified = self._index.answer(), self._modified.answer()
         if listed is None or modified is None:
             return {}
@@ -50,6 +66,15 @@ class WorkTree:
             blobs.pop(path, None)
         return blobs
 
+    def _alters_line_endings(self) -> bool:
+        """Whether git may have put others into the work tree than it has itself."""
+        said = self._settings.answer(none=_NO_SUCH_SETTING)
+        if said is None or os.linesep != "\n":
+            return True
+        # Where one is set in several places, the last one counts.
+        settings = dict(setting.lower().partition("\n")[::2] for setting in said)
+        return any(value not in _ENDINGS[name] for name, value in settings.items())
+
     def directory(self) -> Path | None:
         """Give where git keeps what all work trees of this repository share; None without git."""
         said = _said(_command(self._root, "rev-parse", "--git-common-dir"))
@@ -58,7 +83,8 @@ class WorkTree:
 
 
 def _command(root: Path, *arguments: str) -> list[str]:
-    return ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    closely = [word for setting in _LOOK_CLOSELY for word in ("-c", setting)]
+    return ["git", "--no-optional-locks", *closely, "-C", str(root), *arguments]
 
 
 def _said(command: list[str]) -> bytes | None:
@@ -89,10 +115,10 @@ class _Question:
                 stderr=subprocess.DEVNULL,
             )
 
-    def answer(self) -> list[str] | None:
-        """Give the answer's entries; None where git has none."""
+    def answer(self, none: int = 0) -> list[str] | None:
+        """Give the answer's entries; None where git has none. The status `none` says no entry."""
         try:
-            if self._process is None or self._process.wait(_TIMEOUT):
+            if self._process is None or self._process.wait(_TIMEOUT) not in {0, none}:
                 return None
         except subprocess.TimeoutExpired:
             return None

@@ -84,7 +84,7 @@ def _entries(root: Path, below: str, odd: list[Found]) -> list[os.DirEntry[str]]
 
 def _nested_root(below: str, entries: list[os.DirEntry[str]]) -> Found | None:
     """Refuse a root within the root: its specs would get other names, and be created again."""
-    marks = [each.name for each in entries if each.name in _MARKS and not each.is_dir()]
+    marks = [each.name for each in entries if each.name in _MARKS and not _is_directory(each)]
     if not marks:
         return None
     mark = min(marks)
@@ -103,7 +103,7 @@ def _entry(path: str, entry: os.DirEntry[str], real_root: str) -> list[Found]:
     name = entry.name
     lower = name.lower()
     if not lower.endswith(SUFFIXES):
-        if entry.is_symlink() and entry.is_dir():
+        if entry.is_symlink() and _is_directory(entry):
             return [
                 Found(
                     path,
@@ -114,7 +114,7 @@ def _entry(path: str, entry: os.DirEntry[str], real_root: str) -> list[Found]:
                 )
             ]
         return []
-    if entry.is_dir():
+    if _is_directory(entry):
         what = "a symlink to a directory" if entry.is_symlink() else "a directory"
         return [Found(path, _warn(f"this is {what}, not a spec", "give it another name"))]
     if path.lower() in {SETTINGS, "reconciler.yml"}:
@@ -129,6 +129,14 @@ def _entry(path: str, entry: os.DirEntry[str], real_root: str) -> list[Found]:
         problem = _special(entry, real_root)
         return [Found(path, problem)]
     return [Found(path)]
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    """Whether something is a directory, or a symlink to one; not a symlink that leads nowhere."""
+    try:
+        return entry.is_dir()
+    except OSError:  # it leads to itself, or to where nobody may look
+        return False
 
 
 def _special(entry: os.DirEntry[str], real_root: str) -> Problem | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,6 +144,77 @@ def test_a_file_that_git_does_not_look_at_is_read(twins: Twins, flag: str) -> No
     twins.write("a.yaml", text(people=3))
     assert twins.unread() == frozenset()
     twins.plans()
+
+
+@pytest.mark.parametrize(
+    "attributes", ["filter=up", "ident", "working-tree-encoding=UTF-8", "eol=crlf"]
+)
+def test_what_git_alters_on_the_way_is_read(twins: Twins, attributes: str) -> None:
+    """A clean filter hides what a person has changed; git says that nothing is modified."""
+    twins.git("config", "filter.up.clean", "tr X B")
+    twins.git("config", "filter.up.smudge", "cat")
+    (twins.root / ".gitattributes").write_text(f"*.csv {attributes}\n", encoding="utf-8")
+    twins.write("a.yaml", text(file="contacts/a.csv"))
+    twins.write("b.yaml", text())
+    twins.write("contacts/a.csv", "phone_number,callee_name\n+14155550100,Bo\n")
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == {"b"}
+    if attributes == "filter=up":
+        twins.write("contacts/a.csv", "phone_number,callee_name\n+14155550100,Xo\n")
+        assert twins.git("diff-files", "--name-only") == ""
+        plans = twins.plans()
+        assert plans is not None
+        assert plans[0].summary()["replace"] == 1
+
+
+def test_attributes_that_alter_nothing_here_cost_nothing(twins: Twins) -> None:
+    """`text=auto` is in many repositories, and `eol=lf` too."""
+    (twins.root / ".gitattributes").write_text("* text=auto\n*.yaml eol=lf\n", encoding="utf-8")
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "alters"),
+    [
+        ("core.autocrlf", "true", True),
+        ("core.autocrlf", "input", True),
+        ("core.autocrlf", "false", False),
+        ("core.eol", "crlf", True),
+        ("core.eol", "lf", False),
+        ("core.eol", "native", False),
+        ("core.eolx", "crlf", False),
+    ],
+)
+def test_where_git_alters_line_endings_all_is_read(
+    twins: Twins, setting: str, value: str, *, alters: bool
+) -> None:
+    """What was pinned or stands in quotes may be another, and git sees no difference."""
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    twins.git("config", setting, value)
+    assert twins.unread() == (set() if alters else {"a"})
+
+
+def test_settings_that_have_git_look_less_closely_do_not_count(twins: Twins) -> None:
+    """A change of the same length, in no time, and a watcher that has seen nothing."""
+    twins.git("config", "core.trustctime", "false")
+    twins.git("config", "core.checkStat", "minimal")
+    twins.write("a.yaml", text(file="contacts/a.csv"))
+    twins.write("contacts/a.csv", "phone_number,callee_name\n+14155550100,Bo\n")
+    twins.commit()
+    twins.apply()
+    path = twins.root / "contacts/a.csv"
+    before = path.stat()
+    twins.write("contacts/a.csv", "phone_number,callee_name\n+14155550100,Xo\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    plans = twins.plans()
+    assert plans is not None
+    assert plans[0].summary()["replace"] == 1
 
 
 def test_a_list_behind_a_symlink_is_read(twins: Twins) -> None:

@@ -23,7 +23,7 @@ from reconciler.apply import sending
 from reconciler.digest import request_digest
 from reconciler.model import LongContacts
 from reconciler.spec import load
-from reconciler.spec.lists import csv_stream, spool
+from reconciler.spec.lists import csv_list, csv_stream, jsonl_list, spool
 from reconciler.spec.lists import reader as lists
 from reconciler.spec.lists.spool import File, Spooled, Spooling, as_lines
 from reconciler.spec.load import load_specs
@@ -558,3 +558,21 @@ def test_what_could_not_be_sorted_leaves_nothing_behind() -> None:
     with pytest.raises(Odd):
         spooling.sorted()
     assert shelf.size == 0
+
+
+@pytest.mark.parametrize("name", ["may.csv", "may.jsonl"])
+def test_a_list_that_is_refused_without_a_reason(
+    root: Root, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Should the readers ever disagree about a list, it is an error, and never one of nobody."""
+
+    def refuses(*_: Any, **__: Any) -> None:
+        raise Odd
+
+    line = '{"phone_number": "+14155550100", "callee_name": "Asha"}\n'
+    root.write(name, f"{HEAD}+14155550100,Asha,\n" if name.endswith("csv") else line)
+    root.naming(name)
+    for module in (csv_list, jsonl_list):
+        monkeypatch.setattr(module, "read_list", refuses)
+    monkeypatch.setattr(lists.Shelves, "spooled", lambda *_, **__: None)
+    assert "it cannot be read, although nothing is wrong with any line of it" in root.said()

@@ -224,3 +224,25 @@ def test_no_bytes_raise(root: Root, content: bytes) -> None:
     assert not loaded.specs
     assert {one.file for one in loaded.diagnostics} >= {"batches/a.yaml"}
     assert len(loaded.diagnostics) >= 3
+
+
+def test_symlinks_to_themselves_are_errors_beside_all_others(root: Root) -> None:
+    """A loop is told at its place, whatever it stands for, and hides nothing else."""
+    head = "campaign_id: cmp_abc123\n"
+    root.write("list.yaml", f"{head}contacts: {{file: contacts/l.csv}}\n")
+    root.write("deep.yaml", f"{head}contacts: {{file: loop/l.csv}}\n")
+    root.write("long.yaml", f"{head}contacts: {{file: {'x' * 300}.csv}}\n")
+    root.spec(name="sound.yaml")
+    (root.path / "contacts").mkdir()
+    for name in ("contacts/l.csv", "loop", "spec.yaml"):
+        (root.path / name).symlink_to(Path(name).name)
+    loaded = root.load()
+    assert [spec.name for spec in loaded.specs] == ["sound"]
+    assert [(one.file, one.message.partition("`")[2][:14]) for one in loaded.diagnostics] == [
+        ("batches/deep.yaml", "loop/l.csv` be"),
+        ("batches/list.yaml", "contacts/l.csv"),
+        ("batches/long.yaml", "x" * 14),
+        ("batches/spec.yaml", ""),
+    ]
+    assert "points at nothing" in loaded.diagnostics[1].message
+    assert "points at nothing" in loaded.diagnostics[3].message

@@ -180,7 +180,7 @@ def is_loopback(host: str) -> bool:
 def _check_there(root: FilePath, spec_path: str, path: str) -> None:
     """Check what lies at a path below the root. Raises `NoPlace`."""
     full = root / path
-    if full.exists():
+    if os.path.exists(full):  # noqa: PTH110 - Path's raises for a name that is too long
         if not is_within(full, os.path.realpath(root)):
             raise NoPlace(
                 f"{quoted(path)} is a symlink out of the batches root",
@@ -190,12 +190,16 @@ def _check_there(root: FilePath, spec_path: str, path: str) -> None:
     message = f"there is no file {quoted(path)} below the batches root"
     directory = os.path.dirname(spec_path)  # noqa: PTH120 - a text
     beside = f"{directory}/{path}" if directory else path
-    if (root / beside).is_file():
+    if os.path.isfile(root / beside):  # noqa: PTH113 - as above
         raise NoPlace(message, f"paths are relative to the batches root: write `file: {beside}`")
     try:
         others = [entry.name for entry in full.parent.iterdir()]
     except OSError:
         others = []
+    if full.name in others:
+        raise NoPlace(
+            f"{quoted(path)} is a symlink that points at nothing", "correct or delete the symlink"
+        )
     folder = path.rpartition("/")[0]
     meant = did_you_mean(full.name, others)
     if meant is None:

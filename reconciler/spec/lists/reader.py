@@ -58,6 +58,7 @@ class Format(Protocol):
     def find_contact(self, data: bytes, file: ListFile, number: str, index: int) -> Examined:
         """Say where the contact with a number stands; `index` is what paths call it."""
 
+
 _INEXPLICABLE = "it cannot be read, although nothing is wrong with any line of it"
 _REPORT = "this is a mistake in the reconciler: please report it, with the list's lines masked"
 
