@@ -47,6 +47,8 @@ COLUMNS: list[tuple[str, list[Any], pa.DataType]] = [
     ("children", [0, 3, None], pa.uint8()),
     ("insured", [True, False, None], pa.bool_()),
     ("nothing", [None], pa.null()),
+    ("score", [0.5, None], pa.float64()),
+    ("tags", [["vip"], [], None], pa.list_(pa.string())),
 ]
 
 
@@ -244,3 +246,16 @@ def test_whoever_is_not_in_a_parquet_list_any_more_is_not_found() -> None:
     """A list that was changed or broken meanwhile gives no place, and no failure."""
     for data in (b"", b"PAR1", people(["Asha"])):
         assert find_contact(data, PLAIN, "+14155550100", 0).place(("contacts", 0)) == (1, 1)
+
+
+def test_what_is_dropped_may_be_anything() -> None:
+    """A column that has no one way to be written is no reason to refuse a list without it."""
+    people = {"phone_number": pa.array(["+14155550100", None]), "callee_name": ["Asha", None]}
+    odd = {"score": pa.array([0.5, None]), "tags": pa.array([["vip"], None])}
+    data = written(pa.table({**people, **odd}))
+    assert same(data, ListFile(file="a.parquet", other_columns="drop"))
+    assert not same(data, ListFile(file="a.parquet"))
+    more = {"score": pa.array([0.5, 0.5]), "tags": pa.array([["vip"], None])}
+    assert not same(
+        written(pa.table({**people, **more})), ListFile(file="a.parquet", other_columns="drop")
+    ), "a row that holds something, and nobody"

@@ -12,6 +12,7 @@ import csv
 import io
 import re
 from collections.abc import Collection
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,10 @@ CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\Z', re.IGNORECASE)
 _PHONE_LIKE = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
 _WORDING = Wording(lacking="no column has the header", plural="headers")
+
+
+reader = partial(csv.reader, strict=True, skipinitialspace=True)
+"""Cuts lines into cells. A quote opens a cell also after spaces, for these do not count."""
 
 
 class Layout(Struct, frozen=True):
@@ -67,7 +72,7 @@ def sound_contacts(
     """Give the contact of each row that has any content. Raises `Odd`, `csv.Error`."""
     contacts: list[Contact] = []
     number, variables, width = layout.number, layout.variables, layout.width
-    for row in csv.reader(lines, delimiter=layout.delimiter, strict=True):
+    for row in reader(lines, delimiter=layout.delimiter):
         if len(row) != width:
             if any(cell.strip(_BLANKS) for cell in row):
                 raise Odd
@@ -222,7 +227,7 @@ def _cell_starts(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
             at_start = True
             continue
         # A doubled quote closes and opens again; only what follows a delimiter opens anew.
-        at_start = char == '"' and not in_quotes
+        at_start = not in_quotes and (char == '"' or (at_start and char == " "))
 
 
 class Rows:
@@ -246,17 +251,17 @@ class Rows:
                 raw.append(line)
                 yield line
 
-        reader = csv.reader(remembered(), delimiter=delimiter, strict=True)
+        cells = reader(remembered(), delimiter=delimiter)
         line = self.line + 1
         while True:
             try:
-                row = next(reader, None)
+                row = next(cells, None)
             except csv.Error as error:
                 raise _broken(error, line, delimiter) from error
             if row is None:
                 return
             yield line, "".join(raw), row
-            line = self.line + reader.line_num + 1
+            line = self.line + cells.line_num + 1
             raw.clear()
 
 
@@ -308,7 +313,7 @@ def read_layout(rows: Rows, file: ListFile) -> Layout:
     if delimiter is None:
         delimiter = _delimiter(first, line)
     try:
-        cells = next(csv.reader(io.StringIO(first), delimiter=delimiter, strict=True))
+        cells = next(reader(io.StringIO(first), delimiter=delimiter))
     except csv.Error as error:
         raise _broken(error, line, delimiter) from error
     headers = [cell.strip() for cell in cells]

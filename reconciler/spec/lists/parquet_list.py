@@ -13,7 +13,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
-from reconciler.spec.lists.columns import NUMBER, Examined, Unusable, Wording, matched
+from reconciler.spec.lists.columns import NUMBER, Examined, Unusable, Wording, matched, our_name
 from reconciler.spec.problems import Path, Problem, quoted
 from reconciler.spec.source import Unreadable
 from reconciler.spec.yaml.builder import Odd
@@ -41,7 +41,7 @@ def read_list(data: bytes, file: ListFile) -> list[Contact]:
     Raises `Odd` when `examine_list` should say what is wrong, `Unreadable` without pyarrow.
     """
     try:
-        return [contact for _, contact in _contacts(Table(data), file)]
+        return [contact for _, contact in _contacts(Table(data, file), file)]
     except Unusable as error:
         raise Odd from error
 
@@ -55,7 +55,7 @@ def examine_list(data: bytes, file: ListFile, wanted: set[Path]) -> Examined:
     examined = Examined(contacts=contacts)
     rows_wanted = {path[1] for path in wanted if len(path) > 1}
     try:
-        table = Table(data)
+        table = Table(data, file)
         indexes = matched(table.names, file, WORDING, (1, 1))
         for row, contact in _contacts(table, file):
             index = len(contacts)
@@ -74,7 +74,7 @@ def find_contact(data: bytes, file: ListFile, number: str, index: int) -> Examin
     """
     examined = Examined()
     try:
-        table = Table(data)
+        table = Table(data, file)
         indexes = matched(table.names, file, WORDING, (1, 1))
         for row, contact in _contacts(table, file):
             if contact["phone_number"] == number:
@@ -96,10 +96,11 @@ def _note_cells(examined: Examined, indexes: dict[str, int], index: int, row: in
 class Table:
     """A Parquet file: the names of its columns, and its rows as texts. Raises `Unusable`.
 
-    `source` is the whole of it, or a file that is open, which is read as rows are asked for.
+    `source` is the whole of it, or a file that is open, which is read as rows are asked for. A
+    column that `file` drops may hold what cannot be written as text.
     """
 
-    def __init__(self, source: bytes | IO[bytes]) -> None:
+    def __init__(self, source: bytes | IO[bytes], file: ListFile) -> None:
         arrow, _, parquet = pyarrow()
         self._arrow = arrow
         self._broken = (arrow.ArrowException, OSError, UnicodeDecodeError)
@@ -118,7 +119,9 @@ class Table:
         if rows > MAX_ROWS or size > _MAX_BYTES:
             message = f"the list has {rows:,} rows and {size:,} bytes"
             raise Unusable(message, "split the list and its spec in two")
-        self._fields = [_Column(arrow, field, place) for place, field in enumerate(schema, start=1)]
+        self._fields = [
+            _Column(arrow, field, place, file) for place, field in enumerate(schema, start=1)
+        ]
         self.names = [name for column in self._fields for name in column.names]
         for index, name in enumerate(self.names):
             if name in self.names[:index]:
@@ -151,16 +154,28 @@ class Table:
 class _Column:
     """One column of the file, or the fields of a struct `call_variables`."""
 
-    def __init__(self, arrow: Any, field: Any, place: int) -> None:
+    def __init__(self, arrow: Any, field: Any, place: int, file: ListFile) -> None:
+        self._arrow = arrow
         self._struct = field.name == _NESTED and arrow.types.is_struct(field.type)
         inner = list(field.type) if self._struct else [field]
-        for one in inner:
-            _check_type(arrow, one, (1, place))
         self.names = [str(one.name) for one in inner]
+        self._wordless: set[int] = set()
+        for index, one in enumerate(inner):
+            try:
+                _check_type(arrow, one, (1, place))
+            except Unusable:
+                if our_name(self.names[index], file) is not None:
+                    raise
+                self._wordless.add(index)
 
     def parts(self, array: Any) -> list[Any]:
-        """Give the array of each of `names`."""
-        return list(array.flatten()) if self._struct else [array]
+        """Give the array of each of `names`; of one without words, where there is anything."""
+        arrays = list(array.flatten()) if self._struct else [array]
+        for index in self._wordless:
+            there = arrays[index].is_valid().to_pylist()
+            texts = ["…" if each else None for each in there]
+            arrays[index] = self._arrow.array(texts, self._arrow.string())
+        return arrays
 
 
 def _contacts(table: Table, file: ListFile) -> Iterator[tuple[int, Contact]]:

@@ -50,7 +50,7 @@ def read_stream(
     spooling = Spooling(memory=memory, shelf=shelf)
     with _copied(stream, memory=memory).opened() as source:
         try:
-            table = Table(source)
+            table = Table(source, file)
             writer = _Writer(compute, table.names, file)
             for arrays in table.batches():
                 spooling.add(writer.lines([text_array(arrow, array) for array in arrays]))
