@@ -242,11 +242,11 @@ def pins(data: bytes, count: int = PEOPLE) -> str:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (LIST.replace("Asha", "Usha").encode(), "it has 7 contacts, not 7"),
+        (LIST.replace("Asha", "Usha").encode(), "it has 7 contacts, as many as were pinned"),
         (LIST[: LIST.index("+14155550142")].encode(), "it has 6 contacts, not 7"),
-        (b"\xef\xbb\xbf" + LIST.encode(), "it has 7 contacts, not 7"),
-        (LIST.replace("\n", "\r\n").encode(), "it has 7 contacts, not 7"),
-        (LIST.encode() + b"\n", "it has 7 contacts, not 7"),
+        (b"\xef\xbb\xbf" + LIST.encode(), "it has 7 contacts, as many as were pinned"),
+        (LIST.replace("\n", "\r\n").encode(), "it has 7 contacts, as many as were pinned"),
+        (LIST.encode() + b"\n", "it has 7 contacts, as many as were pinned"),
         (LIST.encode("utf-16"), "it has mistakes in it"),
         (b"PK\x03\x04", "it cannot be read"),
     ],
@@ -576,3 +576,32 @@ def test_a_list_that_is_refused_without_a_reason(
         monkeypatch.setattr(module, "read_list", refuses)
     monkeypatch.setattr(lists.Shelves, "spooled", lambda *_, **__: None)
     assert "it cannot be read, although nothing is wrong with any line of it" in root.said()
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["(987) 654-3210,Raj Sharma", "'+919876543210,Raj Sharma", "tel:+919876543210,Raj Sharma",
+     "Raj Sharma|+919876543210", "+91 98765-43210 (Raj Sharma),x"],
+)  # fmt: skip
+def test_a_first_row_that_is_a_contact_is_shown_to_nobody(root: Root, row: str) -> None:
+    """Without a header, people's names would stand where headers are listed."""
+    root.write("may.csv", f"{row}\n{row}\n")
+    root.naming("may.csv")
+    said = root.said()
+    assert "the first line looks like a contact" in said
+    assert "Raj" not in said
+    assert "98765" not in said
+
+
+def test_headers_with_a_date_in_them_are_headers(root: Root) -> None:
+    """So many digits have a date, too."""
+    root.write("may.csv", "phone_number,callee_name,due 2026-05-01,v20260501\n+14155550100,A,x,y\n")
+    root.naming("may.csv")
+    assert len(root.load().specs) == 1
+
+
+def test_a_pinned_list_in_other_bytes(root: Root) -> None:
+    """The same people with other line ends are not what was pinned, and that is all there is."""
+    root.write("may.csv", LIST.replace("\n", "\r\n"))
+    root.naming("may.csv", f"sha256: {hashlib.sha256(LIST.encode()).hexdigest()}\ncount: {PEOPLE}")
+    assert "; it has 7 contacts, as many as were pinned" in root.said()

@@ -34,7 +34,10 @@ _BLANKS = " \t"
 _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 CONTROLS = bytes(code for code in (*range(32), 127) if code not in b"\t\n\r")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\Z', re.IGNORECASE)
-_PHONE_LIKE = re.compile(r"\+?[0-9][0-9 ().-]{5,}[0-9]")
+_PHONE_LIKE = re.compile(
+    r"\A\+?[0-9][0-9 ().-]{5,}[0-9]\Z"  # nothing but a number
+    r"|(?<![0-9A-Za-z_])\+?\(?(?:[0-9][ ().-]*){8,}[0-9](?![0-9A-Za-z_])"  # a long one in a text
+)
 _WORDING = Wording(lacking="no column has the header", plural="headers")
 
 
@@ -339,7 +342,7 @@ def _delimiter(header: str, line: int) -> str:
 
 def _check_headers(headers: list[str], line: int) -> None:
     """Refuse headers that are no names: data, blanks, duplicates."""
-    if any(_PHONE_LIKE.fullmatch(header) for header in headers):
+    if any(map(_PHONE_LIKE.search, headers)):
         raise Unusable(
             "the first line looks like a contact; it must hold the headers",
             "put a line such as `phone_number,callee_name` above it",

@@ -349,7 +349,10 @@ def _length(taken: Taken, pinned: int) -> str:
         return f"it cannot be read, and had {_people(pinned)}"
     if taken.read.diagnostics:
         return f"it has mistakes in it, and had {_people(pinned)}"
-    return f"it has {_people(len(taken.read.contacts))}, not {pinned:,}"
+    count = len(taken.read.contacts)
+    if count == pinned:
+        return f"it has {_people(count)}, as many as were pinned"
+    return f"it has {_people(count)}, not {pinned:,}"
 
 
 def _people(count: int) -> str:
