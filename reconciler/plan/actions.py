@@ -178,13 +178,15 @@ class Callees(Struct, frozen=True, kw_only=True):
     `to_call` get a call from the new batch, `again` of them although an earlier batch has reached
     or exhausted them. `called` are the people of the spec whom earlier batches have reached,
     exhausted or skipped. `at_most` tells that the API was not asked: `to_call` is an upper bound,
-    and the others are not known.
+    and the others are not known. `parts` is how many people each batch calls that is created; None
+    where that is not known.
     """
 
     to_call: int
     called: int = 0
     again: int = 0
     at_most: bool = False
+    parts: tuple[int, ...] | None = None
 
 
 class LeftOut(Struct, frozen=True, kw_only=True):
@@ -263,6 +265,13 @@ class Action(Struct, frozen=True, kw_only=True):
         if self.callees is not None and self.creations:
             return self.callees.to_call
         return sum(len(creation.request.contacts) for creation in self.creations)
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """How many people each of its new batches is for; for one with nobody there is none."""
+        if self.callees is not None and self.callees.parts is not None:
+            return self.callees.parts
+        return tuple(len(creation.request.contacts) for creation in self.creations)
 
     @property
     def again(self) -> int:

@@ -124,7 +124,12 @@ class ChangePlanner(Struct, frozen=True):
             replacement=replacement,
             callees=Callees(to_call=action.contacts, at_most=True)
             if counted is None
-            else Callees(to_call=counted.to_call, called=counted.called, again=counted.again),
+            else Callees(
+                to_call=counted.to_call,
+                called=counted.called,
+                again=counted.again,
+                parts=tuple(len(part) for part in counted.contacts if part),
+            ),
             contact_changes=counted.changes if counted is not None else None,
             message=_message(reason, replacement, counted),
         )

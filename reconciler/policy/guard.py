@@ -325,6 +325,7 @@ def _at_most(callees: Callees, people: int) -> Callees:
         to_call=people,
         called=min(callees.called, people),
         again=min(callees.again, people),
+        parts=None,
     )
 
 

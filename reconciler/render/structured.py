@@ -154,7 +154,7 @@ def _action(action: Action) -> dict[str, Any]:
         "campaign_id": action.campaign_id,
         "contacts": action.contacts,
         "people": action.people,
-        "requests": len(action.creations) if len(action.creations) > 1 else None,
+        "requests": len(action.parts) if len(action.parts) > 1 else None,
         **_callees(action),
         "generation": action.generation,
         "scheduled_start": action.scheduled_start,

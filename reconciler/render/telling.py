@@ -321,7 +321,7 @@ def limit_words(action: Action) -> Iterator[str]:
 def _limits(action: Action) -> Iterator[Fact]:
     if not action.people:
         return
-    parts = [len(creation.request.contacts) for creation in action.creations]
+    parts = action.parts
     each = " in each" if len(parts) > 1 else ""
     if each:
         yield Fact("split", f"into {counted(len(parts), 'batch')} of up to {people(max(parts))}")

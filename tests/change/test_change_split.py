@@ -95,6 +95,8 @@ def test_more_people_in_a_cut_spec_are_a_change(office: Office) -> None:
     cut(office, 3, [*PEOPLE, 8, 9], reconcile={"on_change": "forbid"})
     assert quick(office).status == 4
     cut(office, 3, [*PEOPLE, 8, 9], reconcile={"on_change": "added"})
+    (action,) = office.plan()
+    assert (action["people"], action.get("requests")) == (2, None), "one batch for the two"
     assert quick(office).status == 0
     assert sorted(office.batches()[-1]["people"]) == [8, 9]
     assert len(office.batches()) == 4
