@@ -16,7 +16,7 @@ from reconciler.errors import ApiError, TooLate
 from reconciler.observed import TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from reconciler.apply.gate import Objection
     from reconciler.plan.actions import Action, Creation, Target
@@ -59,6 +59,39 @@ class Errand(Struct, eq=False):
             self.problems[batch_id] = problem
         if not self.open:
             self.then(self.problems)
+
+
+class Errands(Struct):
+    """The errands of one run: those that wait to be noted, and those that are being run."""
+
+    waiting: list[Errand] = field(default_factory=list)
+    running: list[Errand] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Errand]:
+        return iter((*self.waiting, *self.running))
+
+    def put(self, errand: Errand) -> None:
+        """Have an errand wait for its turn."""
+        self.waiting.append(errand)
+
+    def take(self, now: float, *, only_cancels: bool) -> list[Errand]:
+        """Give those whose turn it is, and that are noted at `now` (of `Clock.elapsed`)."""
+        taken = [e for e in self.waiting if not only_cancels or e.verb is Verb.CANCEL]
+        self.waiting = [e for e in self.waiting if only_cancels and e.verb is not Verb.CANCEL]
+        for errand in taken:
+            errand.noted_at = now
+        return taken
+
+    def drop(self) -> list[Errand]:
+        """Take away all that wait, but for cancels: these make fewer calls."""
+        dropped = [errand for errand in self.waiting if errand.verb is not Verb.CANCEL]
+        self.waiting = [errand for errand in self.waiting if errand.verb is Verb.CANCEL]
+        return dropped
+
+    def renew(self, now: float) -> None:
+        """Note anew, at `now`, all that are being run."""
+        for errand in self.running:
+            errand.noted_at = now
 
 
 class Controlled(Struct, frozen=True):

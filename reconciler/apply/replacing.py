@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.apply.errands import Controlled, Errand, Verb
+from reconciler.apply.errands import Controlled, Errand, Errands, Verb
 from reconciler.apply.preparing import (
     CancelFirst,
     NotPrepared,
@@ -73,14 +73,13 @@ class Replacer(Struct):
     _waiting: deque[_Begun] = field(default_factory=deque)
     _preparing: dict[int, _Begun] = field(default_factory=dict)
     _begun: dict[int, _Begun] = field(default_factory=dict)
-    _errands: deque[Errand] = field(default_factory=deque)
-    _running: list[Errand] = field(default_factory=list)
+    _errands: Errands = field(default_factory=Errands)
     _halted: bool = False
 
     @property
     def busy(self) -> bool:
         """Whether anything is left to do or to wait for."""
-        return bool(self._waiting or self._preparing or self._errands or self._running)
+        return bool(self._waiting or self._preparing or [*self._errands])
 
     @property
     def waiting(self) -> int:
@@ -119,14 +118,12 @@ class Replacer(Struct):
         if not unread:
             self._send(action, Verb.CANCEL)
             return
-        self._errands.append(
+        self._errands.put(
             Errand(action, Verb.READ, unread, lambda _: self._send(action, Verb.CANCEL))
         )
 
     def _send(self, action: Action, verb: Verb) -> None:
-        self._errands.append(
-            Errand(action, verb, action.targets, partial(self._controlled, action))
-        )
+        self._errands.put(Errand(action, verb, action.targets, partial(self._controlled, action)))
 
     # --- one turn of the engine: note, store, hand out --------------------------------------
 
@@ -135,9 +132,10 @@ class Replacer(Struct):
 
         Once the run has ended only what makes fewer calls is begun: cancelling an old batch.
         """
-        errands = [e for e in self._errands if not ended or e.verb is Verb.CANCEL]
+        now = self.workers.clock.elapsed()
+        errands = self._errands.take(now, only_cancels=ended)
         begun: list[_Begun] = []
-        busy = {errand.action.name for errand in (*errands, *self._running)}
+        busy = {errand.action.name for errand in (*errands, *self._errands.running)}
         able = deque(each for each in self._waiting if each.action.name not in busy)
         while able and not ended and len(begun) + len(self._preparing) < room:
             self._waiting.remove(able[0])
@@ -145,10 +143,7 @@ class Replacer(Struct):
         noted = _Noted(errands, begun)
         for name in {e.action.name for e in errands} | {b.action.name for b in begun}:
             noted.before[name] = self.ledger.keep(name)
-        noted_at = self.workers.clock.elapsed()
         for errand in errands:
-            self._errands.remove(errand)
-            errand.noted_at = noted_at
             if errand.verb is Verb.CANCEL:
                 ids = [target.batch_id for target in errand.targets]
                 self.ledger.set_out_to_cancel(errand.action.name, ids)
@@ -174,7 +169,7 @@ class Replacer(Struct):
     def hand_out(self, noted: _Noted) -> None:
         """Do what is stored now."""
         for errand in noted.errands:
-            self._running.append(errand)
+            self._errands.running.append(errand)
             for target in errand.targets:
                 self.workers.control(errand, target.batch_id)
         for each in noted.begun:
@@ -187,16 +182,13 @@ class Replacer(Struct):
         for each in self._waiting:
             self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
         self._waiting.clear()
-        dropped = [errand for errand in self._errands if errand.verb is not Verb.CANCEL]
-        for errand in dropped:
-            self._errands.remove(errand)
-        self._leave(dropped, "the run ended first")
+        self._leave(self._errands.drop(), "the run ended first")
 
     def finish(self) -> None:
         """Tell of what the run leaves undone because its time is over."""
         for each in (*self._waiting, *self._preparing.values()):
             self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
-        self._leave([*self._errands, *self._running], "the run ended first")
+        self._leave(self._errands, "the run ended first")
 
     def _give_up(self, failed: Action) -> None:
         """Begin nothing new where what is there already is not as it should be."""
@@ -316,7 +308,7 @@ class Replacer(Struct):
             self.ledger.end_replacing(action.name)
             return
         ended = partial(self._olds_cancelled, action)
-        self._errands.append(Errand(action, Verb.CANCEL, olds, ended))
+        self._errands.put(Errand(action, Verb.CANCEL, olds, ended))
 
     def _olds_cancelled(self, action: Action, problems: dict[str, str]) -> None:
         if not problems:
@@ -364,7 +356,7 @@ class Replacer(Struct):
         if not targets:
             self.ledger.end_replacing(action.name)
             return
-        self._errands.append(
+        self._errands.put(
             Errand(action, Verb.RESUME, targets, partial(self._resumed, action, targets))
         )
 
@@ -398,7 +390,7 @@ class Replacer(Struct):
         errand.objection = errand.objection or event.objection
         errand.ended(event.batch_id, event.problem)
         if not errand.open:
-            self._running.remove(errand)
+            self._errands.running.remove(errand)
             if errand.objection is not None and errand.action.replacement is None:
                 against = errand.objection
                 self.outcomes.end(
@@ -417,9 +409,7 @@ class Replacer(Struct):
         late.late += 1
         if late.late > _MOST_LATE or self._halted or self.ledger.is_outdated():
             return False
-        now = self.workers.clock.elapsed()
-        for errand in self._running:
-            errand.noted_at = now
+        self._errands.renew(self.workers.clock.elapsed())
         return True
 
     def _controlled(self, action: Action, problems: dict[str, str]) -> None:
