@@ -289,8 +289,8 @@ def _same_again(actions: Collection[Action], state: State) -> Iterator[Diagnosti
     new = {creation.request.digest for action in actions for creation in action.creations}
     others = {
         request.digest: name
-        for name, record in (state.batches.items() if new else ())
-        for generation in record.generations
+        for name in (sorted(state.batches) if new else ())  # in whichever order they are held
+        for generation in state.batches[name].generations
         for request in generation.requests
         if request.digest in new and request.status is Status.CREATED
     }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.incremental.twins import DAMAGES, Twins, listed, text
@@ -39,6 +39,15 @@ _edits = st.one_of(
 )
 
 
+_AS_BEFORE = [
+    ("write", "Team/C.yml", text(file=_LISTS[1])),
+    ("list", _LISTS[0], listed(3)),
+    ("apply", "", ""),
+    ("list", _LISTS[0], listed(2)),
+]
+"""A spec says again what it said before, which another name says too: which of them is named?"""
+
+
 @settings(
     max_examples=60,
     deadline=None,
@@ -47,6 +56,7 @@ _edits = st.one_of(
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(edits=st.lists(_edits, min_size=4, max_size=10))
+@example(edits=_AS_BEFORE)
 def test_whatever_is_done_to_the_files_both_ways_agree(edits: list[tuple[str, str, str]]) -> None:
     """Planning by what git says is planning by reading everything, after every single edit."""
     with tempfile.TemporaryDirectory() as directory:
