@@ -28,6 +28,19 @@ _BLOB = slice(len(_TAGS[0]), len(_TAGS[0]) + 40)
 _STAGE = " 0\t"
 _PATH = slice(_BLOB.stop + len(_STAGE), None)
 
+_LIST = ("ls-files", "-v", "--stage", "-z")
+_SETTINGS = r"^core\.(autocrlf|eol|attributesfile)$"
+_ATTRIBUTES = ".gitattributes"
+_ATTRIBUTES_OF_ALL = (
+    os.path.join(  # noqa: PTH118 - a text
+        os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"),  # noqa: PTH111
+        "git/attributes",
+    ),
+    "/etc/gitattributes",
+    "/usr/local/etc/gitattributes",
+    "/opt/homebrew/etc/gitattributes",
+)
+"""Where attributes of all repositories may stand: the user's, and those of git itself."""
 _AS_IT_IS = tuple(
     f":(attr:!filter !ident !working-tree-encoding {eol})" for eol in ("!eol", "eol=lf")
 )
@@ -43,8 +56,8 @@ class WorkTree:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._index = _Question(root, "ls-files", "-v", "--stage", "-z", "--", *_AS_IT_IS)
-        self._settings = _Question(root, "config", "-z", "--get-regexp", r"^core\.(autocrlf|eol)$")
+        self._index = _Question(root, *_LIST)
+        self._settings = _Question(root, "config", "-z", "--get-regexp", _SETTINGS)
         self._modified = _Question(
             root, "diff-files", "--name-only", "--relative", "--ignore-submodules=all", "-z", "--",
             ".",
@@ -52,9 +65,12 @@ class WorkTree:
 
     def blobs(self) -> dict[str, str]:
         """Give for each unmodified regular file, by its path below the root, the id of its blob."""
-        if self._alters_line_endings():
-            return {}
+        settings = self._settings.answer(none=_NO_SUCH_SETTING)
         listed, modified = self._index.answer(), self._modified.answer()
+        if settings is None or _alter_line_endings(settings):
+            return {}
+        if listed is not None and (_name_attributes(settings) or self._has_attributes(listed)):
+            listed = _Question(self._root, *_LIST, "--", *_AS_IT_IS).answer()
         if listed is None or modified is None:
             return {}
         blobs = {
@@ -66,20 +82,42 @@ class WorkTree:
             blobs.pop(path, None)
         return blobs
 
-    def _alters_line_endings(self) -> bool:
-        """Whether git may have put others into the work tree than it has itself."""
-        said = self._settings.answer(none=_NO_SUCH_SETTING)
-        if said is None or os.linesep != "\n":
+    def _has_attributes(self, listed: list[str]) -> bool:
+        """Whether there are attributes anywhere that may be those of these files.
+
+        Looked for because it takes git half as long again to ask each file for its own.
+        """
+        if any(map(os.path.exists, _ATTRIBUTES_OF_ALL)) or "GIT_DIR" in os.environ:
             return True
-        # Where one is set in several places, the last one counts.
-        settings = dict(setting.lower().partition("\n")[::2] for setting in said)
-        return any(value not in _ENDINGS[name] for name, value in settings.items())
+        if any(line.endswith(_ATTRIBUTES) for line in listed):
+            return True
+        here = self._root.absolute()
+        for directory in (here, *here.parents):
+            if (directory / _ATTRIBUTES).exists():
+                return True
+            if (directory / ".git").exists():
+                # Of a work tree of its own, or a submodule, it is a file that says where all is.
+                mine = directory / ".git/info/attributes"
+                return not (directory / ".git").is_dir() or mine.exists()
+        return True
 
     def directory(self) -> Path | None:
         """Give where git keeps what all work trees of this repository share; None without git."""
         said = _said(_command(self._root, "rev-parse", "--git-common-dir"))
         name = said.decode(errors="surrogateescape").removesuffix("\n") if said else ""
         return self._root / name if name else None
+
+
+def _alter_line_endings(settings: list[str]) -> bool:
+    """Whether git may have put others into the work tree than it has itself."""
+    # Where one is set in several places, the last one counts.
+    said = dict(setting.lower().partition("\n")[::2] for setting in settings)
+    others = (said[name] not in kept for name, kept in _ENDINGS.items() if name in said)
+    return os.linesep != "\n" or any(others)
+
+
+def _name_attributes(settings: list[str]) -> bool:
+    return any(setting.lower().startswith("core.attributesfile") for setting in settings)
 
 
 def _command(root: Path, *arguments: str) -> list[str]:

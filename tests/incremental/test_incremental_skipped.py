@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from reconciler.cli import worktree
 from reconciler.model import Lifecycle, OnChange
 from reconciler.plan.facts import Rules
 from reconciler.plan.unread import unread
@@ -162,10 +163,35 @@ def test_what_git_alters_on_the_way_is_read(twins: Twins, attributes: str) -> No
     assert twins.unread() == {"b"}
     if attributes == "filter=up":
         twins.write("contacts/a.csv", "phone_number,callee_name\n+14155550100,Xo\n")
+        twins.git("update-index", "--refresh")  # as `git status` does
         assert twins.git("diff-files", "--name-only") == ""
         plans = twins.plans()
         assert plans is not None
         assert plans[0].summary()["replace"] == 1
+
+
+@pytest.mark.parametrize("where", ["the repository's own", "everybody's", "a setting"])
+def test_wherever_attributes_stand_they_count(
+    twins: Twins, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """In the repository itself, in the user's settings, or in a file that these name."""
+    own = twins.root.parent / "attributes"
+    files = {
+        "the repository's own": twins.root / ".git/info/attributes",
+        "everybody's": own,
+        "a setting": own,
+    }
+    twins.write("a.yaml", text())
+    twins.commit()
+    twins.apply()
+    assert twins.unread() == {"a"}
+    files[where].parent.mkdir(exist_ok=True)
+    files[where].write_text("* ident\n", encoding="utf-8")
+    if where == "everybody's":
+        monkeypatch.setattr(worktree, "_ATTRIBUTES_OF_ALL", (str(own),))
+    if where in {"everybody's", "a setting"}:
+        twins.git("config", "core.attributesFile", str(own))
+    assert twins.unread() == set()
 
 
 def test_attributes_that_alter_nothing_here_cost_nothing(twins: Twins) -> None:
