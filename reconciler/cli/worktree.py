@@ -32,9 +32,8 @@ _LIST = ("ls-files", "-v", "--stage", "-z")
 _SETTINGS = r"^core\.(autocrlf|eol|attributesfile)$"
 _ATTRIBUTES = ".gitattributes"
 _ATTRIBUTES_OF_ALL = (
-    os.path.join(  # noqa: PTH118 - a text
-        os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"),  # noqa: PTH111
-        "git/attributes",
+    os.path.expanduser(  # noqa: PTH111 - a text
+        f"{os.environ.get('XDG_CONFIG_HOME') or '~/.config'}/git/attributes"
     ),
     "/etc/gitattributes",
     "/usr/local/etc/gitattributes",

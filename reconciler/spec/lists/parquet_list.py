@@ -134,7 +134,7 @@ class Table:
             for arrays in self.batches():
                 texts = [_texts(self._arrow, array) for array in arrays]
                 yield from zip(*texts, strict=True)
-        except UnicodeDecodeError as error:
+        except self._broken as error:  # a damaged dictionary shows only now
             raise _no_parquet(error) from error
 
     def batches(self) -> Iterator[list[Any]]:
