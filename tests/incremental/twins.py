@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from reconciler.plan.actions import Plan
     from reconciler.state.document import State
 
-_FORGOTTEN = re.compile(rb'"(?:commit|[a-z_]*at|[a-z_]+_until)": ')
+_FORGOTTEN = re.compile(rb'"(?:commit|serial|[a-z_]*at|[a-z_]+_until)": ')
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -290,6 +290,7 @@ def _at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> Callable[[], l
 def _forgetful(state: bytes) -> list[bytes]:
     """Leave out by which commit something was read, which differs, and when it was done.
 
-    The clock moves on while a sender is waited for, and how long that takes is up to the machine.
+    The clock moves on while a sender is waited for, and how long that takes is up to the machine:
+    it may be so long that an intent is stored anew.
     """
     return [line for line in state.splitlines() if not _FORGOTTEN.search(line)]
