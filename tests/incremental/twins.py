@@ -290,7 +290,7 @@ def _at_once(work: Callable[[Any], Any], items: Sequence[Any]) -> Callable[[], l
 def _forgetful(state: bytes) -> list[bytes]:
     """Leave out by which commit something was read, which differs, and when it was done.
 
-    The clock moves on while a sender is waited for, and how long that takes is up to the machine:
-    it may be so long that an intent is stored anew.
+    The clock moves on while a sender is waited for, and how long that takes is up to the machine;
+    so is how many outcomes are stored at once.
     """
     return [line for line in state.splitlines() if not _FORGOTTEN.search(line)]
