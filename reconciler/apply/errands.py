@@ -7,6 +7,7 @@ sent again without harm by a later run.
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from reconciler.ports import BatchApi
 
 
+_MOST_LATE = 3
+"""How often an errand that came too late for a batch is noted anew."""
+
+
 class Verb(StrEnum):
     """What is done to a batch."""
 
@@ -36,7 +41,8 @@ class Errand(Struct, eq=False):
     """One verb for the batches of an action. `then` is told the problems, once all have ended.
 
     `objection` is what kept it from being run for one of them. `noted_at` is `Clock.elapsed` when
-    it was last known to be what is wanted, and `late` counts how often that was too long ago.
+    it was last known to be what is wanted, and `late` counts for each batch how often that was too
+    long ago.
     """
 
     action: Action
@@ -47,10 +53,15 @@ class Errand(Struct, eq=False):
     problems: dict[str, str] = field(default_factory=dict)
     objection: Objection | None = None
     noted_at: float = 0.0
-    late: int = 0
+    late: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.open = {target.batch_id for target in self.targets}
+
+    def was_late(self, batch_id: str) -> bool:
+        """Take note that nothing was sent for one batch, being late; tell whether to try again."""
+        self.late[batch_id] += 1
+        return self.late[batch_id] <= _MOST_LATE
 
     def ended(self, batch_id: str, problem: str) -> None:
         """Take note of how it went with one batch."""

@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 _WHOLE = 0
 """The part under which an action's own ending stands, beside those of its requests."""
 
-_MOST_LATE = 3
-"""How often an errand that came too late is noted anew."""
-
 
 class _Begun(Struct, eq=False):
     """A changed spec on its way. `cancel_first` are old batches that cannot be paused."""
@@ -378,7 +375,7 @@ class Replacer(Struct):
 
     def on_controlled(self, event: Controlled) -> None:
         """Take note that an errand ended for one batch."""
-        if event.late and self._is_renewed(event.errand):
+        if event.late and self._is_renewed(event):
             self.workers.control(event.errand, event.batch_id)
             return
         if event.skipped is not None:
@@ -401,13 +398,13 @@ class Replacer(Struct):
                     hint=against.hint,
                 )
 
-    def _is_renewed(self, late: Errand) -> bool:
+    def _is_renewed(self, late: Controlled) -> bool:
         """Note anew what came too late, unless somebody else may have decided otherwise since.
 
         That is asked of all that wait for a sender at once: it may take a look at a remote.
         """
-        late.late += 1
-        if late.late > _MOST_LATE or self._halted or self.ledger.is_outdated():
+        again = late.errand.was_late(late.batch_id)
+        if not again or self._halted or self.ledger.is_outdated():
             return False
         self._errands.renew(self.workers.clock.elapsed())
         return True

@@ -6,6 +6,7 @@ a time that the policy allows makes up for it, exactly once.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 
 from reconciler.apply.gate import PolicyGate
 from reconciler.cli.guarding import People, layers_of
+from reconciler.errors import TooLate
 from reconciler.model import Lifecycle
 from reconciler.observed import Campaign
 from reconciler.policy.guard import Guard
@@ -180,6 +182,24 @@ def test_who_was_suspended_before_a_resume(
     assert office.api.batches["bat_1"].status == ("paused" if decided else "in_progress")
     record = office.store.last.batches["a"]
     assert (record.replacing.paused if record.replacing else ()) == (("bat_1",) if decided else ())
+
+
+def test_many_resumes_that_are_late_at_once_are_all_sent() -> None:
+    """A machine that slept comes too late for each batch of a spec, and for each only once."""
+    office = Office()
+    office.run(spec("a", 1, n=12, parts=6))
+    office.run(replace(spec("a", 1, n=12, parts=6), lifecycle=Lifecycle.PAUSED))
+    resume, tries = office.api.resume, Counter[str]()
+
+    def late(batch_id: str, *, send_by: float | None = None) -> None:
+        tries[batch_id] += 1
+        if tries[batch_id] == 1:
+            raise TooLate("its time is over")
+        resume(batch_id, send_by=send_by)
+
+    office.api.resume = late  # type: ignore[method-assign]  # once for each of them
+    assert endings(office.run(spec("a", 1, n=12, parts=6))) == {"a resume": "done"}
+    assert {each.status for each in office.api.batches.values()} == {"in_progress"}
 
 
 def test_resumes_that_wait_long_for_a_sender_are_sent_all_the_same() -> None:
