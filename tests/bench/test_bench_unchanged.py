@@ -45,7 +45,7 @@ def _turns(*, fixed: float, each: float, turns: int = 3) -> Turns:
     }
 
 
-def test_one_more_changed_spec_is_what_lies_between_the_first_and_the_last() -> None:
+def test_one_more_changed_spec_is_what_lies_between_many_and_more() -> None:
     """What the first one costs beside that, and what an unchanged root does, is in no ratio."""
     few, many = _turns(fixed=0.25, each=0.5), _turns(fixed=8, each=0.75)
     found = unchanged.one_more(few, many)
@@ -65,6 +65,6 @@ def test_the_first_changed_spec_is_told_apart() -> None:
 
 
 def test_noise_is_no_figure() -> None:
-    """Where many changed specs took no longer than one, nothing was measured."""
+    """Where more changed specs took no longer than many, nothing was measured."""
     with pytest.raises(Unmeasurable, match="too much noise"):
         unchanged.one_more(_turns(fixed=1, each=0.5), _turns(fixed=1, each=0))
