@@ -68,7 +68,7 @@ class Api:
         self.most_at_once = max(self.most_at_once, self.under_way)
         await asyncio.sleep(self.latency)
         row = {
-            "batch_id": f"bat_{len(self.batches):08d}",
+            "batch_id": f"sent_{len(self.batches):08d}",
             "campaign_id": request["campaign_id"],
             "organization_id": "org_bench",
             "status": "pending",

@@ -30,6 +30,7 @@ from reconciler.apply.report import Ending, Report
 from reconciler.apply.retry import Retry
 from reconciler.apply.sending import Event, Job, Workers
 from reconciler.apply.verifier import Verifier
+from reconciler.apply.window import Window
 from reconciler.errors import ReconcilerError, StateMoved, Unrecorded
 from reconciler.plan.actions import Action, ActionKind, Plan, Refusal, Role
 from reconciler.spec.schedule import past_diagnostic
@@ -61,11 +62,6 @@ class Limits(Struct, frozen=True, kw_only=True):
     grace: float = 5.0
     drain: float = 300.0
     chunk: int | None = None
-
-    @property
-    def window(self) -> int:
-        """How many intents may stand without an outcome: enough to keep every sender busy."""
-        return self.chunk or self.parallelism * 2
 
 
 class Progress(Protocol):
@@ -111,6 +107,7 @@ class Engine:
         self._ledger = ledger
         self._clock = clock
         self._limits = limits
+        self._window = Window(limits.parallelism, limits.chunk)
         self._lookup = lookup
         self._stop = stop
         self._events = events
@@ -233,7 +230,7 @@ class Engine:
             job.intended_at, job.begun = intended_at, False
             starts_at = job.action.starts_at
             self._ledger.intend(job.place, job.creation, refused=job.refused, starts_at=starts_at)
-        room = self._limits.window - len(self._desk.under_way)
+        room = self._window.size - len(self._desk.under_way)
         noted = self._replacing.note(room, ended=self._ended)
         if not self._store():
             self._replacing.take_back(noted)
@@ -258,7 +255,7 @@ class Engine:
         if self._ended or self._retry.closed_until > now:
             return []
         jobs: list[Job] = []
-        while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._limits.window:
+        while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._window.size:
             job = self._desk.ready.popleft()
             if not self._too_late(job):
                 jobs.append(job)
@@ -289,6 +286,7 @@ class Engine:
         return ended or self._reactions.halted is not None
 
     def _store(self) -> bool:
+        under_way, before = len(self._desk.under_way), self._clock.elapsed()
         try:
             self._ledger.store()
         except StateMoved as error:
@@ -300,6 +298,8 @@ class Engine:
                 self._progress.say(f"{error.message}; nothing more is sent")
             self._store_error = error
             return False
+        ran_dry = 0 < under_way <= self._events.qsize()
+        self._window.stored(self._clock.elapsed() - before, ran_dry=ran_dry)
         return True
 
     def _await(self, grace_ends: float | None) -> None:
@@ -307,7 +307,7 @@ class Engine:
         until = self._clock.elapsed() + _TURN
         if self._desk.later:
             until = min(until, self._desk.later[0][0])
-        if self._desk.ready and len(self._desk.under_way) < self._limits.window:
+        if self._desk.ready and self._retry.closed_until > self._clock.elapsed():
             until = min(until, self._retry.closed_until)
         if grace_ends is not None:
             until = min(until, grace_ends)

@@ -147,6 +147,7 @@ class Reactions(Struct):
         match event:
             case Posted(job, outcome):
                 self._on_outcome(job, outcome)
+                self.workers.closed_until = self.retry.closed_until
             case NotSent(job):
                 self.ledger.withdraw(job.place, job.creation.previous)
                 self.desk.ready.append(job)

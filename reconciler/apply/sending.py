@@ -6,6 +6,7 @@ its intent stays in doubt, which is the truth.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from datetime import UTC
@@ -19,6 +20,7 @@ from reconciler.apply.draining import Draining
 from reconciler.apply.errands import Controlled, Errand
 from reconciler.apply.gate import Gate, Gates, Objection, objection
 from reconciler.apply.preparing import CancelFirst, Held, NotPrepared, Prepared
+from reconciler.apply.retry import TOO_MANY
 from reconciler.errors import ApiError
 from reconciler.model import LongBody, LongContacts
 from reconciler.observed import Rejected, Unknown
@@ -98,7 +100,7 @@ class Posted(Struct, frozen=True):
 
 
 class NotSent(Struct, frozen=True):
-    """A POST was not begun: the run is stopping, or the intent had become too old."""
+    """A POST was not begun: the run is stopping, the intent too old, or the API busy."""
 
     job: Job
 
@@ -148,7 +150,11 @@ Event = (
 
 
 class Workers(Struct):
-    """A bounded set of threads that send. `events` is where everything comes back."""
+    """A bounded set of threads that send. `events` is where everything comes back.
+
+    Before `closed_until` (of `Clock.elapsed`) no POST is begun. A sender that is told "not now"
+    closes for all, until whoever takes in its event says for how long.
+    """
 
     api: BatchApi
     clock: Clock
@@ -158,6 +164,7 @@ class Workers(Struct):
     parallelism: int
     gate: Gate = field(default_factory=Gates)
     root: str = ""
+    closed_until: float = 0.0
     _halt: Objection | None = None
     _tasks: queue.SimpleQueue[Callable[[], Event]] = field(default_factory=queue.SimpleQueue)
     _threads: int = 0
@@ -195,7 +202,8 @@ class Workers(Struct):
     def _post(self, job: Job) -> Event:
         send_by = job.intended_at + self.lease
         try:
-            if self.clock.elapsed() > send_by:  # it waited for a sender for so long
+            now = self.clock.elapsed()
+            if now > send_by or now < self.closed_until:  # it waited for a sender for so long
                 return NotSent(job)
             body = job.body(self.clock.now(), self.root)
             against = self._objection(job.action, job.creation)
@@ -213,6 +221,8 @@ class Workers(Struct):
                 job.late += 1
                 job.begun = False
                 return NotSent(job)
+            if isinstance(outcome, Rejected) and outcome.status == TOO_MANY:
+                self.closed_until = math.inf
             return Posted(job, outcome)
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NETWORK_TIMEOUT = 60.0
 """Seconds one fetch or push may take."""
 _LOCAL_TIMEOUT = 30.0
+_LONG = 2**20
+"""Bytes of a state from which on it matters how it is stored."""
 _NO_SUCH_REF = 2
 _SYMLINK = "120000"
 _LONGEST_HEAD = 200
@@ -243,10 +245,13 @@ class Git:
                 f"get-mark :1\nreset {scratch}\nfrom {_NOBODY}\n\ndone\n".encode(),
             ]
         )
+        # A long one is not compressed a second time, into a loose object.
+        config = ["fastimport.unpackLimit=1"] if len(data) >= _LONG else []
         done = self._run(
             ["fast-import", "--quiet", "--done", "--force", "--date-format=raw"],
             _LOCAL_TIMEOUT,
             stream,
+            config,
         )
         self._require(done, "cannot write a commit")
         return done.stdout.decode().strip()
@@ -289,9 +294,14 @@ class Git:
         return self._run(arguments, NETWORK_TIMEOUT)
 
     def _run(
-        self, arguments: Sequence[str], timeout: float, data: bytes | None = None
+        self,
+        arguments: Sequence[str],
+        timeout: float,
+        data: bytes | None = None,
+        config: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[bytes]:
-        command = ["git", *(word for each in _QUIET for word in ("-c", each)), *arguments]
+        settings = (word for each in (*_QUIET, *config) for word in ("-c", each))
+        command = ["git", *settings, *arguments]
         # No prompt can be answered here, and messages are matched, so they must not be translated.
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         try:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha512
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +77,20 @@ def test_what_is_saved_is_loaded(git_world: GitWorld) -> None:
     assert saved.serial == 1
     saved = put(store, saved, one=created("one", "batch_1"))
     assert store_of(git_world.clone(), "b").load() == saved
+
+
+def test_a_long_state_is_compressed_once(git_world: GitWorld) -> None:
+    """It is stored as it was packed; all that is left loose is the commit and its directories."""
+    clone = git_world.clone()
+    store = store_of(clone)
+    names = [f"n{number:05}" for number in range(2_000)]
+    many = {name: intent(name, run=sha512(name.encode()).hexdigest()) for name in names}
+    saved = put(store, store.load(), **many)
+    assert store_of(git_world.clone(), "b").load() == saved
+    assert len(codec.encode(saved)) > 2**20
+    objects = dict(line.split(": ") for line in clone.git("count-objects", "-v").splitlines())
+    assert int(objects["packs"]) >= 1
+    assert int(objects["size"]) < 100, "kilobytes"
 
 
 def test_a_commit_changes_only_the_state(git_world: GitWorld) -> None:
