@@ -5,6 +5,9 @@ seconds. The create phase is timed by the server (first POST in, last answer out
 from its start to its exit. Two clients that post the same few bytes over and over, in ten threads,
 take turns with the command: one of bare sockets, which shows how near to the ideal this server and
 this machine let anybody come, and one of httpx, the library that the reconciler sends with.
+
+The same is created once more in a root where very many batches are recorded already. A state is
+stored as a whole, so there every intent waits for 50 MB to reach the disk.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from bench.measure import (
     seconds,
 )
 from bench.server import serving, summary
+from bench.unchanged import MANY, make, new
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +69,10 @@ def run(scale: Scale) -> Report:
             phase.append(_phase(url, scale.creates))
     what = f"{scale.creates:,} creates"
     limit = f"ideal at {LATENCY * 1000:.0f} ms, {PARALLELISM} at once"
+    beside = []
+    if not scale.quick:
+        recorded = f"{what} beside {MANY:,} recorded batches: create phase"
+        beside.append(Ratio(recorded, limit, beside_many(scale, ideal)))
     return Report(
         "Creates",
         [
@@ -72,6 +80,7 @@ def run(scale: Scale) -> Report:
             Ratio(f"{what}: bare httpx", limit, tuple(value / ideal for value in bare_httpx)),
             Ratio(f"{what}: create phase", limit, tuple(value / ideal for value in phase)),
             Ratio(f"{what}: whole command", limit, tuple(value / ideal for value in whole)),
+            *beside,
             Ratio(
                 f"{what}: rate of the create phase",
                 "rate of bare httpx",
@@ -85,6 +94,23 @@ def run(scale: Scale) -> Report:
             f"create phase: {ideal / statistics.median(phase):.0%} of the ideal rate",
         ],
     )
+
+
+def beside_many(scale: Scale, ideal: float) -> tuple[float, ...]:
+    """Create as many beside very many recorded ones, and divide each create phase by the ideal."""
+    found: list[float] = []
+    with tempfile.TemporaryDirectory() as directory, serving(LATENCY) as url:
+        clone = Path(directory)
+        make(clone, MANY)
+        state = clone / "batches" / "state.json"
+        recorded = state.read_bytes()
+        command = [RECONCILER, "--batches", str(state.parent), "apply", "--yes"]
+        with new(clone, scale.creates):
+            for _ in range(scale.turns):
+                seconds([*command, "--parallelism", str(PARALLELISM)], environment(url))
+                found.append(_phase(url, scale.creates) / ideal)
+                state.write_bytes(recorded)
+    return tuple(found)
 
 
 def post_bare(url: str, count: int) -> None:

@@ -30,7 +30,7 @@ from bench.measure import (
 from bench.server import serving, summary
 
 CAMPAIGN = "cmp_000000"
-LATENCIES = (0.0, 0.05)
+LATENCIES = (0.0, 0.005, 0.05)
 SCRIPT, OURS = "plain script", "reconciler apply --yes"
 
 

@@ -67,7 +67,7 @@ class Api:
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         await asyncio.sleep(self.latency)
-        row = {
+        row = {  # an id that no state has which was made for a benchmark
             "batch_id": f"sent_{len(self.batches):08d}",
             "campaign_id": request["campaign_id"],
             "organization_id": "org_bench",

@@ -80,6 +80,8 @@ def make_plan(
         actions.extend(planned)
         for action in planned:
             diagnostics.extend(_time_diagnostics(action, facts, now))
+    # Of the state as it was read, which knows them without a look at each record.
+    by_hand = stopped_names(everything if specs.unread else known, known)
     repeated = 0
     if any(action.creations for action in actions) or facts.batches:
         everything = _together(everything, known, specs.unread)
@@ -94,7 +96,6 @@ def make_plan(
     diagnostics.extend(orphans(gone, known, facts, prune=rules.prune))
     if facts.batches:
         diagnostics.extend(drift(everything, facts))
-    by_hand = stopped_names(everything, known)
     actions.extend(came_to_light(by_hand, facts))
     diagnostics.extend(told(by_hand))
     return Plan(
