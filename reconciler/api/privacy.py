@@ -7,14 +7,13 @@ the request and the token are blotted out, and the rest becomes one short printa
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from reconciler.model import masked_unless_date
+from reconciler.model import NUMBER, masked_unless_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,9 +29,6 @@ _READ = 16_384
 _BLOT = "***"
 _SHORTEST_SECRET = 3
 """Shorter variables (an age, a "no") would blot out half of every sentence, and name nobody."""
-
-_PHONE = re.compile(r"\+?\d[\d\s().-]{5,}\d")
-_FEWEST_DIGITS = 7
 
 
 class Scrubber:
@@ -60,7 +56,7 @@ class Scrubber:
         for secret in self._secrets:
             if secret in line:
                 line = line.replace(secret, _BLOT)
-        line = _PHONE.sub(_mask, line)
+        line = NUMBER.sub(masked_unless_date, line)
         return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
     @cached_property
@@ -116,12 +112,6 @@ def _line(text: str) -> str:
 def _printable(character: str) -> str:
     """Turn control, format and line-breaking characters into a space: no terminal obeys those."""
     return " " if unicodedata.category(character)[0] in "CZ" else character
-
-
-def _mask(match: re.Match[str]) -> str:
-    text = match.group()
-    digits = sum(character.isdigit() for character in text)
-    return masked_unless_date(match) if digits >= _FEWEST_DIGITS else text
 
 
 def _variables(body: bytes) -> Iterator[str]:

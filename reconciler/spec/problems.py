@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.model import Severity, masked, masked_unless_date
+from reconciler.model import NUMBER, Severity, masked, masked_unless_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,7 +33,6 @@ FIRST = "{first}"
 """Stands in a message for the line of `Problem.first`."""
 
 _LONGEST = 60
-_NUMBER_LIKE = re.compile(r"\+?\d(?:[\s().-]*\d){6,}")
 
 
 class Problem(Struct, frozen=True):
@@ -110,7 +109,7 @@ def printable(text: str) -> str:
 def quoted(text: str) -> str:
     """Show a user's own text within a message: in backticks, short, printable, numbers masked."""
     short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return f"`{printable(_NUMBER_LIKE.sub(masked_unless_date, short))}`"
+    return f"`{printable(NUMBER.sub(masked_unless_date, short))}`"
 
 
 def shown_number(text: str) -> str:

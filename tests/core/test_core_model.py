@@ -1,8 +1,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reconciler.model import Diagnostic, Severity, SpecSet, masked, without_numbers
+from reconciler.model import (
+    Diagnostic,
+    Severity,
+    SpecSet,
+    kept_fields,
+    masked,
+    without_numbers,
+)
 from reconciler.observed import Batch
 from tests.core.builders import request, spec
 
@@ -36,6 +45,43 @@ def test_numbers_are_masked_wherever_they_stand_in_a_value() -> None:
         "count": 919876543210,
         "none": None,
     }
+
+
+@pytest.mark.parametrize(
+    "joint",
+    [
+        " ",
+        "\t",
+        "\n",
+        "\r\n",
+        "\u00a0",
+        "\u2009",
+        "-",
+        "\u2013",
+        "\u2011",
+        ".",
+        ") (",
+        "    ",
+        "\u200b",
+    ],
+)
+def test_no_way_of_writing_a_number_gets_past(joint: str) -> None:
+    """Line breaks, spaces of all kinds, dashes of all kinds, any number of them, even unseen."""
+    written = f"ask {joint.join(('+91', '98765', '43210'))}, please"
+    kept = kept_fields({"metadata": {"note": written}})["metadata"]["note"]
+    assert kept.startswith("ask +91*")
+    assert kept.endswith("*10, please")
+    assert "98765" not in kept
+    assert "43210" not in kept
+
+
+@given(st.integers(10**6, 10**20) | st.floats(1e6, 1e15))
+def test_a_number_that_is_no_text_is_kept_masked(value: float) -> None:
+    """YAML reads digits as an integer, and as a float with a dot or an exponent."""
+    kept = kept_fields({"call_context": {"line": value, "list": [value]}})["call_context"]
+    assert kept["list"] == [kept["line"]]
+    assert "*" in kept["line"]
+    assert str(int(value)) not in kept["line"]
 
 
 def test_a_request_never_shows_its_contacts() -> None:
