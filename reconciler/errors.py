@@ -1,13 +1,15 @@
-"""The error tree, and the one place where a kind of error becomes an exit code.
+"""The error tree, and which exit status each kind of error has.
+
+What the status of a run is that came to an end says its report (`reconciler.apply.report`).
 
     ReconcilerError             failed                                        exit 1
     ├── InvalidSpecs            specs or settings have errors (all of them)   exit 1
     ├── ApiError                the API answered no, or did not answer        exit 1
+    │   └── TooLate             a request was not sent: its time was over     exit 1
     ├── StateError              the state cannot be read or written           exit 1
     │   ├── StateMoved          another run stored a state first              exit 1
     │   └── Unrecorded          batches exist whose ids could not be stored   exit 3
     ├── Superseded              a newer checkout applies what counts now      exit 0
-    ├── InDoubt                 the outcome of a create is unknown            exit 3
     ├── Refused                 a guard said no                               exit 4
     │   ├── StateLocked         another apply holds this state                exit 4
     │   └── StateUnusable       newer format, conflict, truncated, edited     exit 4
@@ -71,12 +73,6 @@ class TooLate(ApiError):  # noqa: N818 - the vocabulary's word
 
 class StateError(ReconcilerError):
     """The state could not be read or written, for a reason outside its content (a full disk)."""
-
-
-class InDoubt(ReconcilerError):  # noqa: N818 - the vocabulary's word
-    """The outcome of a create is unknown and nobody may create again yet."""
-
-    exit_code = ExitCode.UNKNOWN_OUTCOME
 
 
 class Refused(ReconcilerError):  # noqa: N818 - the vocabulary's word

@@ -42,10 +42,10 @@ class Campaign(Struct, frozen=True):
 class Batch(Struct, frozen=True):
     """A batch as the list or `GET /batches/{id}` gives it.
 
-    `created_at` is aware; `created_at_is_naive` tells that the API gave no offset and UTC was
-    assumed. `metadata` is None where the answer had none (the documented rows of the list), and
-    empty where it said there is none. `counters` are as sent. `scheduled_start` is as sent too:
-    naive in the campaign's timezone, or with an offset. `concurrency_limit` is the batch's own.
+    `created_at` is aware; where the API gave no offset, UTC was assumed. `metadata` is None where
+    the answer had none (the documented rows of the list), and empty where it said there is none.
+    `counters` are as sent. `scheduled_start` is as sent too: naive in the campaign's timezone, or
+    with an offset. `concurrency_limit` is the batch's own.
     """
 
     batch_id: str
@@ -53,7 +53,6 @@ class Batch(Struct, frozen=True):
     status: str | None = None
     total_contacts: int | None = None
     created_at: datetime | None = None
-    created_at_is_naive: bool = False
     metadata: Mapping[str, Any] | None = None
     counters: Mapping[str, Any] | None = None
     scheduled_start: str | None = None

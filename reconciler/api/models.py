@@ -62,23 +62,23 @@ def as_text(value: object) -> str | None:
     return None
 
 
-def as_timestamp(value: object) -> tuple[datetime | None, bool]:
-    """Give an aware UTC time, and whether the API left the offset out (UTC is assumed then).
+def as_timestamp(value: object) -> datetime | None:
+    """Give an aware time in UTC, which is assumed where the API left the offset out.
 
     ISO 8601 with a time of day, or seconds, milliseconds or microseconds since 1970. A date alone
     is no time: midnight would be a guess, and candidates are narrowed by this value.
     """
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return _from_epoch(float(value)), False
+            return _from_epoch(float(value))
         if not isinstance(value, str) or not re.search(r"\d[Tt ]\d", value):
-            return None, False
+            return None
         moment = datetime.fromisoformat(value.strip())
         if moment.tzinfo is None:
-            return moment.replace(tzinfo=UTC), True
-        return moment.astimezone(UTC), False
+            return moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        return None, False
+        return None
 
 
 def as_rows(payload: object) -> list[Any] | None:
@@ -103,7 +103,6 @@ def as_batch(row: object, *, whole: bool = False) -> Batch | None:
     batch_id = as_id(row.get("batch_id"))
     if batch_id is None:
         return None
-    created_at, is_naive = as_timestamp(row.get("created_at"))
     metadata = _as_mapping(row.get("metadata"))
     if whole and "metadata" in row and row["metadata"] is None:
         metadata = {}
@@ -112,8 +111,7 @@ def as_batch(row: object, *, whole: bool = False) -> Batch | None:
         campaign_id=as_id(row.get("campaign_id")),
         status=as_text(row.get("status")),
         total_contacts=as_count(row.get("total_contacts")),
-        created_at=created_at,
-        created_at_is_naive=is_naive,
+        created_at=as_timestamp(row.get("created_at")),
         metadata=metadata,
         counters=_as_mapping(row.get("counters")),
         scheduled_start=as_text(row.get("scheduled_start")),

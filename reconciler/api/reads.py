@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from reconciler.api.privacy import Scrubber
     from reconciler.ports import Clock
 
-CHECK_URL = "Check GRAINE_API_URL and the network, then run: reconciler doctor"
-_CHECK_TOKEN = "Check GRAINE_API_KEY and GRAINE_ORG_ID, then run: reconciler doctor"  # noqa: S105 - a hint
+CHECK_URL = "check GRAINE_API_URL and the network, then run: reconciler doctor"
+_CHECK_TOKEN = "check GRAINE_API_KEY and GRAINE_ORG_ID, then run: reconciler doctor"  # noqa: S105 - a hint
 _OK = range(200, 300)
 _REDIRECT = range(300, 400)
 _RETRIED = frozenset({408, 425, 429, *range(500, 600)})

@@ -1,7 +1,7 @@
 """Asking the API what the plan needs to know, and nothing more.
 
-An unchanged root asks nothing. A read that fails never stops the plan: it becomes a warning, and
-what could not be learned is planned for as unknown.
+An unchanged root costs one list of each campaign, to tell of drift. A read that fails never stops
+the plan: it becomes a warning, and what could not be learned is planned for as unknown.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ _SIGNS = {Mark.OK: "ok", Mark.ODD: "! ", Mark.BAD: "!!"}
 def command(root: Path, /, *, campaign_id: str | None, yes: bool, **state: Any) -> int:
     """Prove that token, API, specs and state work, before any call is made.
 
-    Changes nothing, but with --round-trip CAMPAIGN it creates one batch that would call a
+    Creates no batch, but with --round-trip CAMPAIGN it creates one that would call a
     fictitious number in a year, proves that its metadata comes back, and cancels it.
+    With state in git it pushes a branch reconciler-doctor/… and removes it again.
 
     \b
     Examples:

@@ -34,7 +34,9 @@ class PartialFile:
         self.part = Path(f"{path}.part")
         self.known: Known = set()
         if path.is_dir():
-            raise ReconcilerError(f"cannot write {path}: it is a directory")
+            raise ReconcilerError(
+                f"cannot write {path}: it is a directory", hint="name a file in it"
+            )
         with self._told(self.part):
             self._file = self._open(form, resume=resume)
 
@@ -74,7 +76,10 @@ class PartialFile:
         try:
             yield
         except OSError as error:
-            raise ReconcilerError(f"cannot write {path}: {error.strerror}") from error
+            raise ReconcilerError(
+                f"cannot write {path}: {error.strerror}",
+                hint=f"check that {path.parent} exists and can be written",
+            ) from error
 
     def _open(self, form: Form, *, resume: bool) -> IO[bytes]:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC

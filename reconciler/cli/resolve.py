@@ -61,7 +61,10 @@ def command(
                     api, recorded, batch_id, name=name, campaign_id=generation.campaign_id
                 )
             if batch.key not in {None, request.key}:
-                raise Refused(f"batch {batch_id} carries the key of another request")
+                raise Refused(
+                    f"batch {batch_id} carries the key of another request",
+                    hint="see which requests are in doubt: reconciler state list",
+                )
             decision = audit(f"resolved {name} as {batch_id}", why, now)
             settled = as_created(request, batch_id, by=RecordedBy.RESOLVED, now=now)
             next_step = f"{name} is recorded as batch {batch_id}."

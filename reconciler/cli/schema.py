@@ -37,4 +37,7 @@ def command(out: Path) -> None:
             (out / name).write_text(text, encoding="utf-8")
             click.echo(out / name)
     except OSError as error:
-        raise ReconcilerError(f"cannot write {out}: {error.strerror}") from error
+        raise ReconcilerError(
+            f"cannot write {out}: {error.strerror}",
+            hint="name a directory that can be written: --out DIR",
+        ) from error

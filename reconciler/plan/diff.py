@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def field_changes(generation: Generation, spec: Spec) -> tuple[FieldChange, ...]:
-    """List the fields that differ, deepest first named (`metadata.wave`), then the contacts."""
+    """List the fields that differ, by dotted path (`metadata.wave`) in order, then the contacts."""
     changes = list(_fields(generation.fields, kept_fields(spec.requests[0].fields)))
     before = sum(
         request.contacts if request.spec_contacts is None else request.spec_contacts

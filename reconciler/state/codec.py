@@ -15,7 +15,7 @@ import gc
 import inspect
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -280,8 +280,7 @@ def _carefully(data: bytes, where: str) -> StateFile:
     _require_known_version(raw, where)
     try:
         document = _validate(data, raw, where)
-        for _ in texts(document.batches):
-            """Each can be written."""
+        deque(texts(document.batches), maxlen=0)  # raises where one cannot be written
         _refuse_duplicate_names(data, where)
     except RecursionError:
         what = "something is nested too deeply"
@@ -301,8 +300,10 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
     try:
         raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        what = "is empty" if not data.strip() else f"is not whole JSON ({error})"
-        raise StateUnusable(f"{where}: the state {what}", hint=_restore(where)) from error
+        place, what = where, "is empty"
+        if data.strip():
+            place, what = f"{where}:{error.lineno}:{error.colno}", f"is not whole JSON: {error.msg}"
+        raise StateUnusable(f"{place}: the state {what}", hint=_restore(where)) from error
     if not isinstance(raw, dict):
         raise StateUnusable(f"{where}: the state is not a JSON object", hint=_restore(where))
     return raw
@@ -317,7 +318,7 @@ def _require_known_version(raw: dict[str, Any], where: str) -> None:
             f"{where}: the state has format {version}, written by version "
             f"{raw.get('tool_version', '?')}; this is {__version__} and knows "
             f"format {FORMAT_VERSION}",
-            hint="upgrade: pip install --upgrade call-batch-reconciler",
+            hint="install the version that wrote it, or a newer one",
         )
 
 

@@ -385,7 +385,7 @@ _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("gh006", "gh013", "protected"), f"the branch is protected: {_STATE_BRANCH}"),
     (
         ("dubious ownership",),
-        "tell git that this checkout is yours: git config --global --add safe.directory '*'",
+        "if this checkout is yours, tell git so, by the command that it names above",
     ),
     (
         ("not appear to be a git repository", "no such remote", "no such device or address"),

@@ -162,7 +162,10 @@ class GitStore:
         """
         head, source = self.git.head(), self.place.source_branch
         if head is None:
-            raise Refused("nothing is committed here, so nothing was reviewed")
+            raise Refused(
+                "nothing is committed here, so nothing was reviewed",
+                hint="commit the specs and push them, then run this again",
+            )
         if source is None:
             raise Refused(
                 "a detached checkout of no known branch: nobody can say whether it is current",
