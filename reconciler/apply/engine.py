@@ -38,6 +38,7 @@ from reconciler.spec.schedule import past_diagnostic
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
+    from datetime import datetime
 
     from reconciler.apply.gate import Gate
     from reconciler.apply.lookup import Lookup
@@ -116,7 +117,15 @@ class Engine:
         self._outcomes = Outcomes()
         self._retry = Retry(clock)
         self._workers = Workers(
-            api, clock, stop, limits.lease, events, limits.parallelism, gate or Gates(), root
+            api,
+            clock,
+            stop,
+            limits.lease,
+            events,
+            limits.parallelism,
+            gate or Gates(),
+            root,
+            lambda job: self._past(job, clock.now()) is not None,
         )
         self._desk = Desk()
         self._replacing = Replacer(
@@ -222,15 +231,17 @@ class Engine:
                     self._reactions.look(action, place, self._limits.verify_for)
 
     def _turn(self) -> None:
-        if self._limits.chunk and self._desk.under_way:
+        if self._awaits_chunk:
             return  # a push for every single outcome would take longer than the requests
+        if self._retry.gave_up:
+            self._reactions.turn_down_the_rest()
         jobs = self._take()
         intended_at = self._clock.elapsed()
         for job in jobs:
             job.intended_at, job.begun = intended_at, False
             starts_at = job.action.starts_at
             self._ledger.intend(job.place, job.creation, refused=job.refused, starts_at=starts_at)
-        room = self._window.size - len(self._desk.under_way)
+        room = min(self._window.usual, self._window.size - len(self._desk.under_way))
         noted = self._replacing.note(room, ended=self._ended)
         if not self._store():
             self._replacing.take_back(noted)
@@ -250,34 +261,43 @@ class Engine:
 
     def _take(self) -> list[Job]:
         """Choose which requests to begin now."""
-        now = self._clock.elapsed()
+        now, moment = self._clock.elapsed(), self._clock.now()
         self._desk.ripen(now)
         if self._ended or self._retry.closed_until > now:
             return []
         jobs: list[Job] = []
         while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._window.size:
             job = self._desk.ready.popleft()
-            if not self._too_late(job):
+            past = self._past(job, moment)
+            if past is None:
                 jobs.append(job)
+                continue
+            why, hint = past
+            self._outcomes.end(job.action, job.place.part, Ending.REJECTED, message=why, hint=hint)
+            self._replacing.fell_through(job.action, job.place.part)
         return jobs
 
-    def _too_late(self, job: Job) -> bool:
-        """Drop a request whose start passed while it waited: created now, it would call at once."""
+    def _past(self, job: Job, now: datetime) -> tuple[str, str] | None:
+        """Say why a request must not be created any more, and what to do; None while it may.
+
+        Created after its start, it would call at once. What it was made of may have begun to call.
+        """
+        if job.good_until is not None and now >= job.good_until:
+            why = "the batch that it replaces was about to start while it waited to be created"
+            return why, "run again: reconciler apply"
         spec, campaign = job.action.spec, self._plan.campaigns.get(job.action.campaign_id)
         if spec is None:
-            return False
+            return None
         timezone = campaign.timezone if campaign else None
-        late = past_diagnostic(spec, job.creation.request, self._clock.now(), timezone)
-        if late is not None:
-            self._outcomes.end(
-                job.action,
-                job.place.part,
-                Ending.REJECTED,
-                message="its scheduled_start passed while it waited to be created",
-                hint=late.hint,
-            )
-            self._replacing.fell_through(job.action, job.place.part)
-        return late is not None
+        late = past_diagnostic(spec, job.creation.request, now, timezone)
+        if late is None:
+            return None
+        return "its scheduled_start passed while it waited to be created", late.hint
+
+    @property
+    def _awaits_chunk(self) -> bool:
+        """Whether nothing is begun before all of a chunk came back."""
+        return self._limits.chunk is not None and bool(self._desk.under_way)
 
     @property
     def _ended(self) -> bool:
@@ -290,10 +310,12 @@ class Engine:
         try:
             self._ledger.store()
         except StateMoved as error:
+            self._workers.close()
             self._progress.say(f"{error.message}; planning again")
             self._moved = True
             return False
         except ReconcilerError as error:
+            self._workers.close()
             if self._store_error is None:
                 self._progress.say(f"{error.message}; nothing more is sent")
             self._store_error = error
@@ -305,7 +327,7 @@ class Engine:
     def _await(self, grace_ends: float | None) -> None:
         """Take in the next event, and all that came with it."""
         until = self._clock.elapsed() + _TURN
-        if self._desk.later:
+        if self._desk.later and not self._awaits_chunk:
             until = min(until, self._desk.later[0][0])
         if self._desk.ready and self._retry.closed_until > self._clock.elapsed():
             until = min(until, self._retry.closed_until)

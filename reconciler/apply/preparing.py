@@ -29,6 +29,7 @@ from reconciler.spec.schedule import resolve
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from reconciler.model import Contact
     from reconciler.observed import Batch
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 FAR_AHEAD = timedelta(minutes=10)
 """A batch that starts so much later does not start between a create and the cancel after it."""
+_TOO_NEAR = FAR_AHEAD / 2
+"""Before so near to that start it must be created, or else be prepared anew."""
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
 _PAUSED_WITHIN = 3.0
@@ -63,13 +66,15 @@ class Exclusion(Protocol):
 class Prepared(Struct, frozen=True):
     """The old batches are quiet. `not_owed` maps their ids to contacts to be remembered.
 
-    `share` is without those whom do-not-call lists leave out; `left_out` counts them.
+    `share` is without those whom do-not-call lists leave out; `left_out` counts them. From
+    `good_until` on an old batch that could not be paused may be calling.
     """
 
     action: Action
     share: Share
     not_owed: Mapping[str, tuple[str, ...]]
     left_out: tuple[LeftOut, ...] = ()
+    good_until: datetime | None = None
 
 
 class CancelFirst(Struct, frozen=True):
@@ -174,7 +179,10 @@ class Preparation(Struct, frozen=True):
         requests = [creation.request for creation in self.action.creations]
         chosen = share(requests, rolls, replacement.on_change)
         contacts, left_out = self._without_listed(chosen.contacts)
-        return Prepared(self.action, replace(chosen, contacts=contacts), not_owed, left_out)
+        starts = [start for each in pending if (start := self._start_of(each)) is not None]
+        good_until = min(starts) - _TOO_NEAR if starts else None
+        share_left = replace(chosen, contacts=contacts)
+        return Prepared(self.action, share_left, not_owed, left_out, good_until)
 
     def _without_listed(
         self, parts: tuple[Sequence[Contact], ...]
@@ -323,11 +331,15 @@ class Preparation(Struct, frozen=True):
         return any(target.batch_id == batch_id for target in olds)
 
     def _starts_much_later(self, batch_id: str) -> bool:
-        """Whether a pending batch certainly starts too late to matter, by its record."""
+        """Whether a pending batch certainly starts too late to matter."""
+        moment = self._start_of(batch_id)
+        return moment is not None and moment - self.clock.now() >= FAR_AHEAD
+
+    def _start_of(self, batch_id: str) -> datetime | None:
+        """Give when a batch starts by its record, None where that is not known."""
         for generation in self.record.generations:
             if any(request.batch_id == batch_id for request in generation.requests):
                 start = generation.fields.get("scheduled_start")
                 timezone = self.timezones.get(generation.campaign_id)
-                moment = resolve(str(start), timezone)[0] if start else None
-                return moment is not None and moment - self.clock.now() >= FAR_AHEAD
-        return False
+                return resolve(str(start), timezone)[0] if start else None
+        return None

@@ -19,6 +19,7 @@ from reconciler.apply.errands import Controlled
 from reconciler.apply.lookup import Lookup, Wanted
 from reconciler.apply.preparing import CancelFirst, Held, NotPrepared, Prepared
 from reconciler.apply.report import Ending
+from reconciler.apply.retry import TOO_MANY
 from reconciler.apply.sending import (
     Cancelled,
     Event,
@@ -147,7 +148,7 @@ class Reactions(Struct):
         match event:
             case Posted(job, outcome):
                 self._on_outcome(job, outcome)
-                self.workers.closed_until = self.retry.closed_until
+                self.workers.taken_in(job, self.retry.closed_until)
             case NotSent(job):
                 self.ledger.withdraw(job.place, job.creation.previous)
                 self.desk.ready.append(job)
@@ -335,8 +336,26 @@ class Reactions(Struct):
         self.desk.cancelling += 1
         self.workers.cancel(place, batch_id)
 
+    def turn_down_the_rest(self) -> None:
+        """Give up what was not begun because the API says "not now" for too long."""
+        why = 'not sent: the API kept saying "not now" (HTTP 429)'
+        hint = "run again later: reconciler apply"
+        jobs = [*self.desk.ready, *(job for _, _, job in self.desk.later)]
+        self.desk.ready.clear()
+        self.desk.later.clear()
+        for job in jobs:
+            self.outcomes.end(job.action, job.place.part, Ending.REJECTED, message=why, hint=hint)
+            if job.refused:  # as after every no, it is looked for once, with an intent until then
+                self.ledger.intend(job.place, job.creation, refused=job.refused - 1)
+                self.refusals[job.creation.key] = Refused(job, TOO_MANY)
+                self.look(job.action, job.place, 0.0)
+            else:
+                self.replacing.fell_through(job.action, job.place.part)
+        self.replacing.skip_waiting(why, hint)
+
     def let_go(self) -> None:
         """Give up what was not begun."""
+        self.workers.close()
         for job in (*self.desk.ready, *(job for _, _, job in self.desk.later)):
             self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
         self.desk.ready.clear()

@@ -173,12 +173,16 @@ class Replacer(Struct):
             self._preparing[id(each.action)] = each
             self.workers.prepare(self._preparation(each, noted.before[each.action.name]))
 
+    def skip_waiting(self, why: str = "", hint: str = "") -> None:
+        """Give up the changed specs that were not begun."""
+        for each in self._waiting:
+            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED, message=why, hint=hint)
+        self._waiting.clear()
+
     def let_go(self) -> None:
         """Give up what was not begun, and begin nothing any more."""
         self._halted = True
-        for each in self._waiting:
-            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
-        self._waiting.clear()
+        self.skip_waiting()
         self._leave(self._errands.drop(), "the run ended first")
 
     def finish(self) -> None:
@@ -263,7 +267,7 @@ class Replacer(Struct):
             place = self.ledger.place(action, request.part)
             if contacts:
                 begun.awaited.add(request.part)
-                self.desk.ready.append(Job(action, sized, place))
+                self.desk.ready.append(Job(action, sized, place, good_until=prepared.good_until))
             else:
                 self.ledger.complete(place, replace(sized, spec_contacts=of))
                 self.outcomes.end(

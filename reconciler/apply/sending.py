@@ -6,6 +6,7 @@ its intent stays in doubt, which is the truth.
 
 from __future__ import annotations
 
+import itertools
 import math
 import queue
 import threading
@@ -44,16 +45,20 @@ what found no connection: a lease that is shorter than connecting takes would ha
 class Job(Struct):
     """One request on its way: what to create, and where this run stands with it.
 
-    `intended_at` is `Clock.elapsed` just before its intent was stored; `begun` is set by the sender
-    once nothing but the clock can keep the POST from leaving any more. `refused` counts the answers
-    that said "not now", `late` how often it was not sent because its intent had expired by then.
+    `intended_at` is `Clock.elapsed` just before its intent was stored, `handed_at` when it was
+    handed to the senders; `begun` is set by the sender once nothing but the clock can keep the POST
+    from leaving any more. `refused` counts the answers that said "not now", `late` how often it was
+    not sent because its intent had expired by then. After `good_until` it is not what is to be
+    created any more.
     """
 
     action: Action
     creation: Creation
     place: Place
     intended_at: float = 0.0
+    handed_at: float = 0.0
     begun: bool = False
+    good_until: datetime | None = None
     first_tried_at: float | None = None
     tries: int = 0
     refused: int = 0
@@ -100,7 +105,7 @@ class Posted(Struct, frozen=True):
 
 
 class NotSent(Struct, frozen=True):
-    """A POST was not begun: the run is stopping, the intent too old, or the API busy."""
+    """A POST was not begun: the run is ending, the API busy, or it came too late."""
 
     job: Job
 
@@ -149,11 +154,27 @@ Event = (
 )
 
 
+_Task = tuple[bool, int, "Callable[[], Event]"]
+"""Whether it can wait for others, which one it is, and what is to be done."""
+
+
+def _late(job: Job, outcome: Rejected | None = None) -> NotSent | Posted:
+    """Have a job whose intent expired recorded anew, a few times."""
+    if job.late < _MOST_LATE:
+        job.late += 1
+        job.begun = False
+        return NotSent(job)
+    reason = "its intent expires before it can be sent: storing takes longer than the lease"
+    hint = "give it more time: reconciler apply --lease SECONDS"
+    return Posted(job, outcome or Rejected(reason, hint=hint, retry=True, too_late=True))
+
+
 class Workers(Struct):
     """A bounded set of threads that send. `events` is where everything comes back.
 
-    Before `closed_until` (of `Clock.elapsed`) no POST is begun. A sender that is told "not now"
-    closes for all, until whoever takes in its event says for how long.
+    Cancels, pauses and resumes go before POSTs that wait. Before `closed_until` (of
+    `Clock.elapsed`) no POST is begun. A sender that is told "not now" closes for all, until
+    whoever takes in its event says for how long. `is_past` says whether a job waited too long.
     """
 
     api: BatchApi
@@ -164,22 +185,38 @@ class Workers(Struct):
     parallelism: int
     gate: Gate = field(default_factory=Gates)
     root: str = ""
+    is_past: Callable[[Job], bool] = lambda _: False
     closed_until: float = 0.0
+    _busy: set[str] = field(default_factory=set)
     _halt: Objection | None = None
-    _tasks: queue.SimpleQueue[Callable[[], Event]] = field(default_factory=queue.SimpleQueue)
+    _tasks: queue.PriorityQueue[_Task] = field(default_factory=queue.PriorityQueue)
+    _handed_out: itertools.count[int] = field(default_factory=itertools.count)
     _threads: int = 0
 
     def post(self, job: Job) -> None:
         """Send a job whose intent is stored."""
-        self._hand_out(lambda: self._post(job))
+        job.handed_at = self.clock.elapsed()
+        self._hand_out(lambda: self._post(job), urgent=False)
 
     def cancel(self, place: Place, batch_id: str) -> None:
         """Cancel a second batch of a key."""
-        self._hand_out(lambda: self._cancel(place, batch_id))
+        self._hand_out(lambda: self._cancel(place, batch_id), urgent=True)
 
     def control(self, errand: Errand, batch_id: str) -> None:
         """Run an errand for one batch."""
-        self._hand_out(lambda: errands.run(errand, batch_id, self.api, self._objection, self.lease))
+        self._hand_out(
+            lambda: errands.run(errand, batch_id, self.api, self._objection, self.lease),
+            urgent=True,
+        )
+
+    def taken_in(self, job: Job, closed_until: float) -> None:
+        """Go by what was made of a job's end: before `closed_until` no POST is begun."""
+        self.closed_until = max(self.closed_until, closed_until)
+        self._busy.discard(job.creation.key)
+
+    def close(self) -> None:
+        """Begin no POST any more."""
+        self.closed_until = math.inf
 
     def prepare(self, preparation: Preparation) -> None:
         """Stop and read a changed spec's old batches, on a thread of its own: it takes minutes."""
@@ -189,22 +226,26 @@ class Workers(Struct):
             daemon=True,
         ).start()
 
-    def _hand_out(self, task: Callable[[], Event]) -> None:
-        self._tasks.put(task)
+    def _hand_out(self, work: Callable[[], Event], *, urgent: bool) -> None:
+        self._tasks.put((not urgent, next(self._handed_out), work))
         if self._threads < self.parallelism:
             self._threads += 1
             threading.Thread(target=self._work, name=f"send-{self._threads}", daemon=True).start()
 
     def _work(self) -> None:
         while True:
-            self.events.put(self._tasks.get()())
+            *_, work = self._tasks.get()
+            self.events.put(work())
 
     def _post(self, job: Job) -> Event:
         send_by = job.intended_at + self.lease
         try:
             now = self.clock.elapsed()
-            if now > send_by or now < self.closed_until:  # it waited for a sender for so long
+            if self._busy or now < self.closed_until or self.is_past(job):
                 return NotSent(job)
+            if now > send_by:
+                # Unless it waited for a sender so long, storing it took longer than it is good for.
+                return NotSent(job) if job.handed_at <= send_by else _late(job)
             body = job.body(self.clock.now(), self.root)
             against = self._objection(job.action, job.creation)
             if against is not None:
@@ -217,12 +258,10 @@ class Workers(Struct):
             # A process that is suspended for longer than its intent is good for must record a new
             # one first; the API looks at the clock last, with nothing but the sending after it.
             outcome = self.api.create(body, job.creation.key, send_by=send_by)
-            if isinstance(outcome, Rejected) and outcome.too_late and job.late < _MOST_LATE:
-                job.late += 1
-                job.begun = False
-                return NotSent(job)
+            if isinstance(outcome, Rejected) and outcome.too_late:
+                return _late(job, outcome)
             if isinstance(outcome, Rejected) and outcome.status == TOO_MANY:
-                self.closed_until = math.inf
+                self._busy.add(job.creation.key)
             return Posted(job, outcome)
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))

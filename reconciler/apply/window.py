@@ -18,7 +18,7 @@ class Window:
 
     def __init__(self, parallelism: int, chunk: int | None) -> None:
         """Begin with two for each of `parallelism` senders, or with a `chunk` and stay there."""
-        self.size = chunk or parallelism * 2
+        self.size = self.usual = chunk or parallelism * 2
         self._most = chunk or parallelism * _WIDEST
 
     def stored(self, seconds: float, *, ran_dry: bool) -> None:
