@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TERMINAL = frozenset({"completed", "cancelled", "expired"})
 """Batch statuses that end a batch for good."""
+IN_FLIGHT = ("dispatched", "in_progress")
+"""Contact statuses with a call under way."""
 
 
 class Campaign(Struct, frozen=True):

@@ -5,9 +5,3 @@ slow: import it where it is used), `exchange` bounds one request in time and kno
 `outcome` tells what the end of a create means, `paging` reads moving lists, `models` turns answers
 into `reconciler.observed` values, `privacy` keeps people and the token out of every message.
 """
-
-import sys
-
-# httpx comes with a command of its own, and imports rich and pygments for it wherever they are
-# installed: half of what its import takes, for what nobody calls here. So Python is told not to.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None says so

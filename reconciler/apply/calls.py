@@ -6,6 +6,7 @@ few. What certainly made no batch goes again with the record of its intent.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -46,7 +47,7 @@ class CallLog(Struct):
         self._before[request] = earlier
         hashes = self.key.of(contacts)
         if earlier is not None:
-            hashes = type(hashes)("Q", sorted({*hashes, *earlier.hashes}))
+            hashes = array("Q", sorted({*hashes, *earlier.hashes}))
         at = max(now, starts_at) if starts_at is not None else now
         self._put(Launch(request, at, hashes))
 

@@ -58,7 +58,7 @@ class Errand(Struct, eq=False):
     def __post_init__(self) -> None:
         self.open = {target.batch_id for target in self.targets}
 
-    def was_late(self, batch_id: str) -> bool:
+    def note_late(self, batch_id: str) -> bool:
         """Take note that nothing was sent for one batch, being late; tell whether to try again."""
         self.late[batch_id] += 1
         return self.late[batch_id] <= _MOST_LATE

@@ -20,7 +20,7 @@ from reconciler.apply.draining import Draining
 from reconciler.apply.report import Ending
 from reconciler.errors import ApiError, Refused
 from reconciler.model import OnChange
-from reconciler.observed import TERMINAL
+from reconciler.observed import IN_FLIGHT, TERMINAL
 from reconciler.plan.actions import LeftOut
 from reconciler.plan.callees import Roll, share
 from reconciler.plan.history import made
@@ -47,7 +47,6 @@ _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 5.0
 _PAUSED_WITHIN = 3.0
 """Seconds that a pause may take to show, where calls in flight are not waited for."""
-_IN_FLIGHT = ("dispatched", "in_progress")
 _AGAIN = "run again: reconciler apply (the old batch may be paused until then)"
 
 
@@ -163,7 +162,7 @@ class Preparation(Struct, frozen=True):
         self._without_listed(((),))
         for target in replacement.olds:
             self._require_running(self.api.batch(target.batch_id))
-        pending = [t.batch_id for t in replacement.olds if not self._halted(t)]
+        pending = [t.batch_id for t in replacement.olds if not self._stop_calls(t)]
         for target in replacement.olds:
             if target.batch_id not in pending:
                 self._await_pause(target.batch_id)
@@ -211,7 +210,7 @@ class Preparation(Struct, frozen=True):
                 [batch.batch_id],
             )
 
-    def _halted(self, target: Target) -> bool:
+    def _stop_calls(self, target: Target) -> bool:
         """Pause one old batch; False for one that waits for its start and cannot be paused."""
         batch_id = target.batch_id
         if self.stop.is_set():
@@ -293,9 +292,9 @@ class Preparation(Struct, frozen=True):
         """Ask only for the calls in flight: cheaper than everyone. A filter may be ignored."""
         found = {
             contact.contact_id
-            for status in _IN_FLIGHT
+            for status in IN_FLIGHT
             for contact in self.api.batch_contacts(batch_id, status=status)
-            if contact.status in _IN_FLIGHT
+            if contact.status in IN_FLIGHT
         }
         return len(found)
 

@@ -92,7 +92,7 @@ class Desk(Struct):
             self.ready.appendleft(heapq.heappop(self.later)[2])
 
 
-class Refused(Struct, frozen=True):
+class RejectedJob(Struct, frozen=True):
     """A request that was answered with a no of this status, and is looked for once even so."""
 
     job: Job
@@ -114,7 +114,7 @@ class Reactions(Struct):
     replacing: Replacer
     verify_for: float
     halted: Objection | None = None
-    refusals: dict[str, Refused] = field(default_factory=dict)
+    refusals: dict[str, RejectedJob] = field(default_factory=dict)
 
     def on(self, event: Event) -> None:
         """React to one event."""
@@ -235,7 +235,7 @@ class Reactions(Struct):
             hint=rejected.hint or "mend it, then run: reconciler apply",
             problems=_as_in_the_spec(job, rejected.problems),
         )
-        self.refusals[job.creation.key] = Refused(job, rejected.status)
+        self.refusals[job.creation.key] = RejectedJob(job, rejected.status)
         if rejected.status is None:  # it never arrived anywhere
             self._turned_down(job.creation.key)
         else:
@@ -347,7 +347,7 @@ class Reactions(Struct):
             self.outcomes.end(job.action, job.place.part, Ending.REJECTED, message=why, hint=hint)
             if job.refused:  # as after every no, it is looked for once, with an intent until then
                 self.ledger.intend(job.place, job.creation, refused=job.refused - 1)
-                self.refusals[job.creation.key] = Refused(job, TOO_MANY)
+                self.refusals[job.creation.key] = RejectedJob(job, TOO_MANY)
                 self.look(job.action, job.place, 0.0)
             else:
                 self.replacing.fell_through(job.action, job.place.part)
@@ -363,7 +363,7 @@ class Reactions(Struct):
         self.replacing.let_go()
 
 
-def _how_found(record: RequestRecord, refused: Refused | None) -> str:
+def _how_found(record: RequestRecord, refused: RejectedJob | None) -> str:
     """Say why a batch of ours had to be found."""
     if refused is not None:
         said = f"the API answered HTTP {refused.status}, and created the batch all the same"

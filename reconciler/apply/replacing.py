@@ -379,7 +379,7 @@ class Replacer(Struct):
 
     def on_controlled(self, event: Controlled) -> None:
         """Take note that an errand ended for one batch."""
-        if event.late and self._is_renewed(event):
+        if event.late and self._renew(event):
             self.workers.control(event.errand, event.batch_id)
             return
         if event.skipped is not None:
@@ -402,12 +402,12 @@ class Replacer(Struct):
                     hint=against.hint,
                 )
 
-    def _is_renewed(self, late: Controlled) -> bool:
+    def _renew(self, late: Controlled) -> bool:
         """Note anew what came too late, unless somebody else may have decided otherwise since.
 
         That is asked of all that wait for a sender at once: it may take a look at a remote.
         """
-        again = late.errand.was_late(late.batch_id)
+        again = late.errand.note_late(late.batch_id)
         if not again or self._halted or self.ledger.is_outdated():
             return False
         self._errands.renew(self.workers.clock.elapsed())

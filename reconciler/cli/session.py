@@ -85,7 +85,7 @@ class Session(Struct, frozen=True):
 
     def store(self) -> StateStore:
         """Give the store of the state. Raises what the store does, see `reconciler.state`."""
-        from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - imports msgspec
+        from reconciler.state.file import STATE_NAME, FileStore  # noqa: PLC0415 - not every command opens it
 
         if self.options.sandbox:
             return FileStore(self.sandbox_directory() / STATE_NAME, ids=RandomIds(), run=self.run)

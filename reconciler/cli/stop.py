@@ -151,7 +151,7 @@ class _Stopping:
         return self._names or tuple(sorted(recorded.batches))
 
     def _find(self, recorded: State, api: BatchApi) -> Found:
-        from reconciler.apply.stopping import find  # noqa: PLC0415 - imports msgspec
+        from reconciler.apply.stopping import find  # noqa: PLC0415 - imports the lookup
 
         return find(recorded, self._chosen(recorded), api, self._session.settings.parallelism)
 

@@ -5,8 +5,8 @@ the work tree on all processors. Of these ways of asking, measured at 100,000 fi
 fastest (`ls-files --modified` looks at one file after another, `status` also at what is staged and
 at what git does not know). Where git cannot tell, nothing is said, and all is read: so is what it
 alters on the way between the repository and the work tree, because it says of such a file that it
-is not modified, although its bytes are others. Line endings are excepted, of a text that git has
-with line feeds, if nobody asked for others (`core.autocrlf`, `core.eol`, the attribute `eol`).
+is not modified, although its bytes are others. Line endings of a spec are excepted (the attribute
+`text`), because YAML takes them all for the same; in a contact list they may stand within a cell.
 """
 
 from __future__ import annotations
@@ -40,10 +40,17 @@ _ATTRIBUTES_OF_ALL = (
     "/opt/homebrew/etc/gitattributes",
 )
 """Where attributes of all repositories may stand: the user's, and those of git itself."""
-_AS_IT_IS = tuple(
-    f":(attr:!filter !ident !working-tree-encoding {eol})" for eol in ("!eol", "eol=lf")
+_AS_IT_IS, _TO_THE_BYTE = (
+    tuple(f":(top,attr:!filter !ident !working-tree-encoding {each})" for each in endings)
+    for endings in (("!eol", "eol=lf"), ("!eol !text", "!eol -text", "eol=lf -text"))
 )
-"""What no attribute has git alter."""
+"""What no attribute has git alter, but for line endings that YAML takes for the same; and without
+any exception.
+
+Of the whole repository: asked for files below a directory, git matches paths in attributes without
+the directory's own.
+"""
+_SPECS = (".yaml", ".yml")
 _ENDINGS = {"core.autocrlf": {"false", "no", "off", "0"}, "core.eol": {"lf", "native"}}
 """The settings by which git alters line endings, and with what they say that it does not."""
 _LOOK_CLOSELY = ("core.checkStat=default", "core.trustCtime=true", "core.fsmonitor=false")
@@ -69,7 +76,7 @@ class WorkTree:
         if settings is None or _alter_line_endings(settings):
             return {}
         if listed is not None and (_name_attributes(settings) or self._has_attributes(listed)):
-            listed = _Question(self._root, *_LIST, "--", *_AS_IT_IS).answer()
+            listed = self._unaltered()
         if listed is None or modified is None:
             return {}
         blobs = {
@@ -80,6 +87,15 @@ class WorkTree:
         for path in modified:
             blobs.pop(path, None)
         return blobs
+
+    def _unaltered(self) -> list[str] | None:
+        """List what no attribute has git alter in any way that matters here."""
+        specs = _Question(self._root, *_LIST, "--", *_AS_IT_IS)
+        others = _Question(self._root, *_LIST, "--", *_TO_THE_BYTE).answer()
+        listed = specs.answer()
+        if listed is None or others is None:
+            return None
+        return [line for line in listed if line.endswith(_SPECS)] + others
 
     def _has_attributes(self, listed: list[str]) -> bool:
         """Whether there are attributes anywhere that may be those of these files.

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct
 
 from reconciler.model import LongContacts, OnChange, masked
+from reconciler.observed import IN_FLIGHT
 from reconciler.plan.actions import ContactChanges
-from reconciler.plan.progress import IN_FLIGHT, KNOWN, WAITING
+from reconciler.plan.progress import KNOWN, WAITING
 from reconciler.values import shown_without
 
 if TYPE_CHECKING:

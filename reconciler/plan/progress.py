@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.observed import TERMINAL
+from reconciler.observed import IN_FLIGHT, TERMINAL
 from reconciler.plan.hours import after_open_time, hours_of, open_time
 from reconciler.spec.schedule import BadSchedule, resolve
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from reconciler.observed import Batch, Campaign
     from reconciler.state.document import Generation, RequestRecord, State
 
-IN_FLIGHT = ("dispatched", "in_progress")
-"""Contact statuses with a call under way."""
 WAITING = ("pending", "retrying", "followup_scheduled")
 """Contact statuses of those who are still owed a call."""
 ENDED = ("completed", "failed", "busy", "no_answer", "max_retries_reached", "skipped")

@@ -112,14 +112,14 @@ class Look:
         return kept or batches_of(self._data[piece.start : piece.stop])
 
 
-def look_through(lies: bytes) -> tuple[Found, dict[str, NameRecord]] | None:
+def look_through(raw: bytes) -> tuple[Found, dict[str, NameRecord]] | None:
     """Give what the text of some batches holds, and the batches; None as `Look` does."""
     keys: list[str] = []
     ids: list[str] = []
     try:
         with without_gc():
-            batches = batches_of(lies)
-            if not _is_text(batches, lies) or not are_sound(batches, keys, ids):
+            batches = batches_of(raw)
+            if not _is_text(batches, raw) or not are_sound(batches, keys, ids):
                 return None
             # Forks hash alike. Two that only hash alike are looked at slowly, like two that are.
             found = Found(
@@ -151,7 +151,7 @@ def follow_each_other(found: Sequence[Found]) -> bool:
     return len(keys) == many_keys and len(ids) == many_ids
 
 
-def _is_text(batches: Mapping[str, NameRecord], lies: bytes) -> bool:
+def _is_text(batches: Mapping[str, NameRecord], raw: bytes) -> bool:
     """Whether batches would be written like this.
 
     Another encoder writes the same in half the time, but for some numbers and for what is nested
@@ -161,6 +161,6 @@ def _is_text(batches: Mapping[str, NameRecord], lies: bytes) -> bool:
     whole = msgspec.json.format(_QUICK.encode({"batches": batches}), indent=2)
     free = [[[[[g.fields for record in batches.values() for g in record.generations]]]]]
     ours = orjson.dumps(free, option=orjson.OPT_SORT_KEYS)
-    if whole == b"%b%b%b\n}" % (BEFORE, lies, AFTER) and ours == _QUICK.encode(free):
+    if whole == b"%b%b%b\n}" % (BEFORE, raw, AFTER) and ours == _QUICK.encode(free):
         return True
-    return text(batches) == lies
+    return text(batches) == raw

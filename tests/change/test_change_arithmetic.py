@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from reconciler.digest import request_digest
 from reconciler.model import OnChange, Request
-from reconciler.observed import BatchContact
+from reconciler.observed import IN_FLIGHT, BatchContact
 from reconciler.plan.callees import Roll, share
-from reconciler.plan.progress import ENDED, IN_FLIGHT, WAITING
+from reconciler.plan.progress import ENDED, WAITING
 
 if TYPE_CHECKING:
     import random

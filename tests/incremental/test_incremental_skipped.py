@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,7 @@ from tests.incremental.twins import Twins, listed, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 BLOBS = {"a.yaml": "a" * 40, "contacts/a.csv": "c" * 40}
 NOW = ManualClock().now()
@@ -148,7 +150,8 @@ def test_a_file_that_git_does_not_look_at_is_read(twins: Twins, flag: str) -> No
 
 
 @pytest.mark.parametrize(
-    "attributes", ["filter=up", "ident", "working-tree-encoding=UTF-8", "eol=crlf"]
+    "attributes",
+    ["filter=up", "ident", "working-tree-encoding=UTF-8", "eol=crlf", "text", "text=auto"],
 )
 def test_what_git_alters_on_the_way_is_read(twins: Twins, attributes: str) -> None:
     """A clean filter hides what a person has changed; git says that nothing is modified."""
@@ -192,6 +195,34 @@ def test_wherever_attributes_stand_they_count(
     if where in {"everybody's", "a setting"}:
         twins.git("config", "core.attributesFile", str(own))
     assert twins.unread() == set()
+
+
+@pytest.mark.parametrize("place", [".gitattributes", "batches/.gitattributes"])
+@pytest.mark.parametrize(
+    ("attributes", "left"),
+    [
+        ("{}*.csv filter=up", {"a.yaml"}),
+        ("{}a.yaml ident", {"list.csv"}),
+        ("{}** filter=up", set()),
+        ("{}* text=auto", {"a.yaml"}),
+        ("{}* eol=lf", {"a.yaml"}),
+        ("{}* -text", {"a.yaml", "list.csv"}),
+        ("elsewhere/* filter=up", {"a.yaml", "list.csv"}),
+    ],
+)
+def test_attributes_count_for_a_root_below_the_top(
+    tmp_path: Path, place: str, attributes: str, left: set[str]
+) -> None:
+    """With the directory's name in them, or without one beside the files."""
+    root = tmp_path / "batches"
+    root.mkdir()
+    (root / "a.yaml").write_text(text(), encoding="utf-8")
+    (root / "list.csv").write_text(listed(1, 2), encoding="utf-8")
+    prefix = "" if "/" in place else "batches/"
+    (tmp_path / place).write_text(f"{attributes.format(prefix)}\n", encoding="utf-8")
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    assert worktree.WorkTree(root).blobs().keys() & {"a.yaml", "list.csv"} == left
 
 
 def test_attributes_that_alter_nothing_here_cost_nothing(twins: Twins) -> None:
