@@ -7,6 +7,7 @@ the request and the token are blotted out, and the rest becomes one short printa
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -53,9 +54,11 @@ class Scrubber:
         """Give one line of at most `limit` characters, without what nobody may see."""
         # The cut to `limit` comes last: half a number or half a name would not be recognised.
         line = _line(text)
+        folded = line.casefold()
         for secret in self._secrets:
-            if secret in line:
-                line = line.replace(secret, _BLOT)
+            if secret.casefold() in folded:  # an API may well write a name in its own capitals
+                line = re.sub(re.escape(secret), _BLOT, line, flags=re.IGNORECASE)
+                folded = line.casefold()
         line = NUMBER.sub(masked_unless_date, line)
         return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
@@ -88,7 +91,7 @@ class Noting(Scrubber):
 
         Everything that was noted, where the contacts cannot be read.
         """
-        said = "\n".join(self._lines)
+        said = "\n".join(self._lines).casefold()
         beginnings = {
             said[at : at + _SHORTEST_SECRET] for at in range(len(said) - _SHORTEST_SECRET + 1)
         }
@@ -97,7 +100,8 @@ class Noting(Scrubber):
             for contact in contacts if beginnings else ():
                 for value in _texts(contact["call_variables"]):
                     plain = " ".join(value.split())
-                    if plain[:_SHORTEST_SECRET] in beginnings and plain in said:
+                    folded = plain.casefold()
+                    if folded[:_SHORTEST_SECRET] in beginnings and folded in said:
                         found.add(plain)
         except OSError:
             return frozenset(self._lines)

@@ -29,6 +29,13 @@ def test_no_phone_number_survives_wherever_it_stands(before: str, number: str, a
     assert number not in Scrubber().clean(f"{before}+{number}{after}", 1000)
 
 
+@pytest.mark.parametrize("said", ["Asha Rao", "ASHA RAO", "asha rao", "aSHA  rAO"])
+def test_a_name_is_blotted_out_in_whatever_capitals(said: str) -> None:
+    """An API may write what it was sent in its own."""
+    scrub = Scrubber("", b'{"contacts": [{"call_variables": {"callee_name": "Asha Rao"}}]}')
+    assert scrub.clean(f"no consent of {said}!") == "no consent of ***!"
+
+
 def test_short_variables_do_not_blot_out_the_sentence() -> None:
     """An age of 5 is nobody's secret."""
     scrub = Scrubber("", b'{"contacts": [{"call_variables": {"age": 5, "vip": "no"}}, 3]}')

@@ -207,6 +207,8 @@ UNSOUND = {
     "a row further down": ("n", 'a,n\n"x\n\ny",+919810000001\nz,no\n', 5, "letters"),
     "no such column": ("mobil", "Mobile,State\n+919810000001,MH\n", 1, "no column has"),
     "no column said": (None, "a,b\n+919810000001,+919810000002\n", 1, "not said"),
+    "people for headers": (None, "Raj Rao,n/a\nAnn Rao,n/a\n", 1, "not said"),
+    "people for a column": ("n", "Raj Rao,n/a\nAnn Rao,n/a\n", 1, "no column has"),
     "two such columns": ("n", "n,n\n+919810000001,+919810000002\n", 1, "2 columns"),
     "no header for a column": ("n", "+919810000001\n", 1, "must hold the header"),
     "numbers for headers": (None, "+919810000001,+919810000002\n", 1, "row of numbers"),
@@ -230,6 +232,7 @@ def test_an_unsound_list(column: str | None, text: str, line: int, said: str) ->
     assert problem.hint
     for each in caught.value.problems:
         assert "98100000" not in each.message + each.hint
+        assert "Rao" not in each.message + each.hint
 
 
 @pytest.mark.parametrize(

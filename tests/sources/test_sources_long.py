@@ -593,6 +593,36 @@ def test_a_first_row_that_is_a_contact_is_shown_to_nobody(root: Root, row: str) 
     assert "98765" not in said
 
 
+@pytest.mark.parametrize(
+    "row",
+    ["Raj Sharma,9.19877E+11", "Raj Sharma,n/a,raj@example.com", "Raj Sharma,12345", "Raj Sharma",
+     "Raj Sharma,Raj Sharma"],
+)  # fmt: skip
+@pytest.mark.parametrize("spec", ["", "columns: {phone_number: Tel}, ", "other_columns: drop, "])
+def test_a_first_row_with_no_known_header_is_shown_to_nobody(
+    root: Root, row: str, spec: str
+) -> None:
+    """Whether those are headers in another language or people, nobody can tell."""
+    root.write("may.csv", f"{row}\n{row}\n")
+    text = f"campaign_id: cmp_abc123\ncontacts: {{{spec}file: may.csv}}\n"
+    root.write("may.yaml", text)
+    said = root.said()
+    assert "the first line names no column that could hold phone numbers or names" in said
+    assert "columns: {phone_number: …, callee_name: …}" in said
+    assert "Raj" not in said
+    assert "E+11" not in said
+
+
+def test_headers_in_any_language_do_when_the_spec_says_which(root: Root) -> None:
+    """So they are headers, and shown where one of them is missing."""
+    root.write("may.csv", "Rufnummer,Kunde\n+14155550100,Asha\n")
+    text = "campaign_id: cmp_abc123\ncontacts: {file: may.csv, columns: {phone_number: Rufnummer"
+    root.write("may.yaml", f"{text}, callee_name: Kunde}}}}\n")
+    assert len(root.load().specs) == 1
+    root.write("may.yaml", f"{text}, callee_name: Kundin}}}}\n")
+    assert "did you mean `Kunde`?" in root.said()
+
+
 def test_headers_with_a_date_in_them_are_headers(root: Root) -> None:
     """So many digits have a date, too."""
     root.write("may.csv", "phone_number,callee_name,due 2026-05-01,v20260501\n+14155550100,A,x,y\n")

@@ -148,6 +148,14 @@ def _meant(name: str, headers: Sequence[str], wording: Wording) -> str:
     return meant if meant is not None else f"ITS {wording.plural.removesuffix('s').upper()}"
 
 
+def is_usual_header(header: str) -> bool:
+    """Whether a text is what lists call a number or a name, so that it is no contact's own."""
+    return any(
+        header == name or _plain(header) in usual or set(_plain(header).split("_")) & set(usual)
+        for name, usual in _USUAL.items()
+    )
+
+
 def _listed(headers: Sequence[str]) -> str:
     return ", ".join(quoted(header) for header in headers[:_MANY_HEADERS])
 

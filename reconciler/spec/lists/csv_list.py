@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.spec.lists.columns import NUMBER, Examined, Unusable, Wording, matched
+from reconciler.spec.lists.columns import (
+    NUMBER,
+    Examined,
+    Unusable,
+    Wording,
+    is_usual_header,
+    matched,
+)
 from reconciler.spec.problems import Path, Problem, quoted
 from reconciler.spec.source import text_problem
 from reconciler.spec.yaml.builder import Odd
@@ -320,7 +327,7 @@ def read_layout(rows: Rows, file: ListFile) -> Layout:
     except csv.Error as error:
         raise _broken(error, line, delimiter) from error
     headers = [cell.strip() for cell in cells]
-    _check_headers(headers, line)
+    _check_headers(headers, file, line)
     indexes = matched(headers, file, _WORDING, (line, 1))
     number = indexes.pop(NUMBER)
     return Layout(delimiter, len(headers), number, tuple(indexes.items()))
@@ -340,12 +347,23 @@ def _delimiter(header: str, line: int) -> str:
     return found[0] if found else ","
 
 
-def _check_headers(headers: list[str], line: int) -> None:
-    """Refuse headers that are no names: data, blanks, duplicates."""
+def _check_headers(headers: list[str], file: ListFile, line: int) -> None:
+    """Refuse headers that are no names: data, blanks, duplicates.
+
+    What may be somebody's name is not shown: a first line that has no header which is looked for.
+    """
     if any(map(_PHONE_LIKE.search, headers)):
         raise Unusable(
             "the first line looks like a contact; it must hold the headers",
             "put a line such as `phone_number,callee_name` above it",
+            (line, 1),
+        )
+    if not any(is_usual_header(each) or each in file.columns.values() for each in headers):
+        raise Unusable(
+            "the first line names no column that could hold phone numbers or names; it must hold "
+            "the headers",
+            "put a line such as `phone_number,callee_name` above it; or say which columns they are:"
+            " `columns: {phone_number: …, callee_name: …}` in the spec",
             (line, 1),
         )
     for index, header in enumerate(headers):

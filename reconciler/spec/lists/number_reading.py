@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reconciler.spec.lists.columns import is_usual_header
 from reconciler.spec.lists.number_list import NumberList, Sorting
 from reconciler.spec.phones import explain
 from reconciler.spec.problems import Collector, Problem, did_you_mean, quoted
@@ -209,7 +210,9 @@ def _columns(line: int, written: str, column: str | None) -> _Layout:
     wanted = column if column is not None else headers[0] if len(headers) == 1 else "phone_number"
     if headers.count(wanted) == 1:
         return _Layout(delimiter, len(headers), headers.index(wanted))
-    listed = ", ".join(quoted(header) for header in headers[:_MOST_SHOWN])
+    # Without one of the usual names it may be no header at all, but somebody's name.
+    are_names = any(map(is_usual_header, headers))
+    listed = ", ".join(quoted(header) for header in headers[:_MOST_SHOWN] if are_names)
     if headers.count(wanted) > 1:
         message = f"{headers.count(wanted)} columns have the header {quoted(wanted)}"
         raise Unsound(Problem((), message, "rename or delete the others", place=place))
@@ -220,5 +223,8 @@ def _columns(line: int, written: str, column: str | None) -> _Layout:
         if column is not None
         else "which column holds the numbers is not said"
     )
-    hint += f"the headers are {listed}" if column else f"write `column: …`; there are {listed}"
+    if listed:
+        hint += f"the headers are {listed}" if column else f"write `column: …`; there are {listed}"
+    else:
+        hint += "the first line must hold the headers; then write which it is: `column: …`"
     raise Unsound(Problem((), message, hint, place=place))
