@@ -1,5 +1,7 @@
 """Batches that called people lately, or still do, and that no spec says any more. Pure.
 
+Those of a spec that was changed and is as recorded are among them: whom the change took out.
+
 A spec that was renamed and edited in one commit is a new batch: it would call everybody in the old
 one again. So where the spec of a recorded batch is gone or says something else by now, the API is
 asked who is in that batch and how they fared, and the plan tells who of them is called again.
@@ -13,18 +15,19 @@ learned is told as that.
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.model import Diagnostic, Severity
+from reconciler.model import Diagnostic, LongContacts, Severity
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Action, ActionKind, Callees
 from reconciler.plan.callees import Standing
 from reconciler.plan.history import made, rolls
 from reconciler.plan.newcomers import Newcomers
-from reconciler.plan.people import persons, some_of
+from reconciler.plan.people import numbers, persons, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,17 +52,19 @@ _CALLED = frozenset({Standing.CALLED, Standing.IN_FLIGHT})
 class Former(Struct, frozen=True):
     """A recorded name with recent or active batches that no spec says any more.
 
-    `gone` tells that it has no spec at all. `newest` is when the last of `batches` was created.
-    `active` tells that one of them may still call, `doubtful` that there may be one more, whose
-    create has no known outcome. With `by_digest` all of them are of the recorded spec.
+    `gone` tells that it has no spec at all, `earlier` that its spec is as recorded and that these
+    are the batches from before its last change. `newest` is when the last of `batches` was created.
+    `live` are the ids of those that may still call, `doubtful` tells that there may be one more,
+    whose create has no known outcome. With `by_digest` all of them are of the recorded spec.
     """
 
     name: str
     record: NameRecord
     gone: bool
+    earlier: bool
     batches: tuple[Made, ...]
     newest: datetime
-    active: bool
+    live: frozenset[str]
     doubtful: bool
     by_digest: bool
 
@@ -125,26 +130,30 @@ def formers(
     unread, since = specs.unread, now - RECENT
     found = []
     for name, record in state.batches.items():  # hardly a call for each of very many
-        if name in unread or name in moved or said.get(name) == record.current.of:
+        as_recorded = name in unread or said.get(name) == record.current.of
+        if name in moved or (as_recorded and len(record.generations) == 1):
             continue
-        former = _former(name, record, facts, since, gone=name not in said)
+        gone = not as_recorded and name not in said
+        former = _former(name, record, facts, since, gone=gone, earlier=as_recorded)
         if former is not None:
             found.append(former)
     return found
 
 
 def _former(
-    name: str, record: NameRecord, facts: Facts, since: datetime, *, gone: bool
+    name: str, record: NameRecord, facts: Facts, since: datetime, *, gone: bool, earlier: bool
 ) -> Former | None:
     def is_active(each: Made) -> bool:
         batch = facts.batches.get(each.batch_id)
         return batch is not None and batch.status not in TERMINAL and not each.cancelled
 
     current = record.current
-    batches = tuple(e for e in made(record) if _recorded_at(e) >= since or is_active(e))
+    before = current.generation if earlier else None
+    batches = tuple(e for e in made(record, before) if _recorded_at(e) >= since or is_active(e))
     doubtful = [
         request.attempted_at
         for generation in record.generations
+        if not earlier or generation is not current
         for request in generation.requests
         if request.in_doubt and request.attempted_at >= since
     ]
@@ -154,9 +163,10 @@ def _former(
         name=name,
         record=record,
         gone=gone,
+        earlier=earlier,
         batches=batches,
         newest=max([*map(_recorded_at, batches), *doubtful]),
-        active=any(is_active(each) for each in batches),
+        live=frozenset(each.batch_id for each in batches if is_active(each)),
         doubtful=bool(doubtful),
         by_digest=all(e.target.generation == current.generation for e in batches),
     )
@@ -197,6 +207,10 @@ def meet(new: Newcomers, found: Sequence[Former], specs: SpecSet, facts: Facts) 
             continue
         everyone, called = _people(former, facts)
         ever_called |= called
+        if former.earlier and new.counted([frozenset(everyone)]):
+            told_by_spec = _still_in(former.name, specs)
+            everyone -= told_by_spec
+            called -= told_by_spec
         of_them = new.counted([frozenset(called)])
         for name, count in new.counted([frozenset(everyone)]).items():
             met.setdefault(name, []).append(Met(former, count, of_them.get(name, 0)))
@@ -206,16 +220,33 @@ def meet(new: Newcomers, found: Sequence[Former], specs: SpecSet, facts: Facts) 
     return Meetings(met, new.counted([frozenset(ever_called)]), unknown)
 
 
+def _still_in(name: str, specs: SpecSet) -> frozenset[str]:
+    """Give who is in a spec that is as recorded: of them it is told by that."""
+    read = specs.reread([name]) if name in specs.unread else specs.specs
+    for spec in read:
+        if spec.name == name:
+            found = numbers(spec.whole.contacts)
+            if isinstance(found, LongContacts):
+                return frozenset(chain.from_iterable(found.numbers()))
+            return found
+    return frozenset()
+
+
 def _people(former: Former, facts: Facts) -> tuple[set[str], set[str]]:
-    """Give everyone in a name's batches that matter, and who of them was called or is just now."""
+    """Give everyone in a name's batches that matter, and who of them was called or is just now.
+
+    Of a batch from before a change that calls nobody any more only those matter whom it did call.
+    """
     wanted = {each.batch_id for each in former.batches}
     everyone: set[str] = set()
     called: set[str] = set()
     after = former.record.current.generation + 1
     for roll in rolls(former.record, facts.contacts, before=after):
         if roll.batch_id in wanted:
-            everyone.update(person.phone_number for person in roll.contacts)
-            called.update(p.phone_number for p in roll.contacts if roll.standing(p) in _CALLED)
+            reached = {p.phone_number for p in roll.contacts if roll.standing(p) in _CALLED}
+            called |= reached
+            quiet = former.earlier and roll.batch_id not in former.live
+            everyone |= reached if quiet else {person.phone_number for person in roll.contacts}
     return everyone, called
 
 
@@ -260,6 +291,8 @@ def _what_to_do(new: New, former: Former) -> str:
 def _words(met: Met, now: datetime) -> str:
     former = met.former
     spec = "whose spec is gone" if former.gone else "whose spec has changed since"
+    if former.earlier:
+        spec = "and were taken out of it since"
     return f"{former.name}, {age(former.newest, now)}, {spec} ({_fared(met)})"
 
 
@@ -268,7 +301,7 @@ def _fared(met: Met) -> str:
         return "who of them was called already is not known offline"
     some = "all" if met.called == met.count else f"{met.called:,}"
     called = f"{some} of them called already" if met.called else "none of them called yet"
-    waiting = met.former.active and met.called < met.count
+    waiting = met.former.live and met.called < met.count
     return f"{called}, and it may still call the others" if waiting else called
 
 

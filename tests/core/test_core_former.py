@@ -298,23 +298,32 @@ def test_the_counts_are_those_of_plain_sets(
     made = plan(*root, on=state(**records), facts=Facts(batches=batches, contacts=contacts))
     everyone: dict[str, set[int]] = {}
     called: dict[str, set[int]] = {}
+    again: dict[str, set[int]] = {}
     for name, one in names.items():
-        if one["now"] == frozenset(one["batches"][-1]["people"]):
-            continue  # its spec says it
-        matter = [each for each in one["batches"] if each["days"] < 30 or each["active"]]
-        everyone[name] = {number for each in matter for number in each["people"]}
-        called[name] = {
-            number
+        by_spec = one["now"] == frozenset(one["batches"][-1]["people"])
+        told = one["batches"][:-1] if by_spec else one["batches"]
+        matter = [each for each in told if each["days"] < 30 or each["active"]]
+        reached = [
+            {n for n, how in each["people"].items() if how in {"completed", "busy", "in_progress"}}
             for each in matter
-            for number, status in each["people"].items()
-            if status in {"completed", "busy", "in_progress"}
+        ]
+        again[name] = set().union(*reached)
+        everyone[name] = {
+            number
+            for each, those in zip(matter, reached, strict=True)
+            for number in (those if by_spec and not each["active"] else each["people"])
         }
+        stay = one["now"] if by_spec else set()
+        everyone[name] -= stay
+        called[name] = again[name] - stay
     launched = {a.name: a for a in made.actions if a.kind is ActionKind.CREATE}
     assert launched.keys() == new.keys()
     for name, action in launched.items():
-        assert action.again == len(new[name] & set().union(*called.values()))
+        assert action.again == len(new[name] & set().union(*again.values()))
         (line,) = [
-            d.message for d in made.diagnostics if d.field == name and "whose spec" in d.message
+            d.message
+            for d in made.diagnostics
+            if d.field == name and ("whose spec" in d.message or "taken out" in d.message)
         ] or [""]
         for other, theirs in everyone.items():
             both = len(new[name] & theirs)
@@ -325,3 +334,105 @@ def test_the_counts_are_those_of_plain_sets(
                 part = next(p for p in line.split("; ") if f" in {other}," in p)
                 assert part.startswith(f"{both} ")
                 assert f"{fared} of them called already" in part or (not how and "none of" in part)
+
+
+CHANGED = of("q", range(5, 12))
+
+
+def changed(*, days: float = 0.5, cancelled: bool = True) -> State:
+    """Give a state in which q called 0 to 9 first, and 5 to 11 since a change."""
+    at = NOW - days * DAY
+    first = structs.replace(
+        created(OLD, "bat_1"), recorded_at=at, cancelled_at=at if cancelled else None
+    )
+    second = structs.replace(created(CHANGED, "bat_2", generation=2), recorded_at=at)
+    each = (generation(OLD, first), generation(CHANGED, second, number=2))
+    return state(q=NameRecord(generations=each))
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_whom_an_earlier_change_took_out_is_told(*, unread: bool) -> None:
+    """They were called lately, and no spec says so any more; the others are told by the spec."""
+    new = of("n", [0, 1, 6, 7, 8, 9, 20])
+    facts = asked(6, status="cancelled")
+    all_specs = specs(CHANGED, new)
+    if unread:
+        all_specs = structs.replace(
+            specs(new), files=2, unread=frozenset({"q"}), reread=lambda _: [CHANGED]
+        )
+    made = make_plan(all_specs, changed(), facts, Rules(), NOW)
+    told = [d.message for d in made.diagnostics]
+    taken_out = "2 people are also in q, created today, and were taken out of it since"
+    assert told == [
+        f"{taken_out} (all of them called already)",
+        "4 people are also in q, created today",
+    ]
+    assert made.again == 2
+
+
+def test_a_batch_that_goes_on_beside_a_change_is_told() -> None:
+    """With `added`, the old batch still calls everybody in it."""
+    new = of("n", [0, 1, 4, 20])
+    made = plan(CHANGED, new, on=changed(cancelled=False), facts=asked(2, status="in_progress"))
+    assert made.diagnostics[0].message == (
+        "3 people are also in q, created today, and were taken out of it since "
+        "(2 of them called already, and it may still call the others)"
+    )
+    assert made.again == 2
+
+
+@pytest.mark.parametrize(("days", "expected"), [(29, ["bat_1"]), (31, [])])
+def test_the_batches_from_before_a_change_are_asked_while_they_matter(
+    days: float, expected: list[str]
+) -> None:
+    """Only where something new is created, and only as long as they are recent."""
+    on, facts, new = changed(days=days), Facts(), of("n", [0, 20])
+    made = plan(CHANGED, new, on=on, facts=facts)
+    assert to_ask(made.actions, specs(CHANGED, new), on, facts, NOW) == expected
+    quiet = plan(CHANGED, on=on, facts=facts)
+    assert to_ask(quiet.actions, specs(CHANGED), on, facts, NOW) == []
+
+
+def test_offline_nobody_can_tell_whom_a_change_took_out() -> None:
+    """That is said, once for all."""
+    made = plan(CHANGED, of("n", [0, 20]), on=changed(), facts=Facts(offline=True))
+    (told,) = said(made)
+    assert told == (
+        "offline it cannot be told whether people of n were called already by q (created today, "
+        "spec changed since)"
+    )
+
+
+@given(
+    st.sets(st.integers(0, 12), min_size=1),
+    st.sets(st.integers(0, 12), min_size=1),
+    st.sets(st.integers(0, 15), min_size=1),
+    st.integers(0, 13),
+    st.booleans(),
+)
+def test_who_is_in_any_recent_batch_is_counted_once(
+    first: set[int],
+    second: set[int],
+    new: set[int],
+    called: int,
+    cancelled: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """By the spec, or by the batch from before its change: against sets of numbers."""
+    old, current = of("q", first), of("q", second)
+    at = NOW - DAY
+    one = structs.replace(
+        created(old, "bat_1"), recorded_at=at, cancelled_at=at if cancelled else None
+    )
+    two = structs.replace(created(current, "bat_2", generation=2), recorded_at=at)
+    each = (generation(old, one), generation(current, two, number=2))
+    fared = {n: "completed" if n < called else "pending" for n in first}
+    status = "cancelled" if cancelled else "in_progress"
+    facts = Facts(
+        batches={"bat_1": Batch("bat_1", CAMPAIGN, status)}, contacts={"bat_1": rows(fared)}
+    )
+    made = plan(current, of("n", new), on=state(q=NameRecord(generations=each)), facts=facts)
+    reached = {n for n in first if n < called}
+    counts = (len(new & second), len(new & ((reached if cancelled else first) - second)))
+    told = [int(d.message.split(" ", 1)[0]) for d in made.diagnostics]
+    assert sorted(told) == sorted(count for count in counts if count)
+    assert made.again == len(new & reached)
