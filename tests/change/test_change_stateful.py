@@ -342,6 +342,8 @@ class Changes(RuleBasedStateMachine):
             if request.in_doubt and request.key not in made:
                 ended = self.stage.start("resolve", name, "--not-created").wait()
                 assert ended.code in {0, 4}, ended.err
+                if ended.code == 0:
+                    self.stage.somebody_settled(request.key)
 
     def problems(self, spec: Desired) -> list[str]:
         """Say who of a spec's people was called again, or not at all."""

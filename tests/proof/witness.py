@@ -52,6 +52,7 @@ class Witness:
         self._arrived: dict[int, tuple[str, str | None]] = {}
         self._answered: dict[int, tuple[str, str | None]] = {}
         self._taken: set[str] = set()
+        self._settled: set[str] = set()
         journal = sandbox._journal
         note = journal.update
 
@@ -82,6 +83,13 @@ class Witness:
         """
         self._taken |= statuses(self._state_file.read_bytes()).keys()
 
+    def somebody_settles(self, key: str) -> None:
+        """Take note that a person said of a key that nothing was created under it.
+
+        Where its spec says something else by now, its record goes with the next create.
+        """
+        self._settled.add(key)
+
     def check_intents(self, synced: Iterable[str]) -> None:
         """No create arrived but with its intent on the disk, and synced there.
 
@@ -96,7 +104,7 @@ class Witness:
         assert arrived <= Counter(synced), f"{NOT_DURABLE}: it was not synced"
 
     def check_records(self) -> None:
-        """Each create that arrived is recorded, unless it was refused.
+        """Each create that arrived is recorded, unless it was refused, or settled by a person.
 
         A refusal takes its intent back, and nothing else does: not before it is there, and not
         where another attempt under the same key may have made a batch.
@@ -108,5 +116,6 @@ class Witness:
         for entry in self._sandbox.log("create"):
             if entry.key is None or entry.key in recorded:
                 continue
-            refused = entry.finished and entry.status in REFUSED and entry.key not in made
-            assert refused, f"{FORGOTTEN}: {entry.key} of {entry.name}, answer {entry.status}"
+            refused = entry.finished and entry.status in REFUSED
+            gone = (refused or entry.key in self._settled) and entry.key not in made
+            assert gone, f"{FORGOTTEN}: {entry.key} of {entry.name}, answer {entry.status}"

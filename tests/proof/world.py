@@ -249,6 +249,10 @@ class World:
         """Settle a name by hand."""
         return self.start("resolve", name, *how).wait()
 
+    def somebody_settled(self, key: str) -> None:
+        """Take note that a person said of a key that nothing was created under it."""
+        self._witness.somebody_settles(key)
+
     def meddle(self, state: bytes | None) -> None:
         """Put another state in the place of the one that a run is working with; None removes it."""
         self._witness.somebody_else_writes()
