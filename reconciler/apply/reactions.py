@@ -343,7 +343,8 @@ class Reactions(Struct):
         jobs = [*self.desk.ready, *(job for _, _, job in self.desk.later)]
         self.desk.ready.clear()
         self.desk.later.clear()
-        for job in jobs:
+        # First those that may exist all the same: nothing is resumed while a part of it does.
+        for job in sorted(jobs, key=lambda each: not each.refused):
             self.outcomes.end(job.action, job.place.part, Ending.REJECTED, message=why, hint=hint)
             if job.refused:  # as after every no, it is looked for once, with an intent until then
                 self.ledger.intend(job.place, job.creation, refused=job.refused - 1)

@@ -54,8 +54,9 @@ class Former(Struct, frozen=True):
 
     `gone` tells that it has no spec at all, `earlier` that its spec is as recorded and that these
     are the batches from before its last change. `newest` is when the last of `batches` was created.
-    `live` are the ids of those that may still call, `doubtful` tells that there may be one more,
-    whose create has no known outcome. With `by_digest` all of them are of the recorded spec.
+    `live` are the ids of those that are seen to call on, `over` of those that certainly do not.
+    `doubtful` tells that there may be one more, whose create has no known outcome. With `by_digest`
+    all of them are of the recorded spec.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Former(Struct, frozen=True):
     batches: tuple[Made, ...]
     newest: datetime
     live: frozenset[str]
+    over: frozenset[str]
     doubtful: bool
     by_digest: bool
 
@@ -147,6 +149,10 @@ def _former(
         batch = facts.batches.get(each.batch_id)
         return batch is not None and batch.status not in TERMINAL and not each.cancelled
 
+    def is_over(each: Made) -> bool:
+        batch = facts.batches.get(each.batch_id)
+        return each.cancelled or (batch is not None and batch.status in TERMINAL)
+
     current = record.current
     before = current.generation if earlier else None
     batches = tuple(e for e in made(record, before) if _recorded_at(e) >= since or is_active(e))
@@ -167,6 +173,7 @@ def _former(
         batches=batches,
         newest=max([*map(_recorded_at, batches), *doubtful]),
         live=frozenset(each.batch_id for each in batches if is_active(each)),
+        over=frozenset(each.batch_id for each in batches if is_over(each)),
         doubtful=bool(doubtful),
         by_digest=all(e.target.generation == current.generation for e in batches),
     )
@@ -235,7 +242,7 @@ def _still_in(name: str, specs: SpecSet) -> frozenset[str]:
 def _people(former: Former, facts: Facts) -> tuple[set[str], set[str]]:
     """Give everyone in a name's batches that matter, and who of them was called or is just now.
 
-    Of a batch from before a change that calls nobody any more only those matter whom it did call.
+    Of a batch from before a change that is over only those matter whom it did call.
     """
     wanted = {each.batch_id for each in former.batches}
     everyone: set[str] = set()
@@ -245,8 +252,8 @@ def _people(former: Former, facts: Facts) -> tuple[set[str], set[str]]:
         if roll.batch_id in wanted:
             reached = {p.phone_number for p in roll.contacts if roll.standing(p) in _CALLED}
             called |= reached
-            quiet = former.earlier and roll.batch_id not in former.live
-            everyone |= reached if quiet else {person.phone_number for person in roll.contacts}
+            is_over = former.earlier and roll.batch_id in former.over
+            everyone |= reached if is_over else {person.phone_number for person in roll.contacts}
     return everyone, called
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.apply.engine import Limits
+from reconciler.apply.replacing import Replacer
 from reconciler.apply.sending import Cancelled, Job, NotSent, Posted, Workers
 from reconciler.errors import ApiError, ExitCode, StateError
 from reconciler.observed import Batch, BatchContact
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from reconciler.apply.engine import Engine
     from reconciler.apply.preparing import Preparation
     from reconciler.apply.sending import Event
+    from reconciler.plan.actions import Action
     from reconciler.state.document import State
 
 MANY = [f"s{number:03}" for number in range(70)]
@@ -192,6 +194,29 @@ def test_a_not_now_that_was_a_yes_is_found_when_the_run_gives_up() -> None:
     assert endings(report) == {"a create": "created", "b create": "rejected"}
     assert world.recorded_ids() == set(world.api.batches)
     assert set(world.store.last.batches) == {"a"}
+
+
+def test_a_part_that_may_exist_is_on_record_before_another_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the old batches would be resumed beside it: nobody stops them for a part unheard of."""
+    world = World()
+    engine = world.engine(world.plan(spec("a", parts=2)))
+    (action,) = engine._plan.pending
+    unsent, refused = (
+        Job(action, creation, engine._ledger.place(action, creation.request.part))
+        for creation in action.creations
+    )
+    refused.refused = 1
+    engine._desk.ready.extend([unsent, refused])
+    standing: list[set[int]] = []
+
+    def noted(_: Replacer, __: Action, ___: int) -> None:
+        standing.append({request.part for _, _, request in engine._ledger.state.requests()})
+
+    monkeypatch.setattr(Replacer, "fell_through", noted)
+    engine._reactions.turn_down_the_rest()
+    assert standing == [{2}]
 
 
 def test_a_wide_window_begins_no_more_changed_specs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -381,6 +381,13 @@ def test_a_batch_that_goes_on_beside_a_change_is_told() -> None:
     assert made.again == 2
 
 
+def test_a_batch_of_which_nobody_knows_whether_it_goes_on_is_told() -> None:
+    """Its people could be read, and the list that tells how it stands could not."""
+    facts = Facts(contacts=asked(2).contacts)
+    made = plan(CHANGED, of("n", [0, 1, 4, 20]), on=changed(cancelled=False), facts=facts)
+    assert made.diagnostics[0].message.startswith("3 people are also in q")
+
+
 @pytest.mark.parametrize(("days", "expected"), [(29, ["bat_1"]), (31, [])])
 def test_the_batches_from_before_a_change_are_asked_while_they_matter(
     days: float, expected: list[str]

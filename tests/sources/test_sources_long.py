@@ -613,6 +613,15 @@ def test_a_first_row_with_no_known_header_is_shown_to_nobody(
     assert "E+11" not in said
 
 
+@pytest.mark.parametrize("headers", ["phonenumber,calleename", "PhoneNumber,CalleeName"])
+def test_headers_that_are_nearly_right_are_headers(root: Root, headers: str) -> None:
+    """So they are shown, with what was probably meant."""
+    root.write("may.csv", f"{headers}\n+14155550100,Asha\n")
+    root.naming("may.csv")
+    number, name = headers.split(",")
+    assert f"columns: {{phone_number: {number}, callee_name: {name}}}" in root.said()
+
+
 def test_headers_in_any_language_do_when_the_spec_says_which(root: Root) -> None:
     """So they are headers, and shown where one of them is missing."""
     root.write("may.csv", "Rufnummer,Kunde\n+14155550100,Asha\n")

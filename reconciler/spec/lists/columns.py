@@ -150,10 +150,10 @@ def _meant(name: str, headers: Sequence[str], wording: Wording) -> str:
 
 def is_usual_header(header: str) -> bool:
     """Whether a text is what lists call a number or a name, so that it is no contact's own."""
-    return any(
-        header == name or _plain(header) in usual or set(_plain(header).split("_")) & set(usual)
-        for name, usual in _USUAL.items()
-    )
+    if header in _USUAL or did_you_mean(header, [*_USUAL]):
+        return True
+    plain = _plain(header)
+    return any(not {plain, *plain.split("_")}.isdisjoint(usual) for usual in _USUAL.values())
 
 
 def _listed(headers: Sequence[str]) -> str:
