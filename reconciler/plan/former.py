@@ -296,11 +296,11 @@ def _what_to_do(new: New, former: Former) -> str:
 
 
 def _words(met: Met, now: datetime) -> str:
-    former = met.former
-    spec = "whose spec is gone" if former.gone else "whose spec has changed since"
+    former, created = met.former, age(met.former.newest, now)
     if former.earlier:
-        spec = "and were taken out of it since"
-    return f"{former.name}, {age(former.newest, now)}, {spec} ({_fared(met)})"
+        return f"{former.name} as it was before its last change, {created} ({_fared(met)})"
+    spec = "whose spec is gone" if former.gone else "whose spec has changed since"
+    return f"{former.name}, {created}, {spec} ({_fared(met)})"
 
 
 def _fared(met: Met) -> str:

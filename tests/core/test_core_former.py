@@ -323,15 +323,15 @@ def test_the_counts_are_those_of_plain_sets(
         (line,) = [
             d.message
             for d in made.diagnostics
-            if d.field == name and ("whose spec" in d.message or "taken out" in d.message)
+            if d.field == name and ("whose spec" in d.message or " as it was" in d.message)
         ] or [""]
         for other, theirs in everyone.items():
             both = len(new[name] & theirs)
-            assert (f" in {other}," in line) == bool(both)
-            if both:
+            parts = [p for p in line.split("; ") if f" in {other}," in p or f" in {other} as" in p]
+            assert len(parts) == bool(both)
+            for part in parts:
                 how = len(new[name] & theirs & called[other])
                 fared = "all" if how == both else str(how)
-                part = next(p for p in line.split("; ") if f" in {other}," in p)
                 assert part.startswith(f"{both} ")
                 assert f"{fared} of them called already" in part or (not how and "none of" in part)
 
@@ -362,7 +362,7 @@ def test_whom_an_earlier_change_took_out_is_told(*, unread: bool) -> None:
         )
     made = make_plan(all_specs, changed(), facts, Rules(), NOW)
     told = [d.message for d in made.diagnostics]
-    taken_out = "2 people are also in q, created today, and were taken out of it since"
+    taken_out = "2 people are also in q as it was before its last change, created today"
     assert told == [
         f"{taken_out} (all of them called already)",
         "4 people are also in q, created today",
@@ -375,7 +375,7 @@ def test_a_batch_that_goes_on_beside_a_change_is_told() -> None:
     new = of("n", [0, 1, 4, 20])
     made = plan(CHANGED, new, on=changed(cancelled=False), facts=asked(2, status="in_progress"))
     assert made.diagnostics[0].message == (
-        "3 people are also in q, created today, and were taken out of it since "
+        "3 people are also in q as it was before its last change, created today "
         "(2 of them called already, and it may still call the others)"
     )
     assert made.again == 2
