@@ -11,6 +11,7 @@ from operator import is_
 from typing import TYPE_CHECKING
 
 from reconciler.model import LongContacts
+from reconciler.state.index import index_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -65,17 +66,11 @@ class Meetings:
             shared, known = _shared(kept, kept.hashing, new)
         except OSError:
             return {}, state.batches
-        counts: dict[str, dict[str, int]] = {}
-        unknown = []
-        # In the order of the records, which is how they lie in memory; no calls: there are many.
-        for name, record in state.batches.items():
-            current = record.generations[-1]
-            digest = current.digest or current.requests[0].digest
-            if digest not in known:
-                unknown.append(name)
-            elif digest in shared:
-                counts[name] = shared[digest]
-        return counts, unknown
+        recorded = index_of(state.batches)
+        counts = {
+            name: shared[state.batches[name].current.of] for name in recorded.recorded_as(shared)
+        }
+        return counts, recorded.recorded_otherwise(known)
 
     def remember(self, specs: Iterable[Spec], now: datetime) -> None:
         """Keep who is in specs that were read, for the next run; where that fails, do not."""

@@ -95,8 +95,8 @@ class Reader:
             return self._specs
         unread: dict[str, str] = {}
 
-        def asked(paths: Collection[str]) -> Mapping[str, str]:
-            unread.update(self._unread(state, rules, paths))
+        def asked(_: Collection[str]) -> Mapping[str, str]:
+            unread.update(self._unread(state, rules))
             return unread
 
         if self._specs is None:
@@ -131,17 +131,14 @@ class Reader:
         ]
         self._meetings.remember([*created, *as_recorded], now)
 
-    def _unread(self, state: State, rules: Rules, paths: Collection[str]) -> dict[str, str]:
-        """Say which specs may be left unread; something is new if git cannot vouch for a path."""
+    def _unread(self, state: State, rules: Rules) -> dict[str, str]:
+        """Map the paths of specs that may be left unread to their names."""
         if self._worktree is None:
             return {}
         from reconciler.plan.unread import unread  # noqa: PLC0415 - as above
-        from reconciler.state.summary import SummedUp  # noqa: PLC0415 - as above
 
         if self._blobs is None:
             self._blobs = self._worktree.blobs()
-        if isinstance(state.batches, SummedUp) and not all(map(self._blobs.__contains__, paths)):
-            state.batches.expect_all()
         return unread(state, self._blobs, rules)
 
     def _also(self, specs: SpecSet, unread: Mapping[str, str]) -> SpecSet:

@@ -13,22 +13,23 @@ from reconciler.plan.actions import AT_ONCE, Action, ActionKind, Creation, Reaso
 from reconciler.spec.schedule import FIRST_TIMEZONE, is_past, past_diagnostic, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from reconciler.model import Request, Spec
     from reconciler.plan.facts import Facts, Rules
     from reconciler.state.document import RequestRecord, State
+    from reconciler.state.index import Index
 
 
 class Drafting(Struct, frozen=True):
-    """Drafts actions against one state. `taken` are the keys ever used."""
+    """Drafts actions against one state. `recorded` is all of it, also what is left unread."""
 
     state: State
     facts: Facts
     rules: Rules
     now: datetime
-    taken: Container[str] = frozenset()
+    recorded: Index
 
     def action(self, kind: ActionKind, spec: Spec, reason: Reason) -> Action:
         """Draft an action about a spec."""
@@ -119,7 +120,9 @@ class Drafting(Struct, frozen=True):
         A record that was moved to another name keeps the keys of its first one.
         """
         generation = after + 1
-        while any(self._key(spec, request, generation) in self.taken for request in spec.requests):
+        while any(
+            self.recorded.has_key(self._key(spec, request, generation)) for request in spec.requests
+        ):
             generation += 1
         return generation
 

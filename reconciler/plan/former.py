@@ -28,6 +28,7 @@ from reconciler.plan.callees import Standing
 from reconciler.plan.history import made, rolls
 from reconciler.plan.newcomers import Newcomers
 from reconciler.plan.people import numbers, persons, some_of
+from reconciler.state.index import index_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -131,7 +132,8 @@ def formers(
     said = {spec.name: spec.digest for spec in specs.specs}
     unread, since = specs.unread, now - RECENT
     found = []
-    for name, record in state.batches.items():  # hardly a call for each of very many
+    for name in _candidates(unread, state, facts, since):
+        record = state.batches[name]
         as_recorded = name in unread or said.get(name) == record.current.of
         if name in moved or (as_recorded and len(record.generations) == 1):
             continue
@@ -140,6 +142,20 @@ def formers(
         if former is not None:
             found.append(former)
     return found
+
+
+def _candidates(
+    unread: frozenset[str], state: State, facts: Facts, since: datetime
+) -> Iterator[str]:
+    """Give all names but such as can have no former batch that matters, with hardly a record read.
+
+    What is left unread is as recorded; and where the API was not asked, nothing is seen to call on.
+    """
+    recorded = index_of(state.batches)
+    several = set(recorded.several)
+    if not facts.batches:
+        several.intersection_update(recorded.touched_since(since))
+    return (name for name in state.batches if name in several or name not in unread)
 
 
 def _former(

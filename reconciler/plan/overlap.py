@@ -20,6 +20,7 @@ from reconciler.plan.actions import ActionKind
 from reconciler.plan.former import MOST_NAMED, RECENT, age, formers, meet, told
 from reconciler.plan.newcomers import Newcomers, repeated_calls
 from reconciler.plan.people import numbers, persons, some_of
+from reconciler.state.index import index_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -96,6 +97,8 @@ def _mattering(names: Iterable[str], state: State, facts: Facts, now: datetime) 
     """Give the names whose batch is told of: it is recent, or may still call."""
     since = now - RECENT
     batches, asked = state.batches, bool(facts.batches)
+    if not asked:
+        names = set(names).intersection(index_of(batches).touched_since(since))
     found = []
     for name in names:  # all that is done with each of very many: hardly a call
         record = batches[name]

@@ -7,7 +7,6 @@ plan; after everything in it was done, planning again gives nothing to do.
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -34,6 +33,7 @@ from reconciler.plan.settling import (
 from reconciler.plan.stopped import came_to_light, stopped_names, told
 from reconciler.spec.schedule import dst_diagnostic, past_diagnostic
 from reconciler.state.document import Status
+from reconciler.state.index import index_of, laid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -71,7 +71,7 @@ def make_plan(
     stuck = {action.name for action in actions if action.kind is ActionKind.BLOCKED}
     known = _with_adoptions(state, settled.values(), now)
     movable = _movable(known, by_name)
-    draft = Drafting(known, facts, rules, now, _Keys(everything))
+    draft = Drafting(known, facts, rules, now, index_of(everything.batches))
     planner = SpecPlanner(draft, movable, _doubtful(known, by_name))
     diagnostics = [*specs.diagnostics, *facts.diagnostics]
     for name in sorted(set(by_name) - stuck):
@@ -110,26 +110,6 @@ def make_plan(
     )
 
 
-class _Keys:
-    """The keys ever used. Only for a new generation does anybody ask."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._all
-
-    @cached_property
-    def _all(self) -> frozenset[str]:
-        # As `State.requests` does it, without a tuple for each of very many.
-        return frozenset(
-            request.key
-            for record in self._state.batches.values()
-            for generation in record.generations
-            for request in generation.requests
-        )
-
-
 def _without(state: State, names: frozenset[str]) -> State:
     if not names:
         return state
@@ -139,9 +119,7 @@ def _without(state: State, names: frozenset[str]) -> State:
 
 def _together(everything: State, known: State, unread: frozenset[str]) -> State:
     """Give what is known of the names that were looked at, and all others as they are recorded."""
-    if not unread:
-        return known
-    return replace(everything, batches={**dict(everything.batches.items()), **known.batches})
+    return replace(known, batches=laid(everything.batches, known.batches)) if unread else known
 
 
 def _settling(settled: Settled, spec: Spec | None) -> Iterator[Action]:
@@ -288,9 +266,10 @@ def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
 def _same_again(actions: Collection[Action], state: State) -> Iterator[Diagnostic]:
     """Warn where what is created has the very contents of another name: people are called twice."""
     new = {creation.request.digest for action in actions for creation in action.creations}
+    names = index_of(state.batches).created_with(new) if new else ()
     others = {
         request.digest: name
-        for name in (sorted(state.batches) if new else ())  # in whichever order they are held
+        for name in sorted(names)  # in whichever order they are held
         for generation in state.batches[name].generations
         for request in generation.requests
         if request.digest in new and request.status is Status.CREATED

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from reconciler.policy.case import Totals
+from reconciler.state.index import index_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,8 +75,8 @@ def launched_of_late(state: State, now: datetime) -> dict[str, int]:
     since = now - DAY
     return {
         request.key: request.contacts
-        for record in state.batches.values()
-        for generation in record.generations
+        for name in index_of(state.batches).touched_since(since)
+        for generation in state.batches[name].generations
         for request in generation.requests
         if request.attempted_at > since
         and request.released_at is None

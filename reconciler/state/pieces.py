@@ -8,11 +8,13 @@ need not have them all.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import orjson
 
+from reconciler.state.index import marks_of
 from reconciler.state.layout import (
     AFTER,
     BEFORE,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.state.document import NameRecord
+    from reconciler.state.index import Marks
 
 _PIECE = 100_000
 """Bytes that are looked through together: what they hold fits into a processor's cache."""
@@ -53,13 +56,13 @@ class Cut(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a sound piece holds: names in order, `lively` ones, hashes of all keys and batch ids."""
+    """What a sound piece holds: names in order, `lively` ones, hashes of all batch ids."""
 
     names: list[str]
     lively: list[str]
     rest: Rest
-    keys: list[int]
-    ids: list[int]
+    marks: Marks
+    ids: array[int]
 
 
 def cut(data: bytes) -> Cut | None:
@@ -84,36 +87,25 @@ def cut(data: bytes) -> Cut | None:
 
 
 class Look:
-    """Looks a file through, a piece at a time.
-
-    `kept` are the records of the pieces that this process looked through, by where those start;
-    None to keep none, which saves the memory.
-    """
+    """Looks a file through, a piece at a time."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.kept: dict[int, dict[str, NameRecord]] | None = None
 
     def __call__(self, piece: Piece) -> Found | None:
         """Give what a piece holds; None where it is not sound, or not as we write it.
 
         No is no verdict: what is wrong, if anything, `codec.decode` says.
         """
-        found = look_through(self._data[piece.start : piece.stop])
-        if found is None:
-            return None
-        if self.kept is not None:
-            self.kept[piece.start] = found[1]
-        return found[0]
+        return look_through(self._data[piece.start : piece.stop])
 
     def read(self, piece: Piece) -> dict[str, NameRecord]:
         """Give the records of a sound piece."""
-        kept = self.kept.pop(piece.start, None) if self.kept else None
-        return kept or batches_of(self._data[piece.start : piece.stop])
+        return batches_of(self._data[piece.start : piece.stop])
 
 
-def look_through(raw: bytes) -> tuple[Found, dict[str, NameRecord]] | None:
-    """Give what the text of some batches holds, and the batches; None as `Look` does."""
+def look_through(raw: bytes) -> Found | None:
+    """Give what the text of some batches holds; None as `Look` does."""
     keys: list[str] = []
     ids: list[str] = []
     try:
@@ -122,14 +114,13 @@ def look_through(raw: bytes) -> tuple[Found, dict[str, NameRecord]] | None:
             if not _is_text(batches, raw) or not are_sound(batches, keys, ids):
                 return None
             # Forks hash alike. Two that only hash alike are looked at slowly, like two that are.
-            found = Found(
+            return Found(
                 list(batches),
                 [name for name, record in batches.items() if is_lively(record)],
                 rest_of(batches),
-                [*map(hash, keys)],
-                [*map(hash, ids)],
+                marks_of(batches),
+                array("q", map(hash, ids)),
             )
-            return found, batches
     except (ValueError, RecursionError, TypeError):  # so are all errors of parsing
         return None
 
@@ -144,9 +135,9 @@ def follow_each_other(found: Sequence[Found]) -> bool:
         if piece.names[0] <= last:
             return False
         last = piece.names[-1]
-        keys.update(piece.keys)
+        keys.update(piece.marks.keys)
         ids.update(piece.ids)
-        many_keys += len(piece.keys)
+        many_keys += len(piece.marks.keys)
         many_ids += len(piece.ids)
     return len(keys) == many_keys and len(ids) == many_ids
 

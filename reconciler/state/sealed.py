@@ -7,17 +7,30 @@ of it through (`reconciler.state.pieces`); of its records a plan needs few.
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StateUnusable
+from reconciler.state.index import Looked
 from reconciler.state.summary import Rest, SummedUp, is_lively, rest_of
 from reconciler.system import without_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, ItemsView, Iterator, Sequence, ValuesView
+    from array import array
+    from collections.abc import (
+        Callable,
+        Collection,
+        ItemsView,
+        Iterable,
+        Iterator,
+        Sequence,
+        ValuesView,
+    )
+    from datetime import datetime
 
     from reconciler.state.document import NameRecord
+    from reconciler.state.index import Marks
     from reconciler.state.pieces import Found, Look, Piece
 
 
@@ -44,6 +57,7 @@ class Sealed(SummedUp):
         self._firsts: list[str] = []
         self._read: dict[int, dict[str, NameRecord]] = {}
         self._whole: dict[str, NameRecord] | None = None
+        self._index: Looked | None = None
 
     def open(self) -> None:
         """Find out whether the records can be trusted. Raises `StateUnusable` if they cannot."""
@@ -57,15 +71,11 @@ class Sealed(SummedUp):
             self._refused = error
             raise
         if isinstance(opened, dict):
-            self._whole = opened
+            self._hold(opened)
         else:
             self._found = opened
             self._firsts = [each.names[0] for each in opened]
         self._is_open = True
-
-    def expect_all(self) -> None:
-        """Keep what is read while the file is looked through."""
-        self._look.kept = {}
 
     @property
     def rest(self) -> Rest:
@@ -88,6 +98,79 @@ class Sealed(SummedUp):
         if self._whole is not None:
             return [name for name, record in self._whole.items() if is_lively(record)]
         return [name for each in self._found for name in each.lively]
+
+    @property
+    def several(self) -> list[str]:
+        """See `Index`."""
+        if (whole := self._looked) is not None:
+            return whole.several
+        return [name for each in self._found for name in each.marks.several]
+
+    def has_key(self, key: str) -> bool:
+        """See `Index`."""
+        if (whole := self._looked) is not None:
+            return whole.has_key(key)
+        if hash(key) not in self._hashed_keys:
+            return False
+        pieces = self._with(lambda marks: marks.keys, [key])
+        return any(piece.has_key(key) for piece in pieces)
+
+    @cached_property
+    def _hashed_keys(self) -> frozenset[int]:
+        return frozenset(chain.from_iterable(each.marks.keys for each in self._found))
+
+    def recorded_as(self, digests: Collection[str]) -> list[str]:
+        """See `Index`."""
+        if (whole := self._looked) is not None:
+            return whole.recorded_as(digests)
+        pieces = self._with(lambda marks: marks.recorded, digests)
+        return [name for piece in pieces for name in piece.recorded_as(digests)]
+
+    def recorded_otherwise(self, digests: Collection[str]) -> list[str]:
+        """See `Index`; a digest that only hashes like one of these would count as one."""
+        if (whole := self._looked) is not None:
+            return whole.recorded_otherwise(digests)
+        hashes = {*map(hash, digests)}
+        return [
+            name
+            for each in self._found
+            for name, hashed in zip(each.names, each.marks.recorded, strict=True)
+            if hashed not in hashes
+        ]
+
+    def created_with(self, digests: Collection[str]) -> list[str]:
+        """See `Index`."""
+        if (whole := self._looked) is not None:
+            return whole.created_with(digests)
+        pieces = self._with(lambda marks: marks.created, digests)
+        return [name for piece in pieces for name in piece.created_with(digests)]
+
+    def touched_since(self, moment: datetime) -> list[str]:
+        """See `Index`."""
+        if (whole := self._looked) is not None:
+            return whole.touched_since(moment)
+        since = moment.timestamp()
+        return [
+            name
+            for each in self._found
+            for name, touched in zip(each.names, each.marks.touched, strict=True)
+            if touched >= since
+        ]
+
+    @property
+    def _looked(self) -> Looked | None:
+        """What looks at each record, once all are read: of a file that was edited, at once."""
+        self.open()
+        return self._index
+
+    def _with(
+        self, marked: Callable[[Marks], array[int]], wanted: Iterable[str]
+    ) -> Iterator[Looked]:
+        """Read the pieces in which something is marked with the hash of one of these."""
+        hashes = {*map(hash, wanted)}
+        for number, each in enumerate(self._found):
+            if not hashes.isdisjoint(marked(each.marks)):
+                yield Looked(self._piece(number))
 
     def __getitem__(self, name: str) -> NameRecord:
         self.open()
@@ -126,8 +209,13 @@ class Sealed(SummedUp):
                 whole: dict[str, NameRecord] = {}
                 for number in range(len(self._pieces)):
                     whole |= self._piece(number)
-            self._whole, self._read = whole, {}
-        return self._whole
+            self._hold(whole)
+        return self._whole or {}
+
+    def _hold(self, whole: dict[str, NameRecord]) -> None:
+        """Go by all records from now on."""
+        self._whole, self._index = whole, Looked(whole)
+        self._read = {}
 
     def _piece(self, number: int) -> dict[str, NameRecord]:
         """Read one piece, once."""

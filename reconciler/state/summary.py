@@ -6,13 +6,15 @@ A mapping that has summed itself up answers without a look at each record.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.state.document import NameRecord, Status
+from reconciler.state.document import Status
+from reconciler.state.index import Indexed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from reconciler.state.document import NameRecord
 
 
 class Resting(NamedTuple):
@@ -39,12 +41,8 @@ class Rest(NamedTuple):
     others: list[Resting]
 
 
-class SummedUp(Mapping[str, NameRecord]):
+class SummedUp(Indexed):
     """Records that know this of themselves."""
-
-    @abstractmethod
-    def expect_all(self) -> None:
-        """Say before anything is asked that all records will be: more of them are kept then."""
 
     @property
     @abstractmethod

@@ -99,11 +99,16 @@ def test_a_plan_that_asks_nobody_reads_no_record_at_rest(
     assert run(["--batches", str(twins.root), "plan"]) == 0
     assert "Nothing to do: 8 specs" in capsys.readouterr().out
     assert pieces == []
-    twins.write("spec-3.yaml", text(people=3, first=3))
+    twins.write("spec-3.yaml", text(people=3, first=300))
     assert run(["--batches", str(twins.root), "plan"]) == 0
     said = capsys.readouterr().out
     assert "spec-3" in said
     assert "spec-4" not in said
+    assert len({*pieces}) == 1, "that of the changed spec"
+    twins.write("new.yaml", text(first=500))
+    assert run(["--batches", str(twins.root), "plan"]) == 0
+    assert "1 to create" in capsys.readouterr().out
+    assert len({*pieces}) == 1, "all others are long past"
 
 
 def test_asking_git_takes_no_thread(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

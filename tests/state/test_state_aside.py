@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,9 @@ from reconciler.spec import parallel
 from reconciler.state import codec, layout, pieces
 from reconciler.state.codec import Encoder, decode, encode
 from reconciler.state.file import FileStore
+from reconciler.state.index import index_of, laid
 from reconciler.state.sealed import Sealed
-from reconciler.state.summary import SummedUp, at_rest, lively
+from reconciler.state.summary import at_rest, lively
 from tests.state.strategies import states
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("however_short")
 many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SECOND = timedelta(seconds=1)
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 FREE: list[Any] = [1e16, 1e22, 1e-7, 0.1, -0.0, 2**63, 2**64, 10**30, -(2**70), "é\u2028\U0001f600"]
 """What encoders write each in their own way, or not at all."""
 
@@ -172,8 +176,6 @@ def test_records_that_are_not_read_yet_say_the_same(state: State, data: st.DataO
     found = encoder.decode(text, where="x", aside=once_it_is_waited_for, whole=False)
     have, sealed = expected.batches, found.batches
     event(type(sealed).__name__)
-    if isinstance(sealed, SummedUp) and data.draw(st.booleans()):
-        sealed.expect_all()
     questions: list[Callable[[Mapping[str, NameRecord]], object]] = [
         len,
         list,
@@ -182,10 +184,54 @@ def test_records_that_are_not_read_yet_say_the_same(state: State, data: st.DataO
         at_rest,
         lambda each: [*lively(each)],
         *(partial(_get, name) for name in [*have, "", "~", "zz"]),
+        *_looking_up(have, data),
     ]
     for question in data.draw(st.permutations(questions)):
         assert question(sealed) == question(have)
     assert all(sealed.get(name) is record for name, record in sealed.items())
+
+
+def _looking_up(
+    have: Mapping[str, NameRecord], data: st.DataObject
+) -> Iterator[Callable[[Mapping[str, NameRecord]], object]]:
+    """Give questions of an index; its names are in no order."""
+    requests = [r for record in have.values() for g in record.generations for r in g.requests]
+    digests = {record.current.of for record in have.values()} | {r.digest for r in requests}
+    some = data.draw(st.sets(st.sampled_from([*digests, "v1:" + "0" * 64])))
+    moments = [r.recorded_at or r.attempted_at for r in requests]
+    moment = data.draw(st.sampled_from([*moments, *(m + SECOND for m in moments), NEVER]))
+    yield lambda each: sorted(index_of(each).several)
+    yield lambda each: sorted(index_of(each).recorded_as(some))
+    yield lambda each: sorted(index_of(each).recorded_otherwise(some))
+    yield lambda each: sorted(index_of(each).created_with(some))
+    yield lambda each: sorted(index_of(each).touched_since(moment))
+    for key in [*(request.key for request in requests[:3]), "crk-none"]:
+        yield partial(_has_key, key)
+
+
+def _has_key(key: str, batches: Mapping[str, NameRecord]) -> bool:
+    return index_of(batches).has_key(key)
+
+
+@many
+@given(states(most=6), states(most=3), st.data())
+def test_what_is_laid_over_is_looked_up_too(
+    below: State, above: State, data: st.DataObject
+) -> None:
+    """Without reading what it is laid over; but a key stays used."""
+    sealed = told(Encoder(), encode(below), once_it_is_waited_for, whole=False)
+    assert not isinstance(sealed, str)
+    names = data.draw(st.sets(st.sampled_from([*below.batches, "~new"])))
+    over = dict(zip(names, above.batches.values(), strict=False))
+    both, plain = laid(sealed.batches, over), {**below.batches, **over}
+    event(type(both).__name__)
+    questions: list[Callable[[Any], object]] = [len, sorted, dict, *_looking_up(plain, data)]
+    for question in data.draw(st.permutations(questions)):
+        assert question(both) == question(plain)
+    requests = [
+        r for record in below.batches.values() for g in record.generations for r in g.requests
+    ]
+    assert all(index_of(both).has_key(request.key) for request in requests)
 
 
 def _get(name: str, batches: Mapping[str, NameRecord]) -> object:
