@@ -153,7 +153,7 @@ def _candidates(
     """
     recorded = index_of(state.batches)
     several = set(recorded.several)
-    if not facts.batches:
+    if several and not facts.batches:
         several.intersection_update(recorded.touched_since(since))
     return (name for name in state.batches if name in several or name not in unread)
 
