@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from reconciler.cli.by_hand import audit, existing_batch, told, why_option
+from reconciler.cli.by_hand import audit, existing_batch, one_line, why_option
 from reconciler.cli.options import state_options
 from reconciler.cli.provenance import GitProvenance
 from reconciler.cli.session import Session, StateOptions
@@ -88,7 +88,7 @@ def command(root: Path, /, name: str, *, batch_id: str, why: str, **state: Any) 
         changed = changed.with_record(
             name, replace(changed.batches[name], lifecycle=spec.lifecycle)
         )
-        store.save(changed, touched=frozenset({name}), why=told(decision))
+        store.save(changed, touched=frozenset({name}), why=one_line(decision))
     click.echo(f"{name} is recorded as batch {batch_id}.")
 
 

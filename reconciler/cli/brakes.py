@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from reconciler.errors import ReconcilerError
-from reconciler.spec.config.freeze import FREEZE, LocalBrake, file_says, parsed, told
+from reconciler.spec.config.freeze import FREEZE, LocalBrake, file_says, freeze_reason, parsed
 from reconciler.spec.config.settings import MAX_SETTINGS
 from reconciler.spec.discover import SETTINGS
 from reconciler.state.git import without_secrets
@@ -83,11 +83,11 @@ class RemoteBrake:
         file, settings = str(self._root / FREEZE), str(self._root / SETTINGS)
         if self._git.has_entry(tip, file):
             data = self._git.linked_file_at(tip, file, limit=_LARGEST)
-            return told(where, file_says(data or b""), None)
+            return freeze_reason(where, file_says(data or b""), None)
         if not self._git.has_entry(tip, settings):
-            return told(where, None, parsed(None))
+            return freeze_reason(where, None, parsed(None))
         data = self._git.linked_file_at(tip, settings, limit=MAX_SETTINGS)
-        return told(where, None, None if data is None else parsed(data))
+        return freeze_reason(where, None, None if data is None else parsed(data))
 
 
 class Shared(Struct):

@@ -34,7 +34,7 @@ def audit(said: str, why: str, at: datetime) -> Audit:
     return Audit(who=_who(), at=at, said=said, why=without_numbers(" ".join(why.split())))
 
 
-def told(decision: Audit) -> str:
+def one_line(decision: Audit) -> str:
     """Say a decision in one line, for a history."""
     reason = f": {decision.why}" if decision.why else ""
     return f"{decision.said}, by {decision.who}{reason}"

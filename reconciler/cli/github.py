@@ -177,7 +177,7 @@ def outcome(root: Path, printed: Path, said: Path, ended: str) -> int:
 
     job, shown = Job.current(), str(root)
     result = outcomes.outcome(_read(printed), _read(said), ended, shown)
-    job.summarise(outcomes.told(result, job))
+    job.summarise(outcomes.commented(result, job))
     github = job.github()
     outcomes.set_status(github, job, shown, result)
     click.echo(f"commit status: {result.state}: {result.headline}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.by_hand import audit, told
+from reconciler.cli.by_hand import audit, one_line
 from reconciler.cli.options import state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.errors import Refused
@@ -101,7 +101,7 @@ def rebuild(root: Path, /, *, leave_out_gone: bool, **state: Any) -> None:
         new = {name_of(each.request): encode(each, key.id) for each in found.launches}
         files_of(store).lay({**dict.fromkeys(old), **new})
         decision = audit("made the ledger of calls anew", "", now)
-        store.save(recorded, touched=frozenset(), why=told(decision))
+        store.save(recorded, touched=frozenset(), why=one_line(decision))
     for line in found.told:
         click.echo(f"warning: {line}", err=True)
     click.echo(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec.structs import replace
 
-from reconciler.cli.by_hand import audit, existing_batch, told, why_option
+from reconciler.cli.by_hand import audit, existing_batch, one_line, why_option
 from reconciler.cli.options import name_argument, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed
@@ -70,7 +70,7 @@ def command(
             next_step = f"{name} is recorded as batch {batch_id}."
         settled = replace(settled, audit=(*settled.audit, decision))
         changed = recorded.with_request(name, generation, settled)
-        store.save(changed, touched=frozenset({name}), why=told(decision))
+        store.save(changed, touched=frozenset({name}), why=one_line(decision))
     click.echo(as_typed(next_step))
 
 

@@ -111,9 +111,9 @@ def _warn(reading: Reading) -> None:
 
 
 def _tell_stopped(recorded: State) -> None:
-    from reconciler.plan.stopped import stopped_names, told  # noqa: PLC0415 - when it runs
+    from reconciler.plan.stopped import stop_warnings, stopped_names  # noqa: PLC0415 - when it runs
 
-    for each in told(stopped_names(recorded, recorded)):
+    for each in stop_warnings(stopped_names(recorded, recorded)):
         click.echo(f"note: {each.field}: {each.message}", err=True)
 
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, field
 
-from reconciler.cli.by_hand import audit, why_option
-from reconciler.cli.by_hand import told as as_line
+from reconciler.cli.by_hand import audit, one_line, why_option
 from reconciler.cli.options import Seconds, format_option, names_argument, state_options
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
@@ -207,7 +206,7 @@ class _Stopping:
                     recorded = store.load()
                     changed, touched = self._changed(recorded, by)
                     if touched:
-                        recorded = store.save(changed, touched=touched, why=as_line(by))
+                        recorded = store.save(changed, touched=touched, why=one_line(by))
                     return recorded
             except (StateLocked, StateMoved):
                 if time.monotonic() >= waited_out:

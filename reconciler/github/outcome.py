@@ -119,11 +119,11 @@ def comment_on(
         earlier = own_comments(github, number, author, [heads[SUCCESS]])
         if earlier:
             return earlier[0].address
-    text = f"{marker(REPORT, root, job.commit, result.state)}\n{told(result, job)}"
+    text = f"{marker(REPORT, root, job.commit, result.state)}\n{commented(result, job)}"
     return put(github, number, text, list(heads.values()), author=author)
 
 
-def told(result: Outcome, job: Job) -> str:
+def commented(result: Outcome, job: Job) -> str:
     """Give the outcome as markdown, with where it comes from."""
     where = f" · [run]({job.address})" if job.address else ""
     return f"{result.body}\n<sub>commit {job.commit[:12]}{where}</sub>\n"

@@ -282,16 +282,18 @@ def with_again(action: Action, again: int) -> Action:
     return replace(action, callees=more)
 
 
-def told(meetings: Meetings, new: Newcomers, facts: Facts, now: datetime) -> Iterator[Diagnostic]:
+def meeting_warnings(
+    meetings: Meetings, new: Newcomers, facts: Facts, now: datetime
+) -> Iterator[Diagnostic]:
     """Tell of each new batch who of it is in former ones, and of what nobody can tell."""
     for name in sorted(meetings.met):
         found = sorted(meetings.met[name], key=lambda each: (-each.count, each.former.name))
-        yield _told(new.by_name[name], found, now)
+        yield _meeting_warning(new.by_name[name], found, now)
     if meetings.unknown:
-        yield _untold(meetings.unknown, new, facts, now)
+        yield _unknown_warning(meetings.unknown, new, facts, now)
 
 
-def _told(new: New, found: Sequence[Met], now: datetime) -> Diagnostic:
+def _meeting_warning(new: New, found: Sequence[Met], now: datetime) -> Diagnostic:
     """Tell of one new batch who of it is in former ones, those with the most first."""
     first, *others = found
     added = " added to it" if new.action.kind is ActionKind.REPLACE else ""
@@ -328,7 +330,9 @@ def _fared(met: Met) -> str:
     return f"{called}, and it may still call the others" if waiting else called
 
 
-def _untold(unknown: Sequence[Former], new: Newcomers, facts: Facts, now: datetime) -> Diagnostic:
+def _unknown_warning(
+    unknown: Sequence[Former], new: Newcomers, facts: Facts, now: datetime
+) -> Diagnostic:
     """Say of which former batches nobody can tell whether new ones call their people again."""
     who = some_of(sorted(new.added), MOST_NAMED)
     ordered = sorted(unknown, key=lambda each: (each.newest, each.name), reverse=True)

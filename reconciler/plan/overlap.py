@@ -17,7 +17,7 @@ from msgspec import Struct
 from reconciler.model import Diagnostic, Severity
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import ActionKind
-from reconciler.plan.former import MOST_NAMED, RECENT, age, formers, meet, told
+from reconciler.plan.former import MOST_NAMED, RECENT, age, formers, meet, meeting_warnings
 from reconciler.plan.newcomers import Newcomers, repeated_calls
 from reconciler.plan.people import numbers, persons, some_of
 from reconciler.state.index import index_of
@@ -65,7 +65,7 @@ def overlaps(
     meetings = meet(new, formers(actions, specs, state, facts, now), specs, facts)
     groups = new.groups()
     diagnostics = [
-        *told(meetings, new, facts, now),
+        *meeting_warnings(meetings, new, facts, now),
         *(_group(each, new) for each in groups),
         *(_told(new.by_name[name].action, found[name]) for name in sorted(found)),
     ]

@@ -30,7 +30,7 @@ from reconciler.plan.settling import (
     with_adoption,
     without_released,
 )
-from reconciler.plan.stopped import came_to_light, stopped_names, told
+from reconciler.plan.stopped import came_to_light, stop_warnings, stopped_names
 from reconciler.spec.schedule import dst_diagnostic, past_diagnostic
 from reconciler.state.document import Status
 from reconciler.state.index import index_of, laid
@@ -97,7 +97,7 @@ def make_plan(
     if facts.batches:
         diagnostics.extend(drift(everything, facts))
     actions.extend(came_to_light(by_hand, facts))
-    diagnostics.extend(told(by_hand))
+    diagnostics.extend(stop_warnings(by_hand))
     return Plan(
         actions=tuple(under_freeze(actions, rules.frozen)),
         diagnostics=tuple(diagnostics),

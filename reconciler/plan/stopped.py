@@ -45,7 +45,7 @@ def stopped_names(state: State, known: State) -> dict[str, NameRecord]:
     return {name: known.batches.get(name, state.batches[name]) for name in names}
 
 
-def told(records: Mapping[str, NameRecord]) -> Iterator[Diagnostic]:
+def stop_warnings(records: Mapping[str, NameRecord]) -> Iterator[Diagnostic]:
     """Tell of every name that is stopped, so that nobody waits for its calls."""
     for name, record in records.items():
         stopped = record.stopped

@@ -65,10 +65,10 @@ def frozen_here(root: Path, settings: Settings) -> str | None:
 
     `settings` are those that were read from it.
     """
-    return told(str(root), freeze_file(root), settings)
+    return freeze_reason(str(root), freeze_file(root), settings)
 
 
-def told(where: str, file: str | None, settings: Settings | None) -> str | None:
+def freeze_reason(where: str, file: str | None, settings: Settings | None) -> str | None:
     """Put in words what FREEZE and the settings of a root say; None when neither stops anything.
 
     `file` is what FREEZE says, None where there is none. No settings are those that cannot be read.
@@ -94,7 +94,7 @@ class LocalBrake:
     def frozen(self) -> str | None:
         """Look at FREEZE, and at the settings if they are not as they were the last time."""
         file = freeze_file(self._root)
-        return told(str(self._root), file, self._settings() if file is None else None)
+        return freeze_reason(str(self._root), file, self._settings() if file is None else None)
 
     def _settings(self) -> Settings | None:
         try:
