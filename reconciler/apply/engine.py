@@ -22,9 +22,9 @@ from msgspec import Struct
 
 from reconciler.apply import immediate
 from reconciler.apply.gate import Gates
-from reconciler.apply.ledger import Ledger, Place
 from reconciler.apply.outcomes import Outcomes
 from reconciler.apply.reactions import Desk, Reactions
+from reconciler.apply.recorder import Place, Recorder
 from reconciler.apply.replacing import Replacer
 from reconciler.apply.report import Ending, Report
 from reconciler.apply.retry import Retry
@@ -87,7 +87,7 @@ class Engine:
         self,
         *,
         plan: Plan,
-        ledger: Ledger,
+        recorder: Recorder,
         api: BatchApi,
         lookup: Lookup,
         clock: Clock,
@@ -105,7 +105,7 @@ class Engine:
         batches root, which each new batch carries.
         """
         self._plan = plan
-        self._ledger = ledger
+        self._recorder = recorder
         self._clock = clock
         self._limits = limits
         self._window = Window(limits.parallelism, limits.chunk)
@@ -130,7 +130,7 @@ class Engine:
         self._desk = Desk()
         self._replacing = Replacer(
             desk=self._desk,
-            ledger=ledger,
+            recorder=recorder,
             outcomes=self._outcomes,
             workers=self._workers,
             drain=limits.drain,
@@ -139,7 +139,7 @@ class Engine:
         )
         self._reactions = Reactions(
             desk=self._desk,
-            ledger=ledger,
+            recorder=recorder,
             lookup=lookup,
             outcomes=self._outcomes,
             retry=self._retry,
@@ -185,7 +185,7 @@ class Engine:
             results=self._outcomes.results(self._plan),
             interrupted=self._stop.is_set() and self._store_error is None,
             moved=self._moved,
-            stored=self._ledger.has_stored,
+            stored=self._recorder.has_stored,
             seconds=self._clock.elapsed() - started,
         )
         halted = self._reactions.halted
@@ -195,17 +195,17 @@ class Engine:
         match action.kind:
             case ActionKind.CREATE:
                 for creation in action.creations:
-                    place = self._ledger.place(action, creation.request.part)
+                    place = self._recorder.place(action, creation.request.part)
                     if creation.request.contacts:
                         self._desk.ready.append(Job(action, creation, place))
                     else:
-                        immediate.complete(action, creation, place, self._ledger, self._outcomes)
+                        immediate.complete(action, creation, place, self._recorder, self._outcomes)
             case ActionKind.ADOPT:
-                immediate.adopt(action, self._ledger, self._lookup, self._outcomes)
+                immediate.adopt(action, self._recorder, self._lookup, self._outcomes)
             case ActionKind.MOVE:
-                immediate.move(action, self._ledger, self._outcomes)
+                immediate.move(action, self._recorder, self._outcomes)
             case ActionKind.CANCEL if action.role is Role.DUPLICATE and action.batch_id:
-                self._reactions.cancel(self._ledger.place(action, action.part), action.batch_id)
+                self._reactions.cancel(self._recorder.place(action, action.part), action.batch_id)
             case ActionKind.BLOCKED:
                 self._block(action)
             case ActionKind.REPLACE | ActionKind.PAUSE | ActionKind.RESUME | ActionKind.CANCEL:
@@ -217,7 +217,7 @@ class Engine:
 
     def _block(self, action: Action) -> None:
         """Refuse an action; what an earlier run left in doubt is looked for like our own."""
-        record = self._ledger.state.record(action.name)
+        record = self._recorder.state.record(action.name)
         if action.refusal is not Refusal.DOUBT or record is None or self._plan.offline:
             self._outcomes.block(action, action.message, action.hint)
             return
@@ -226,7 +226,7 @@ class Engine:
                 self._outcomes.end(
                     action, request.part, Ending.BLOCKED, message=action.message, hint=action.hint
                 )
-                if not self._ledger.is_anothers(request):
+                if not self._recorder.is_anothers(request):
                     place = Place(action.name, record.current, request.part)
                     self._reactions.look(action, place, self._limits.verify_for)
 
@@ -240,18 +240,18 @@ class Engine:
         for job in jobs:
             job.intended_at, job.begun = intended_at, False
             starts_at = job.action.starts_at
-            self._ledger.intend(job.place, job.creation, refused=job.refused, starts_at=starts_at)
+            self._recorder.intend(job.place, job.creation, refused=job.refused, starts_at=starts_at)
         room = min(self._window.usual, self._window.size - len(self._desk.under_way))
         noted = self._replacing.note(room, ended=self._ended)
         if not self._store():
             self._replacing.take_back(noted)
             for job in jobs:
-                self._ledger.withdraw(job.place, job.creation.previous)
+                self._recorder.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             jobs = []
         else:
             self._replacing.hand_out(noted)
-        for place, batch_id in self._ledger.take_contested():
+        for place, batch_id in self._recorder.take_contested():
             self._reactions.cancel(place, batch_id)
         if self._moved or self._store_error is not None or self._reactions.halted is not None:
             self._reactions.let_go()  # and so in later turns: what came back is not sent again
@@ -308,7 +308,7 @@ class Engine:
     def _store(self) -> bool:
         under_way, before = len(self._desk.under_way), self._clock.elapsed()
         try:
-            self._ledger.store()
+            self._recorder.store()
         except StateMoved as error:
             self._workers.close()
             self._progress.say(f"{error.message}; planning again")
@@ -355,19 +355,19 @@ class Engine:
         self._reactions.finish()
         for job in self._desk.under_way.values():
             if not job.begun:  # still in the queue, and the senders begin nothing any more
-                self._ledger.withdraw(job.place, job.creation.previous)
+                self._recorder.withdraw(job.place, job.creation.previous)
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
                 continue
             reason = "the run was stopped while the request was under way"
-            self._ledger.doubt(job.place, reason)
+            self._recorder.doubt(job.place, reason)
             self._outcomes.end(job.action, job.place.part, Ending.UNKNOWN, message=reason)
         self._replacing.finish()
-        self._ledger.release()
+        self._recorder.release()
         self._store()
 
     def _require_stored(self) -> None:
         """Raise if what this run learned is not in the state."""
-        if self._store_error is not None and self._ledger.dirty:
+        if self._store_error is not None and self._recorder.dirty:
             error = self._store_error
             ids = self._outcomes.created_ids()
             lost = "".join(f"\n  {name}: {batch_id}" for name, batch_id in ids)

@@ -1,4 +1,4 @@
-"""Errands: pausing, resuming and cancelling batches, each told to the ledger before it is run.
+"""Errands: pausing, resuming and cancelling batches, each told to the recorder before it is run.
 
 A cancel is recorded before it is sent, because from then on its contacts read `skipped` on our
 account and not on an operator's; so who was skipped by hand is read before that. All of them may be

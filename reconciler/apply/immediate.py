@@ -9,18 +9,18 @@ from reconciler.plan.actions import Role
 from reconciler.state.document import RecordedBy
 
 if TYPE_CHECKING:
-    from reconciler.apply.ledger import Ledger, Place
     from reconciler.apply.lookup import Lookup
     from reconciler.apply.outcomes import Outcomes
+    from reconciler.apply.recorder import Place, Recorder
     from reconciler.plan.actions import Action, Creation
 
 
-def adopt(action: Action, ledger: Ledger, lookup: Lookup, outcomes: Outcomes) -> None:
+def adopt(action: Action, recorder: Recorder, lookup: Lookup, outcomes: Outcomes) -> None:
     """Record batches that exist already."""
     lost = action.role is Role.SPEC
     for adoption in action.adoptions:
-        place = ledger.place(action, adoption.part)
-        ledger.adopt(place, adoption, RecordedBy.ADOPTED if lost else RecordedBy.FOUND)
+        place = recorder.place(action, adoption.part)
+        recorder.adopt(place, adoption, RecordedBy.ADOPTED if lost else RecordedBy.FOUND)
         lookup.learn(adoption.batch.batch_id, adoption.key)
         outcomes.end(
             action,
@@ -32,10 +32,10 @@ def adopt(action: Action, ledger: Ledger, lookup: Lookup, outcomes: Outcomes) ->
 
 
 def complete(
-    action: Action, creation: Creation, place: Place, ledger: Ledger, outcomes: Outcomes
+    action: Action, creation: Creation, place: Place, recorder: Recorder, outcomes: Outcomes
 ) -> None:
     """Record a request all of whose people do-not-call lists leave out: it needs no batch."""
-    ledger.complete(place, creation)
+    recorder.complete(place, creation)
     outcomes.end(
         action,
         place.part,
@@ -44,9 +44,9 @@ def complete(
     )
 
 
-def move(action: Action, ledger: Ledger, outcomes: Outcomes) -> None:
+def move(action: Action, recorder: Recorder, outcomes: Outcomes) -> None:
     """Carry a record over to the spec's new name."""
     if action.spec is None or action.moved_from is None:
         raise AssertionError(f"{action.name} moves from nowhere")
-    ledger.move(action.moved_from, action.name, action.spec)
+    recorder.move(action.moved_from, action.name, action.spec)
     outcomes.end(action, 1, Ending.DONE, batch_id=action.batch_id, message=action.message)

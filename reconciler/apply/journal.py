@@ -1,6 +1,7 @@
 """What a name's record says of batches that are paused, cancelled and replaced. Pure.
 
-Each function gives the record after one thing that was begun or done; the ledger puts it in place.
+Each function gives the record after one thing that was begun or done; the recorder puts it in its
+place.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What follows from what came back: records, further looking, cancelling second batches.
 
-The engine's other half. It never waits and never stores: it notes in the ledger, which the engine
+The engine's other half. It never waits and never stores: it notes in the recorder, which the engine
 makes durable at its next turn.
 """
 
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from reconciler.apply.engine import Progress
     from reconciler.apply.gate import Objection
-    from reconciler.apply.ledger import Ledger, Place
     from reconciler.apply.outcomes import Outcomes
+    from reconciler.apply.recorder import Place, Recorder
     from reconciler.apply.replacing import Replacer
     from reconciler.apply.retry import Retry
     from reconciler.plan.actions import Action
@@ -103,7 +103,7 @@ class Reactions(Struct):
     """Takes in one event after the other."""
 
     desk: Desk
-    ledger: Ledger
+    recorder: Recorder
     lookup: Lookup
     outcomes: Outcomes
     retry: Retry
@@ -150,7 +150,7 @@ class Reactions(Struct):
                 self._on_outcome(job, outcome)
                 self.workers.taken_in(job, self.retry.closed_until)
             case NotSent(job):
-                self.ledger.withdraw(job.place, job.creation.previous)
+                self.recorder.withdraw(job.place, job.creation.previous)
                 self.desk.ready.append(job)
                 if self.workers.stop.is_set():
                     self.let_go()
@@ -165,8 +165,8 @@ class Reactions(Struct):
         self.replacing.on_controlled(event)
 
     def _on_outcome(self, job: Job, outcome: Created | Rejected | Unknown) -> None:
-        if isinstance(outcome, Created) and self.ledger.owner(outcome.batch_id):
-            other = self.ledger.owner(outcome.batch_id)
+        if isinstance(outcome, Created) and self.recorder.owner(outcome.batch_id):
+            other = self.recorder.owner(outcome.batch_id)
             outcome = Unknown(
                 f"the API answered with batch {outcome.batch_id}, which is {other}'s already"
             )
@@ -177,7 +177,7 @@ class Reactions(Struct):
             case Rejected():
                 self._on_rejected(job, outcome)
             case Unknown():
-                self.ledger.doubt(job.place, outcome.reason)
+                self.recorder.doubt(job.place, outcome.reason)
                 self.outcomes.end(
                     job.action, job.place.part, Ending.UNKNOWN, message=outcome.reason
                 )
@@ -186,7 +186,7 @@ class Reactions(Struct):
                 assert_never(outcome)
 
     def _on_created(self, job: Job, created: Created) -> None:
-        self.ledger.created(job.place, created.batch_id, RecordedBy.CREATED)
+        self.recorder.created(job.place, created.batch_id, RecordedBy.CREATED)
         self.lookup.learn(created.batch_id, job.creation.key)
         sent = len(job.creation.request.contacts)
         warnings = []
@@ -214,7 +214,7 @@ class Reactions(Struct):
         if again_at is None:
             self._on_refused(job, rejected)
             return
-        self.ledger.withdraw(job.place, job.creation.previous)
+        self.recorder.withdraw(job.place, job.creation.previous)
         if self.workers.stop.is_set():
             self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             return
@@ -245,7 +245,7 @@ class Reactions(Struct):
         """Forget the intent of a request that came to nothing."""
         if (refused := self.refusals.pop(key, None)) is not None:
             job = refused.job
-            self.ledger.withdraw(job.place, job.creation.previous)
+            self.recorder.withdraw(job.place, job.creation.previous)
             self.replacing.fell_through(job.action, job.place.part)
 
     def finish(self) -> None:
@@ -254,7 +254,7 @@ class Reactions(Struct):
             self._turned_down(key)
 
     def _on_objected(self, job: Job, objection: Objection) -> None:
-        self.ledger.withdraw(job.place, job.creation.previous)
+        self.recorder.withdraw(job.place, job.creation.previous)
         self.outcomes.end(
             job.action,
             job.place.part,
@@ -276,7 +276,7 @@ class Reactions(Struct):
     def _on_seen(
         self, action: Action, place: Place, batches: tuple[Batch, ...], problem: str
     ) -> None:
-        record = self.ledger.record(place)
+        record = self.recorder.record(place)
         if record is None or not batches:
             if record is not None and record.key in self.refusals:
                 self._turned_down(record.key)
@@ -298,7 +298,7 @@ class Reactions(Struct):
             return
         keep, extra = sort_out(record, batches)
         if keep.batch_id != record.batch_id:
-            self.ledger.created(place, keep.batch_id, RecordedBy.FOUND)
+            self.recorder.created(place, keep.batch_id, RecordedBy.FOUND)
             self.lookup.learn(keep.batch_id, record.key)
             self.outcomes.end(
                 action,
@@ -317,7 +317,7 @@ class Reactions(Struct):
 
         With `own`, the id that is known already, it looks for second batches.
         """
-        record = self.ledger.record(place)
+        record = self.recorder.record(place)
         if record is None:
             return
         wanted = Wanted(
@@ -328,7 +328,7 @@ class Reactions(Struct):
 
     def cancel(self, place: Place, batch_id: str) -> None:
         """Cancel a second batch of a key, loudly, and record its id."""
-        self.ledger.duplicate(place, batch_id)
+        self.recorder.duplicate(place, batch_id)
         self.lookup.learn(batch_id, "")
         self.progress.say(
             f"{place.name}: batch {batch_id} is a second one of the same key; cancelling it"
@@ -347,7 +347,7 @@ class Reactions(Struct):
         for job in sorted(jobs, key=lambda each: not each.refused):
             self.outcomes.end(job.action, job.place.part, Ending.REJECTED, message=why, hint=hint)
             if job.refused:  # as after every no, it is looked for once, with an intent until then
-                self.ledger.intend(job.place, job.creation, refused=job.refused - 1)
+                self.recorder.intend(job.place, job.creation, refused=job.refused - 1)
                 self.refusals[job.creation.key] = RejectedJob(job, TOO_MANY)
                 self.look(job.action, job.place, 0.0)
             else:

@@ -1,4 +1,4 @@
-"""Records as a run writes them, that the ledger only puts in their place. Pure."""
+"""Records as a run writes them, that the recorder only puts in their place. Pure."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ from reconciler.state.document import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.apply.ledger import Ledger
     from reconciler.apply.outcomes import Outcomes
     from reconciler.apply.preparing import Exclusion
     from reconciler.apply.reactions import Desk
+    from reconciler.apply.recorder import Recorder
     from reconciler.apply.sending import Workers
     from reconciler.plan.actions import Replacement
     from reconciler.state.document import NameRecord
@@ -61,7 +61,7 @@ class Replacer(Struct):
     """The part of a run that replaces, pauses, resumes and cancels."""
 
     desk: Desk
-    ledger: Ledger
+    recorder: Recorder
     outcomes: Outcomes
     workers: Workers
     drain: float
@@ -109,7 +109,7 @@ class Replacer(Struct):
         Of those that an earlier run set out to cancel, nobody can tell any more who skipped whom.
         Where it cannot be read, the calls are stopped all the same.
         """
-        record = self.ledger.state.record(action.name)
+        record = self.recorder.state.record(action.name)
         known = leftover(record) + cancelling(record) if record else ()
         unread = tuple(target for target in action.targets if target not in known)
         if not unread:
@@ -125,7 +125,7 @@ class Replacer(Struct):
     # --- one turn of the engine: note, store, hand out --------------------------------------
 
     def note(self, room: int, *, ended: bool) -> _Noted:
-        """Note in the ledger what is about to be done. `room` is for how many changed specs.
+        """Note in the recorder what is about to be done. `room` is for how many changed specs.
 
         Once the run has ended only what makes fewer calls is begun: cancelling an old batch.
         """
@@ -139,26 +139,26 @@ class Replacer(Struct):
             begun.append(able.popleft())
         noted = _Noted(errands, begun)
         for name in {e.action.name for e in errands} | {b.action.name for b in begun}:
-            noted.before[name] = self.ledger.keep(name)
+            noted.before[name] = self.recorder.keep(name)
         for errand in errands:
             if errand.verb is Verb.CANCEL:
                 ids = [target.batch_id for target in errand.targets]
-                self.ledger.set_out_to_cancel(errand.action.name, ids)
+                self.recorder.set_out_to_cancel(errand.action.name, ids)
             if errand.verb is Verb.CANCEL and (
                 errand.action.replacement or errand.action.role is Role.BEGUN
             ):
-                self.ledger.took_over(errand.action.name)
+                self.recorder.took_over(errand.action.name)
         for each in begun:
-            self.ledger.begin_replacing(each.action, each.replacement)
+            self.recorder.begin_replacing(each.action, each.replacement)
             if each.cancel_first:
-                self.ledger.remember_not_owed(each.action.name, each.not_owed)
-                self.ledger.set_out_to_cancel(each.action.name, each.cancel_first)
+                self.recorder.remember_not_owed(each.action.name, each.not_owed)
+                self.recorder.set_out_to_cancel(each.action.name, each.cancel_first)
         return noted
 
     def take_back(self, noted: _Noted) -> None:
         """Undo what was noted and could not be stored: nothing of it was done."""
         for name, record in noted.before.items():
-            self.ledger.restore(name, record)
+            self.recorder.restore(name, record)
         self._leave(noted.errands, "its record could not be stored")
         for each in noted.begun:
             self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
@@ -217,7 +217,7 @@ class Replacer(Struct):
         olds = {target.batch_id for target in each.replacement.olds}
         return Preparation(
             action=each.action,
-            record=self.ledger.state.batches[each.action.name],
+            record=self.recorder.state.batches[each.action.name],
             api=self.workers.api,
             clock=self.workers.clock,
             stop=self.workers.stop,
@@ -236,7 +236,7 @@ class Replacer(Struct):
         begun = self._preparing.pop(id(end.action))
         match end:
             case NotPrepared(action, ending, message, hint, not_ours):
-                self.ledger.disclaim(action.name, not_ours)
+                self.recorder.disclaim(action.name, not_ours)
                 self.outcomes.end(action, _WHOLE, ending, message=message, hint=hint)
             case CancelFirst(_, batch_ids, not_owed):
                 begun.cancel_first, begun.not_owed = batch_ids, not_owed
@@ -244,7 +244,7 @@ class Replacer(Struct):
                 if self._halted:
                     self.let_go()
             case Prepared(action, _, not_owed) if self._halted:
-                self.ledger.remember_not_owed(action.name, not_owed)
+                self.recorder.remember_not_owed(action.name, not_owed)
                 self.outcomes.end(action, _WHOLE, Ending.SKIPPED)
             case Prepared():
                 self._create(begun, end)
@@ -254,8 +254,8 @@ class Replacer(Struct):
     def _create(self, begun: _Begun, prepared: Prepared) -> None:
         action = begun.action
         self._begun[id(action)] = begun
-        self.ledger.was_cancelled(action.name, begun.cancel_first)
-        self.ledger.remember_not_owed(action.name, prepared.not_owed)
+        self.recorder.was_cancelled(action.name, begun.cancel_first)
+        self.recorder.remember_not_owed(action.name, prepared.not_owed)
         for each in prepared.left_out:
             said = f"{each.people:,} {'person is' if each.people == 1 else 'people are'}"
             self.outcomes.note(action, f"{said} left out: on the do-not-call list {each.of}")
@@ -264,12 +264,12 @@ class Replacer(Struct):
             of = len(creation.request.contacts)
             spec_contacts = of if of != len(contacts) else None
             sized = replace(creation, request=request, spec_contacts=spec_contacts)
-            place = self.ledger.place(action, request.part)
+            place = self.recorder.place(action, request.part)
             if contacts:
                 begun.awaited.add(request.part)
                 self.desk.ready.append(Job(action, sized, place, good_until=prepared.good_until))
             else:
-                self.ledger.complete(place, replace(sized, spec_contacts=of))
+                self.recorder.complete(place, replace(sized, spec_contacts=of))
                 self.outcomes.end(
                     action,
                     request.part,
@@ -285,7 +285,7 @@ class Replacer(Struct):
             begun.awaited.discard(part)
             self._cancel_olds(begun)
             return
-        record = self.ledger.state.record(action.name)
+        record = self.recorder.state.record(action.name)
         left = leftover(record) if record and _is_whole(record, action) else ()
         if left and action.kind is not ActionKind.ADOPT:  # with an adoption they are planned for
             cancel = replace(
@@ -305,15 +305,15 @@ class Replacer(Struct):
         del self._begun[id(action)]
         olds = tuple(t for t in begun.replacement.olds if t.batch_id not in begun.cancel_first)
         if not olds:
-            self.ledger.took_over(action.name)
-            self.ledger.end_replacing(action.name)
+            self.recorder.took_over(action.name)
+            self.recorder.end_replacing(action.name)
             return
         ended = partial(self._olds_cancelled, action)
         self._errands.put(Errand(action, Verb.CANCEL, olds, ended))
 
     def _olds_cancelled(self, action: Action, problems: dict[str, str]) -> None:
         if not problems:
-            self.ledger.end_replacing(action.name)
+            self.recorder.end_replacing(action.name)
             return
         self._not_cancelled(action, "; ".join(sorted(problems.values())))
 
@@ -335,7 +335,7 @@ class Replacer(Struct):
         paused: they still hold its people.
         """
         begun = self._begun.get(id(action))
-        record = self.ledger.state.record(action.name)
+        record = self.recorder.state.record(action.name)
         if begun is None or record is None or record.replacing is None:
             return
         journal = record.replacing
@@ -355,7 +355,7 @@ class Replacer(Struct):
             return
         targets = tuple(t for t in begun.replacement.olds if t.batch_id in journal.paused)
         if not targets:
-            self.ledger.end_replacing(action.name)
+            self.recorder.end_replacing(action.name)
             return
         self._errands.put(
             Errand(action, Verb.RESUME, targets, partial(self._resumed, action, targets))
@@ -368,7 +368,7 @@ class Replacer(Struct):
             self._not_resumed(action, targets, "; ".join(sorted(problems.values())))
             return
         ids = ", ".join(target.batch_id for target in targets)
-        self.ledger.end_replacing(action.name)
+        self.recorder.end_replacing(action.name)
         self.outcomes.add_warning(action, f"batch {ids} goes on as before: it is resumed")
 
     def _not_resumed(self, action: Action, targets: tuple[Target, ...], why: str) -> None:
@@ -384,9 +384,9 @@ class Replacer(Struct):
             return
         if event.skipped is not None:
             not_owed = {event.batch_id: event.skipped}
-            self.ledger.remember_not_owed(event.errand.action.name, not_owed)
+            self.recorder.remember_not_owed(event.errand.action.name, not_owed)
         if event.errand.verb is Verb.CANCEL and not event.problem:
-            self.ledger.was_cancelled(event.errand.action.name, [event.batch_id])
+            self.recorder.was_cancelled(event.errand.action.name, [event.batch_id])
         errand = event.errand
         errand.objection = errand.objection or event.objection
         errand.ended(event.batch_id, event.problem)
@@ -408,7 +408,7 @@ class Replacer(Struct):
         That is asked of all that wait for a sender at once: it may take a look at a remote.
         """
         again = late.errand.note_late(late.batch_id)
-        if not again or self._halted or self.ledger.is_outdated():
+        if not again or self._halted or self.recorder.is_outdated():
             return False
         self._errands.renew(self.workers.clock.elapsed())
         return True
@@ -426,13 +426,13 @@ class Replacer(Struct):
             )
             return
         if action.role is Role.BEGUN:
-            self.ledger.end_replacing(action.name)
+            self.recorder.end_replacing(action.name)
         elif action.role is Role.STOPPED:
             pass  # that is recorded already
         elif action.spec is None:
-            self.ledger.set_lifecycle(action.name, Lifecycle.CANCELLED)
+            self.recorder.set_lifecycle(action.name, Lifecycle.CANCELLED)
         else:
-            self.ledger.set_lifecycle(action.name, action.spec.lifecycle, action.spec)
+            self.recorder.set_lifecycle(action.name, action.spec.lifecycle, action.spec)
         self.outcomes.end(action, _WHOLE, Ending.DONE, batch_id=action.batch_id)
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from reconciler.apply.ledger import Place
     from reconciler.apply.preparing import Preparation
+    from reconciler.apply.recorder import Place
     from reconciler.observed import Batch, Outcome
     from reconciler.plan.actions import Action, Creation
     from reconciler.ports import BatchApi, Clock

@@ -17,8 +17,8 @@ from reconciler.apply.sending import Event, Seen
 if TYPE_CHECKING:
     import queue
 
-    from reconciler.apply.ledger import Place
     from reconciler.apply.lookup import Lookup, Wanted
+    from reconciler.apply.recorder import Place
     from reconciler.ports import Clock
 
 FIRST_PAUSE = 0.25

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import known_keys
 from reconciler.apply.gate import BrakeGate, Gates, PolicyGate, frozen
-from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
+from reconciler.apply.recorder import Recorder
 from reconciler.apply.report import Ending
 from reconciler.cli.agreeing import Agreement
 from reconciler.cli.brakes import brake_of
@@ -292,7 +292,7 @@ class _Apply:
         with signals_stop(self._stop, self._events), shown_progress(plan.people) as progress:
             engine = Engine(
                 plan=plan,
-                ledger=Ledger(
+                recorder=Recorder(
                     store,
                     state,
                     clock=record_clock,

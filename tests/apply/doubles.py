@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import gather, known_keys
-from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup
+from reconciler.apply.recorder import Recorder
 from reconciler.errors import ApiError, TooLate
 from reconciler.observed import (
     Batch,
@@ -387,7 +387,7 @@ class World:
         self.runs += 1
         return Engine(
             plan=plan,
-            ledger=self.state_ledger(plan, state),
+            recorder=self.recorder(plan, state),
             api=self.api,
             lookup=Lookup(self.api, known_keys(state)),
             clock=self.clock,
@@ -397,9 +397,9 @@ class World:
             progress=self.told,
         )
 
-    def state_ledger(self, plan: Plan, state: State) -> Ledger:  # noqa: ARG002 - for worlds that ask it
-        """Give the ledger of this run."""
-        return Ledger(
+    def recorder(self, plan: Plan, state: State) -> Recorder:  # noqa: ARG002 - for worlds that ask it
+        """Give the recorder of this run."""
+        return Recorder(
             self.store,
             state,
             clock=self.clock,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.apply.calls import CallLog
-from reconciler.apply.ledger import Ledger
+from reconciler.apply.recorder import Recorder
 from reconciler.errors import StateError, StateMoved
 from reconciler.policy.keyed import LedgerKey
 from reconciler.state.calls import CallLedger
@@ -93,7 +93,7 @@ class Counting(World):
     def engine(self, plan: Plan) -> Engine:
         """Give an engine that keeps a ledger."""
         engine = super().engine(plan)
-        engine._ledger._calls = CallLog(self.ledger(), KEY, self.store, WEEK)
+        engine._recorder._calls = CallLog(self.ledger(), KEY, self.store, WEEK)
         return engine
 
     def check(self) -> None:
@@ -211,8 +211,8 @@ def test_without_a_limit_there_is_no_ledger() -> None:
     """A root that limits nothing keeps nothing."""
     world = World()
     store = Storing(world.store.last)
-    ledger = Ledger(store, store.load(), clock=world.clock, run="run1", provenance=Paths())
+    recorder = Recorder(store, store.load(), clock=world.clock, run="run1", provenance=Paths())
     action = world.plan(FIRST).actions[0]
-    ledger.intend(ledger.place(action, 1), action.creations[0])
-    ledger.store()
+    recorder.intend(recorder.place(action, 1), action.creations[0])
+    recorder.store()
     assert store.files == {}

@@ -309,4 +309,4 @@ def test_an_action_about_nothing_is_a_bug() -> None:
     lost = replace(plan.actions[0], kind=ActionKind.ADOPT, spec=None, name="who")
     engine = world.engine(replace(plan, actions=(lost,)))
     with pytest.raises(AssertionError, match="neither recorded nor specified"):
-        engine._ledger.place(lost, 1)
+        engine._recorder.place(lost, 1)

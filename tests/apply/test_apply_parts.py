@@ -12,9 +12,9 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from reconciler.apply import retry
-from reconciler.apply.ledger import Ledger
 from reconciler.apply.lookup import Lookup, Wanted
 from reconciler.apply.outcomes import Outcomes
+from reconciler.apply.recorder import Recorder
 from reconciler.apply.report import Ending, Report, Result
 from reconciler.apply.retry import FIRST, LONGEST, PATIENCE, TOO_MANY, Retry
 from reconciler.apply.sending import Event, Job, NotSent, Seen, Workers
@@ -49,17 +49,17 @@ def create_action(on: State | None = None) -> Action:
     return action
 
 
-def ledger_on(on: State) -> tuple[Ledger, MemoryStore, ManualClock]:
-    """Give a ledger, its store and its clock."""
+def recorder_on(on: State) -> tuple[Recorder, MemoryStore, ManualClock]:
+    """Give a recorder, its store and its clock."""
     store, clock = MemoryStore(on), ManualClock()
-    return Ledger(store, on, clock=clock, run="run1", provenance=Paths()), store, clock
+    return Recorder(store, on, clock=clock, run="run1", provenance=Paths()), store, clock
 
 
 def a_job() -> Job:
     """Give a job of the spec."""
     action = create_action()
-    ledger, _, _ = ledger_on(State(lineage=LINEAGE))
-    return Job(action, action.creations[0], ledger.place(action, 1))
+    recorder, _, _ = recorder_on(State(lineage=LINEAGE))
+    return Job(action, action.creations[0], recorder.place(action, 1))
 
 
 # -- retry ----------------------------------------------------------------------------------------
@@ -118,77 +118,77 @@ def test_a_wait_longer_than_patience_is_not_begun() -> None:
     assert Retry(ManualClock()).again_at(a_job(), replace(BUSY, retry_after=3600.0)) is None
 
 
-# -- the ledger -----------------------------------------------------------------------------------
+# -- the recorder ---------------------------------------------------------------------------------
 
 
 def test_nothing_changed_is_nothing_stored() -> None:
-    """Only a ledger with changes asks its store."""
-    ledger, store, _ = ledger_on(state(welcome=recorded(of=SPEC)))
-    ledger.store()
+    """Only a recorder with changes asks its store."""
+    recorder, store, _ = recorder_on(state(welcome=recorded(of=SPEC)))
+    recorder.store()
     assert store.tries == 0
-    assert ledger.owner("bat_welcome_1_1") == "welcome"
-    assert ledger.owner("bat_x") is None
+    assert recorder.owner("bat_welcome_1_1") == "welcome"
+    assert recorder.owner("bat_x") is None
 
 
 def test_another_attempt_keeps_what_is_known_of_the_first() -> None:
     """When it was first tried, which second batches it has, and what people said of it."""
     said = Audit(who="asha", at=NOW, said="not created", why="looked")
     on = in_doubt(SPEC, released_at=NOW, audit=(said,), duplicates=("bat_d",), attempt=4)
-    ledger, store, clock = ledger_on(on)
+    recorder, store, clock = recorder_on(on)
     action = create_action(on)
-    place = ledger.place(action, 1)
+    place = recorder.place(action, 1)
     clock.pass_by(60)
-    ledger.intend(place, action.creations[0])
-    ledger.store()
-    record = ledger.record(place)
+    recorder.intend(place, action.creations[0])
+    recorder.store()
+    record = recorder.record(place)
     assert record is not None
     assert (record.attempt, record.first_attempted_at) == (5, LONG_AGO)
     assert record.attempted_at == NOW + timedelta(seconds=60)
     assert (record.audit, record.duplicates) == ((said,), ("bat_d",))
     assert (record.released_at, record.run) == (None, "run1")
-    ledger.withdraw(place, action.creations[0].previous)
-    assert ledger.state.batches == on.batches
+    recorder.withdraw(place, action.creations[0].previous)
+    assert recorder.state.batches == on.batches
     assert store.touched == [frozenset({"welcome"})]
 
 
 def test_a_doubt_is_of_what_is_in_doubt() -> None:
     """A record that is created or gone is not put in doubt again."""
     on = state(welcome=recorded(of=SPEC))
-    ledger, _, _ = ledger_on(on)
+    recorder, _, _ = recorder_on(on)
     (action,) = plan(SPEC, on=on).actions
-    place = ledger.place(action, 1)
-    ledger.doubt(place, "timeout")
-    ledger.created(replace(place, name="nobody"), "bat_x", RecordedBy.FOUND)
-    ledger.duplicate(replace(place, name="nobody"), "bat_x")
-    ledger.duplicate(place, "bat_welcome_1_1")
-    ledger.created(place, "bat_welcome_1_1", RecordedBy.FOUND)
-    assert ledger.state == on
-    assert not ledger.dirty
-    assert ledger.record(replace(place, name="nobody")) is None
+    place = recorder.place(action, 1)
+    recorder.doubt(place, "timeout")
+    recorder.created(replace(place, name="nobody"), "bat_x", RecordedBy.FOUND)
+    recorder.duplicate(replace(place, name="nobody"), "bat_x")
+    recorder.duplicate(place, "bat_welcome_1_1")
+    recorder.created(place, "bat_welcome_1_1", RecordedBy.FOUND)
+    assert recorder.state == on
+    assert not recorder.dirty
+    assert recorder.record(replace(place, name="nobody")) is None
     other = replace(place, generation=structs.replace(place.generation, generation=9))
-    assert ledger.record(other) is None
+    assert recorder.record(other) is None
 
 
 def test_an_older_batch_takes_the_place_of_the_recorded_one() -> None:
     """The id that was recorded becomes a second batch's, and a known duplicate may become kept."""
     on = state(welcome=recorded(created(SPEC, "bat_young", duplicates=("bat_old",)), of=SPEC))
-    ledger, _, _ = ledger_on(on)
+    recorder, _, _ = recorder_on(on)
     (action,) = plan(SPEC, on=on).actions
-    place = ledger.place(action, 1)
-    ledger.created(place, "bat_old", RecordedBy.FOUND)
-    record = ledger.record(place)
+    place = recorder.place(action, 1)
+    recorder.created(place, "bat_old", RecordedBy.FOUND)
+    record = recorder.record(place)
     assert record is not None
     assert (record.batch_id, record.duplicates) == ("bat_old", ("bat_young",))
-    assert ledger.owner("bat_old") == ledger.owner("bat_young") == "welcome"
+    assert recorder.owner("bat_old") == recorder.owner("bat_young") == "welcome"
 
 
 def test_a_move_keeps_every_generation_and_lifecycle() -> None:
     """Only the source of the current generation changes."""
     record = recorded(of=SPEC, lifecycle=Lifecycle.PAUSED)
-    ledger, _, _ = ledger_on(state(welcome=record))
-    ledger.move("welcome", "hello", spec("hello"))
-    moved = ledger.state.batches["hello"]
-    assert "welcome" not in ledger.state.batches
+    recorder, _, _ = recorder_on(state(welcome=record))
+    recorder.move("welcome", "hello", spec("hello"))
+    moved = recorder.state.batches["hello"]
+    assert "welcome" not in recorder.state.batches
     assert moved.lifecycle is Lifecycle.PAUSED
     assert moved.current.requests == record.current.requests
     assert moved.current.source.path == "hello.yaml"
@@ -196,12 +196,14 @@ def test_a_move_keeps_every_generation_and_lifecycle() -> None:
 
 def test_an_adopted_batch_has_a_record_of_its_own() -> None:
     """Where nothing was recorded, the attempt counts as none of ours."""
-    ledger, _, _ = ledger_on(State(lineage=LINEAGE))
+    recorder, _, _ = recorder_on(State(lineage=LINEAGE))
     action = create_action()
-    place = ledger.place(action, 1)
+    place = recorder.place(action, 1)
     found = batch(creating(SPEC), "bat_7")
-    ledger.adopt(place, Adoption(1, found, "rk1_x", SPEC.requests[0].digest, 2), RecordedBy.ADOPTED)
-    record = ledger.record(place)
+    recorder.adopt(
+        place, Adoption(1, found, "rk1_x", SPEC.requests[0].digest, 2), RecordedBy.ADOPTED
+    )
+    record = recorder.record(place)
     assert record is not None
     assert (record.batch_id, record.key, record.attempt) == ("bat_7", "rk1_x", 0)
 

@@ -42,11 +42,11 @@ def jobs(engine: Engine) -> list[Job]:
     """Give all that is to be created, recorded, to be handed to the senders by hand."""
     made = []
     for action in engine._plan.pending:
-        job = Job(action, action.creations[0], engine._ledger.place(action, 1))
-        engine._ledger.intend(job.place, job.creation)
+        job = Job(action, action.creations[0], engine._recorder.place(action, 1))
+        engine._recorder.intend(job.place, job.creation)
         job.intended_at = engine._clock.elapsed()
         made.append(job)
-    engine._ledger.store()
+    engine._recorder.store()
     return made
 
 
@@ -204,7 +204,7 @@ def test_a_part_that_may_exist_is_on_record_before_another_is_given_up(
     engine = world.engine(world.plan(spec("a", parts=2)))
     (action,) = engine._plan.pending
     unsent, refused = (
-        Job(action, creation, engine._ledger.place(action, creation.request.part))
+        Job(action, creation, engine._recorder.place(action, creation.request.part))
         for creation in action.creations
     )
     refused.refused = 1
@@ -212,7 +212,7 @@ def test_a_part_that_may_exist_is_on_record_before_another_is_given_up(
     standing: list[set[int]] = []
 
     def noted(_: Replacer, __: Action, ___: int) -> None:
-        standing.append({request.part for _, _, request in engine._ledger.state.requests()})
+        standing.append({request.part for _, _, request in engine._recorder.state.requests()})
 
     monkeypatch.setattr(Replacer, "fell_through", noted)
     engine._reactions.turn_down_the_rest()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from reconciler.apply import preparing
-from reconciler.apply.ledger import Ledger
 from reconciler.apply.preparing import Preparation, Prepared
 from reconciler.apply.reactions import Reactions
+from reconciler.apply.recorder import Recorder
 from reconciler.apply.replacing import Replacer
 from reconciler.observed import Unknown
 from reconciler.plan import callees, changed, history
@@ -106,12 +106,12 @@ def _never_refused(_: Any) -> Callable[..., None]:
 
 
 SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
-    "nothing is journalled": ((Ledger, "begin_replacing", _does_nothing),),
+    "nothing is journalled": ((Recorder, "begin_replacing", _does_nothing),),
     "nobody waits until it is quiet": ((Roll, "in_flight", lambda _: lambda _self: 0),),
     "read before it is paused": ((Preparation, "_run", _reads_before_it_pauses),),
     "cancelled before it is created": ((Replacer, "_create", _cancels_first),),
-    "not owed is forgotten": ((Ledger, "remember_not_owed", _does_nothing),),
-    "our cancel is not recorded": ((Ledger, "set_out_to_cancel", _does_nothing),),
+    "not owed is forgotten": ((Recorder, "remember_not_owed", _does_nothing),),
+    "our cancel is not recorded": ((Recorder, "set_out_to_cancel", _does_nothing),),
     "skipped by us is skipped by hand": ((Roll, "standing", _takes_us_for_a_person),),
     "resumed while in doubt": ((Reactions, "_on_outcome", _resumes_in_doubt),),
     "resumed beside a part": ((Replacer, "fell_through", _resumes_always),),

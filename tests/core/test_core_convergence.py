@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.apply.ledger import Ledger
+from reconciler.apply.recorder import Recorder
 from reconciler.model import Lifecycle, OnChange
 from reconciler.plan.actions import ActionKind, Plan, Reason
 from reconciler.plan.facts import Facts, Rules
@@ -75,34 +75,34 @@ class SmallWorld:
     def carry_out(self, plan: Plan) -> None:
         """Do what a plan says, with an API where everything succeeds."""
         store = MemoryStore(self.state)
-        ledger = Ledger(store, self.state, clock=ManualClock(), run="run", provenance=Paths())
+        recorder = Recorder(store, self.state, clock=ManualClock(), run="run", provenance=Paths())
         for action in plan.pending:
             match action.kind:
                 case ActionKind.CREATE:
                     for creation in action.creations:
-                        place = ledger.place(action, creation.request.part)
-                        ledger.intend(place, creation)
+                        place = recorder.place(action, creation.request.part)
+                        recorder.intend(place, creation)
                         made = f"new_{len(self.batches)}"
-                        record = ledger.record(place)
+                        record = recorder.record(place)
                         assert record is not None
                         self.batches[made] = batch(record, made, age=timedelta(0))
-                        ledger.created(place, made, RecordedBy.CREATED)
+                        recorder.created(place, made, RecordedBy.CREATED)
                 case ActionKind.ADOPT:
                     for adoption in action.adoptions:
-                        place = ledger.place(action, adoption.part)
-                        ledger.adopt(place, adoption, RecordedBy.FOUND)
+                        place = recorder.place(action, adoption.part)
+                        recorder.adopt(place, adoption, RecordedBy.FOUND)
                 case ActionKind.MOVE:
                     assert action.moved_from is not None
                     assert action.spec is not None
-                    ledger.move(action.moved_from, action.name, action.spec)
+                    recorder.move(action.moved_from, action.name, action.spec)
                 case ActionKind.CANCEL if action.reason is Reason.DUPLICATE:
                     assert action.batch_id is not None
-                    ledger.duplicate(ledger.place(action, action.part), action.batch_id)
+                    recorder.duplicate(recorder.place(action, action.part), action.batch_id)
                     ended = replace(self.batches[action.batch_id], status="cancelled")
                     self.batches[action.batch_id] = ended
                 case _:
                     pass
-        ledger.store()
+        recorder.store()
         self.state = store.last
 
 

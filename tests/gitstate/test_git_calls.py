@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.apply import verifier
 from reconciler.apply.calls import CallLog
-from reconciler.apply.ledger import Ledger
+from reconciler.apply.recorder import Recorder
 from reconciler.errors import StateError, StateMoved, Superseded
 from reconciler.policy.keyed import LedgerKey
 from reconciler.state import beside
@@ -129,12 +129,12 @@ class Logged(World):
     def _check_create(self, key: str, _body: dict[str, object]) -> None:
         self.before_create(key)
 
-    def state_ledger(self, plan: Plan, state: State) -> Ledger:  # noqa: ARG002 - of the world's
-        """Give the ledger of this run."""
+    def recorder(self, plan: Plan, state: State) -> Recorder:  # noqa: ARG002 - of the world's
+        """Give the recorder of this run."""
         log = CallLog(
             CallLedger.read(self.branch.beside(), KEY.id), KEY, self.branch, timedelta(days=7)
         )
-        return Ledger(
+        return Recorder(
             self.store,
             state,
             clock=self.clock,

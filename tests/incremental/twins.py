@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from reconciler.apply.facts import gather
-from reconciler.apply.ledger import Ledger
+from reconciler.apply.recorder import Recorder
 from reconciler.apply.report import Ending
 from reconciler.cli.hashed_people import KEY, KEY_BYTES
 from reconciler.cli.meetings import DIRECTORY
@@ -152,9 +152,9 @@ class _World(World):
         facts = Facts(offline=True)
         return make_plan(specs, self.state(), facts, self.rules, self.clock.now())
 
-    def state_ledger(self, plan: Plan, state: State) -> Ledger:
+    def recorder(self, plan: Plan, state: State) -> Recorder:
         unchanged = [a.spec for a in plan.actions if a.kind is ActionKind.NONE and a.spec]
-        return Ledger(
+        return Recorder(
             self.store,
             state,
             clock=self.clock,

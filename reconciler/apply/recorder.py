@@ -49,7 +49,7 @@ class Place(Struct, frozen=True):
     part: int
 
 
-class Ledger:
+class Recorder:
     """The state of a run, its changes since the last store, and the store."""
 
     def __init__(
