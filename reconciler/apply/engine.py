@@ -251,6 +251,8 @@ class Engine:
             jobs = []
         else:
             self._replacing.hand_out(noted)
+        if self._recorder.overtaken and (self._desk.busy or self._replacing.busy):
+            self._note_moved(f"{self._recorder.where} was changed by somebody else meanwhile")
         for place, batch_id in self._recorder.take_contested():
             self._reactions.cancel(place, batch_id)
         if self._moved or self._store_error is not None or self._reactions.halted is not None:
@@ -268,6 +270,10 @@ class Engine:
         jobs: list[Job] = []
         while self._desk.ready and len(self._desk.under_way) + len(jobs) < self._window.size:
             job = self._desk.ready.popleft()
+            if self._recorder.batch_at(job.place):
+                self._note_moved(f"another run has created {job.action.name} meanwhile")
+                self._desk.ready.extendleft((job, *reversed(jobs)))
+                return []
             past = self._past(job, moment)
             if past is None:
                 jobs.append(job)
@@ -310,9 +316,7 @@ class Engine:
         try:
             self._recorder.store()
         except StateMoved as error:
-            self._workers.close()
-            self._progress.say(f"{error.message}; planning again")
-            self._moved = True
+            self._note_moved(error.message)
             return False
         except ReconcilerError as error:
             self._workers.close()
@@ -323,6 +327,13 @@ class Engine:
         ran_dry = 0 < under_way <= self._events.qsize()
         self._window.stored(self._clock.elapsed() - before, ran_dry=ran_dry)
         return True
+
+    def _note_moved(self, why: str) -> None:
+        """Begin nothing more of this plan: it was made by a state that is past."""
+        self._workers.close()
+        if not self._moved:
+            self._progress.say(f"{why}; planning again")
+        self._moved = True
 
     def _await(self, grace_ends: float | None) -> None:
         """Take in the next event, and all that came with it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reconciler.apply.gate import Objection
-    from reconciler.plan.actions import Action, Creation, Target
+    from reconciler.plan.actions import Action, Target
     from reconciler.ports import BatchApi
 
 
@@ -124,7 +124,7 @@ def run(
     errand: Errand,
     batch_id: str,
     api: BatchApi,
-    objects: Callable[[Action, Creation | None], Objection | None],
+    objects: Callable[[Action], Objection | str | None],
     lease: float,
 ) -> Controlled:
     """Run an errand for one batch, on a sender's thread. Never raises.
@@ -133,9 +133,6 @@ def run(
     more than `lease` seconds after it was noted, for much may have been decided since.
     """
     try:
-        against = objects(errand.action, None) if errand.verb is Verb.RESUME else None
-        if against is not None:
-            return Controlled(errand, batch_id, against.message, objection=against)
         match errand.verb:
             case Verb.READ:
                 return Controlled(errand, batch_id, skipped=skipped_in(batch_id, api))
@@ -144,7 +141,7 @@ def run(
             case Verb.PAUSE:
                 api.pause(batch_id)
             case Verb.RESUME:
-                _resume(batch_id, api, errand.noted_at + lease)
+                return _resume(errand, batch_id, api, objects, lease)
     except TooLate as error:
         return Controlled(errand, batch_id, error.message, late=True)
     except ApiError as error:
@@ -155,10 +152,24 @@ def run(
     return Controlled(errand, batch_id)
 
 
-def _resume(batch_id: str, api: BatchApi, send_by: float) -> None:
+def _resume(
+    errand: Errand,
+    batch_id: str,
+    api: BatchApi,
+    objects: Callable[[Action], Objection | str | None],
+    lease: float,
+) -> Controlled:
     batch = api.batch(batch_id)
-    if batch is None or batch.status not in TERMINAL:  # of those nothing is left that could go on
-        api.resume(batch_id, send_by=send_by)
+    if batch is not None and batch.status in TERMINAL:  # nothing is left there that could go on
+        return Controlled(errand, batch_id)
+    match objects(errand.action):
+        case None:
+            api.resume(batch_id, send_by=errand.noted_at + lease)
+            return Controlled(errand, batch_id)
+        case str(why):
+            return Controlled(errand, batch_id, why)
+        case objection:
+            return Controlled(errand, batch_id, objection.message, objection=objection)
 
 
 def skipped_in(batch_id: str, api: BatchApi) -> tuple[str, ...]:
@@ -174,5 +185,5 @@ def is_gone(batch_id: str, api: BatchApi) -> bool:
     """
     try:
         return api.batch(batch_id) is None
-    except ApiError:
+    except Exception:  # noqa: BLE001 - whatever happened, nobody has said that it is gone
         return False

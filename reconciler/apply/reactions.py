@@ -186,6 +186,18 @@ class Reactions(Struct):
                 assert_never(outcome)
 
     def _on_created(self, job: Job, created: Created) -> None:
+        if (theirs := self.recorder.batch_at(job.place)) is not None:
+            # Whichever is older, that one is on record, and whoever looks there goes by it.
+            self.cancel(job.place, created.batch_id)
+            self.outcomes.end(
+                job.action,
+                job.place.part,
+                Ending.CREATED,
+                batch_id=theirs,
+                message="another run had created it meanwhile; that batch is kept",
+            )
+            self.replacing.created(job.action, job.place.part)
+            return
         self.recorder.created(job.place, created.batch_id, RecordedBy.CREATED)
         self.lookup.learn(created.batch_id, job.creation.key)
         sent = len(job.creation.request.contacts)
@@ -215,11 +227,11 @@ class Reactions(Struct):
             self._on_refused(job, rejected)
             return
         self.recorder.withdraw(job.place, job.creation.previous)
-        if self.workers.stop.is_set():
-            self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
-            return
         job.refused += rejected.status is not None
-        self.desk.postpone(job, again_at)
+        if self.workers.stop.is_set():
+            self._skip(job)
+        else:
+            self.desk.postpone(job, again_at)
 
     def _on_refused(self, job: Job, rejected: Rejected) -> None:
         """Take a no for what it is, once one look has not shown the batch.
@@ -346,10 +358,8 @@ class Reactions(Struct):
         # First those that may exist all the same: nothing is resumed while a part of it does.
         for job in sorted(jobs, key=lambda each: not each.refused):
             self.outcomes.end(job.action, job.place.part, Ending.REJECTED, message=why, hint=hint)
-            if job.refused:  # as after every no, it is looked for once, with an intent until then
-                self.recorder.intend(job.place, job.creation, refused=job.refused - 1)
-                self.refusals[job.creation.key] = RejectedJob(job, TOO_MANY)
-                self.look(job.action, job.place, 0.0)
+            if job.refused:
+                self._look_after_all(job)
             else:
                 self.replacing.fell_through(job.action, job.place.part)
         self.replacing.skip_waiting(why, hint)
@@ -357,11 +367,29 @@ class Reactions(Struct):
     def let_go(self) -> None:
         """Give up what was not begun."""
         self.workers.close()
-        for job in (*self.desk.ready, *(job for _, _, job in self.desk.later)):
-            self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
+        jobs = (*self.desk.ready, *(job for _, _, job in self.desk.later))
         self.desk.ready.clear()
         self.desk.later.clear()
+        for job in jobs:
+            self._skip(job)
         self.replacing.let_go()
+
+    def _skip(self, job: Job) -> None:
+        self.outcomes.end(job.action, job.place.part, Ending.SKIPPED)
+        if job.refused:
+            self._look_after_all(job)
+
+    def _look_after_all(self, job: Job) -> None:
+        """Look once for what was answered "not now" and is not sent again, as after every no.
+
+        Until then it has an intent; as nothing is begun by that, it says what is not known.
+        """
+        if self.recorder.batch_at(job.place) is not None:
+            return
+        self.recorder.intend(job.place, job.creation, refused=job.refused - 1)
+        self.recorder.doubt(job.place, f"HTTP {TOO_MANY}")
+        self.refusals[job.creation.key] = RejectedJob(job, TOO_MANY)
+        self.look(job.action, job.place, 0.0)
 
 
 def _how_found(record: RequestRecord, refused: RejectedJob | None) -> str:

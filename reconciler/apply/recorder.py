@@ -21,6 +21,7 @@ from reconciler.errors import StateMoved
 from reconciler.model import kept_fields
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
+    WATCH,
     Generation,
     NameRecord,
     RecordedBy,
@@ -86,6 +87,9 @@ class Recorder:
         self._owner = state.batch_ids()
         self.state = state
         self.dirty = False
+        self.overtaken = False
+        """Whether `state` has what somebody else stored since it was planned by. Nothing of that
+        plan may be begun any more: it may have been done."""
 
     def store(self) -> None:
         """Make everything recorded so far durable. Raises what the store raises."""
@@ -100,10 +104,16 @@ class Recorder:
                 self._moved = True
                 raise
             self._calls.laid()
+            self.overtaken = self.overtaken or self.state.batches is not ours.batches
             self._note_contested(ours, touched)
             self._stored |= touched
             self._unchanged = ()
         self.dirty = False
+
+    @property
+    def where(self) -> str:
+        """Where the state lies, as people know it."""
+        return self._store.where
 
     @property
     def has_stored(self) -> bool:
@@ -231,8 +241,13 @@ class Recorder:
         self._put(place, intent)
 
     def withdraw(self, place: Place, previous: RequestRecord | None) -> None:
-        """Take back an intent that certainly made no batch: put back what was there before."""
+        """Take back an intent that certainly made no batch: put back what was there before.
+
+        What another run recorded there meanwhile stays.
+        """
         record = self.record(place)
+        if record is not None and not (record.in_doubt and record.run == self._run):
+            return
         if record is not None:
             self._calls.withdraw(record.key)
         if previous is not None:
@@ -262,6 +277,11 @@ class Recorder:
         if record is not None and record.in_doubt:
             self._put(place, replace(record, unknown=reason))
 
+    def batch_at(self, place: Place) -> str | None:
+        """Give the id of the batch that is recorded at a place, None without one."""
+        record = self.record(place)
+        return record.batch_id if record is not None else None
+
     def created(self, place: Place, batch_id: str, by: RecordedBy) -> None:
         """Record the batch of a request. One recorded before it becomes a known duplicate."""
         record = self.record(place)
@@ -283,11 +303,17 @@ class Recorder:
             self.end_replacing(place.name)
 
     def duplicate(self, place: Place, batch_id: str) -> None:
-        """Record a second batch of a key, so that its id is known like every other."""
+        """Record a second batch of a key, so that its id is known like every other.
+
+        The key is watched for a day: whether it was cancelled is seen again by then.
+        """
         record = self.record(place)
         if record is None or batch_id in {record.batch_id, *record.duplicates}:
             return
-        self._put(place, replace(record, duplicates=(*record.duplicates, batch_id)))
+        until = self._clock.now() + WATCH
+        watched = until if record.watch_until is None else max(until, record.watch_until)
+        ids = (*record.duplicates, batch_id)
+        self._put(place, replace(record, duplicates=ids, watch_until=watched))
         self._owner[batch_id] = place.name
 
     def adopt(self, place: Place, adoption: Adoption, by: RecordedBy) -> None:

@@ -187,6 +187,7 @@ class Workers(Struct):
     root: str = ""
     is_past: Callable[[Job], bool] = lambda _: False
     closed_until: float = 0.0
+    _is_closed: bool = False
     _busy: set[str] = field(default_factory=set)
     _halt: Objection | None = None
     _tasks: queue.PriorityQueue[_Task] = field(default_factory=queue.PriorityQueue)
@@ -205,7 +206,7 @@ class Workers(Struct):
     def control(self, errand: Errand, batch_id: str) -> None:
         """Run an errand for one batch."""
         self._hand_out(
-            lambda: errands.run(errand, batch_id, self.api, self._objection, self.lease),
+            lambda: errands.run(errand, batch_id, self.api, self._against_resume, self.lease),
             urgent=True,
         )
 
@@ -215,7 +216,8 @@ class Workers(Struct):
         self._busy.discard(job.creation.key)
 
     def close(self) -> None:
-        """Begin no POST any more."""
+        """Begin no POST and no resume any more."""
+        self._is_closed = True
         self.closed_until = math.inf
 
     def prepare(self, preparation: Preparation) -> None:
@@ -265,6 +267,10 @@ class Workers(Struct):
             return Posted(job, outcome)
         except Exception as error:  # noqa: BLE001 - whatever happened, the batch may exist
             return Posted(job, Unknown(f"internal error: {type(error).__name__}"))
+
+    def _against_resume(self, action: Action) -> Objection | str | None:
+        """Say what keeps a resume back: the run's end, or an objection."""
+        return "not resumed: the run ended first" if self._is_closed else self._objection(action, None)
 
     def _objection(self, action: Action, creation: Creation | None) -> Objection | None:
         """Ask the gate; what it said against everything once stays said for this run."""

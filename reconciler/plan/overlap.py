@@ -98,7 +98,8 @@ def _mattering(names: Iterable[str], state: State, facts: Facts, now: datetime) 
     since = now - RECENT
     batches, asked = state.batches, bool(facts.batches)
     if not asked:
-        names = set(names).intersection(index_of(batches).touched_since(since))
+        recent = set(index_of(batches).touched_since(since))
+        names = [name for name in names if name in recent]
     found = []
     for name in names:  # all that is done with each of very many: hardly a call
         record = batches[name]
@@ -134,7 +135,7 @@ def _is_active(record: NameRecord, current: Generation, facts: Facts) -> bool:
 
 def _told(action: Action, others: list[tuple[int, str]]) -> Diagnostic:
     """Tell of one new batch in which others its people are, those with the most first."""
-    (count, first), *rest = sorted(others, key=lambda each: -each[0])
+    (count, first), *rest = sorted(others, key=lambda each: (-each[0], each[1]))
     added = " added to it" if action.kind is ActionKind.REPLACE else ""
     parts = [
         f"{persons(count, added)} also in {first}",

@@ -48,6 +48,7 @@ class FileStore:
         self._known: State | None = None
         self._encoder = codec.Encoder()
         self._laid: Mapping[str, bytes | None] = {}
+        self._overtaken = False
         self._rescued = self._path.with_name(f"state.rescued-{ids.unique()[:8]}.json")
 
     @property
@@ -57,7 +58,7 @@ class FileStore:
 
     def load(self, aside: Aside | None = None, *, whole: bool = True) -> State:
         """Read the file; no file is an empty state of a new lineage."""
-        self._laid = {}
+        self._overtaken, self._laid = False, {}
         self._on_disk = self._read()
         self._known = (
             State(lineage=self._ids.unique())
@@ -74,9 +75,9 @@ class FileStore:
         """Do nothing: beside the specs there is no other version of them to compare with."""
 
     def moved(self) -> bool:
-        """Whether the file is not as this run read it or wrote it."""
+        """Whether somebody else has written the file since this run read it."""
         try:
-            return not self._is_as_known()
+            return self._overtaken or not self._is_as_known()
         except StateError:
             return False
 
@@ -113,10 +114,12 @@ class FileStore:
         current = self._on_disk if self._is_as_known() else self._read()
         known = self._known or State(lineage=state.lineage)
         # A file that was removed says nothing: planning again without it would forget every batch.
-        if current is not None and current != self._on_disk:
-            if begins(known, state, touched):
-                raise StateMoved(f"{self.where} was changed by somebody else meanwhile")
+        changed = current is not None and current != self._on_disk
+        if (changed or self._overtaken) and begins(known, state, touched):
+            raise StateMoved(f"{self.where} was changed by somebody else meanwhile")
+        if current is not None and changed:
             state = self._laid_over(current, state, known, touched)
+            self._overtaken = True
         stored = replace(state, serial=state.serial + 1)
         data = self._encoder.encode(stored)
         laid, self._laid = self._laid, {}
