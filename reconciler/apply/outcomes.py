@@ -115,15 +115,25 @@ class Outcomes:
             return self._duplicate(
                 action, self._cancelled.get((action.name, action.batch_id or ""))
             )
-        parts = [part for _, part in sorted(self._parts.get(id(action), {}).items())]
+        numbered = dict(sorted(self._parts.get(id(action), {}).items()))
+        parts = [*numbered.values()]
         ending = next(
             (e for e in _WORST_FIRST if any(p.ending is e for p in parts)), Ending.SKIPPED
         )
         telling = next((p for p in parts if p.ending is ending), _PartEnding(ending))
         message = telling.message
-        if ending is Ending.SKIPPED and (left := self._left_stopped(action)):
+        created = {part for part, each in numbered.items() if each.ending is Ending.CREATED}
+        if ending is Ending.SKIPPED and created:
             ending = Ending.INTERRUPTED
+        # A change that was given up before any of its requests was begun resumes nothing.
+        given_up = ending in {Ending.BLOCKED, Ending.FAILED} and not any(numbered)
+        by_now = action.kind is ActionKind.REPLACE and given_up
+        if (ending is Ending.SKIPPED or by_now) and (left := self._left_stopped(action)):
+            ending = Ending.INTERRUPTED if ending is Ending.SKIPPED else ending
             message = f"{message}; {left}" if message else left
+        if ending is not Ending.CREATED and created and len(action.creations) > 1:
+            partly = _partly(action, created)
+            message = f"{partly}; {message}" if message else partly
         return Result(
             action=action,
             ending=ending,
@@ -183,6 +193,17 @@ class Outcomes:
             hint=f"cancel batch {action.batch_id} in the vendor's console now, or run: "
             "reconciler apply",
         )
+
+
+def _partly(action: Action, created: set[int]) -> str:
+    """Say how much of a spec that was cut into several batches is there."""
+    sizes = {each.request.part: len(each.request.contacts) for each in action.creations}
+    there = sum(sizes.get(part, 0) for part in created)
+    about = "up to " if action.callees is not None and action.callees.at_most else ""
+    return (
+        f"{len(created):,} of {len(sizes):,} batches are created, with {about}{there:,} of "
+        f"{sum(sizes.values()):,} people"
+    )
 
 
 def _next_step(action: Action, ending: Ending) -> str:

@@ -189,7 +189,18 @@ class Replacer(Struct):
         """Tell of what the run leaves undone because its time is over."""
         for each in (*self._waiting, *self._preparing.values()):
             self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
-        self._leave(self._errands, "the run ended first")
+        self._leave(self._errands.waiting, "the run ended first")
+        for errand in self._errands.running:
+            if errand.action.replacement is None and errand.verb is not Verb.READ:
+                self.outcomes.end(
+                    errand.action,
+                    _WHOLE,
+                    Ending.FAILED,
+                    message="the run ended while it was under way, so it may have been done",
+                    hint="look with: reconciler status; or run again: reconciler apply",
+                )
+            else:
+                self._leave([errand], "the run ended first")
 
     def _give_up(self, failed: Action) -> None:
         """Begin nothing new where what is there already is not as it should be."""

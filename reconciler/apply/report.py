@@ -33,7 +33,8 @@ class Ending(StrEnum):
     SKIPPED = "skipped"
     """Not begun: the run was stopped first."""
     INTERRUPTED = "interrupted"
-    """Begun, and the run was stopped first: old batches are paused, and the new one is not made."""
+    """Begun, and the run was stopped first: old batches are paused and the new one is not made, or
+    only some of several batches are."""
     DONE = "done"
     """Carried out, and nothing was created by it (a move, a cancelled duplicate)."""
     FAILED = "failed"

@@ -270,7 +270,9 @@ class Workers(Struct):
 
     def _against_resume(self, action: Action) -> Objection | str | None:
         """Say what keeps a resume back: the run's end, or an objection."""
-        return "not resumed: the run ended first" if self._is_closed else self._objection(action, None)
+        if self._is_closed:
+            return "not resumed: the run ended first"
+        return self._objection(action, None)
 
     def _objection(self, action: Action, creation: Creation | None) -> Objection | None:
         """Ask the gate; what it said against everything once stays said for this run."""

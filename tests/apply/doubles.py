@@ -16,7 +16,7 @@ from reconciler.apply.engine import Engine, Limits
 from reconciler.apply.facts import gather, known_keys
 from reconciler.apply.lookup import Lookup
 from reconciler.apply.recorder import Recorder
-from reconciler.errors import ApiError, TooLate
+from reconciler.errors import ApiError, StateMoved, TooLate
 from reconciler.observed import (
     Batch,
     BatchContact,
@@ -30,7 +30,7 @@ from reconciler.observed import (
 from reconciler.plan.facts import Rules
 from reconciler.plan.planner import make_plan
 from reconciler.state import codec
-from reconciler.state.document import Source, State
+from reconciler.state.document import Source, State, begins
 from reconciler.state.merge import lay_over
 from tests.core.builders import LINEAGE, NOW, specs
 
@@ -102,7 +102,7 @@ class MemoryStore:
     """Keeps every state that was saved, and makes sure that each could be read again.
 
     `fails` maps the number of a save, from 0, to what it raises. `theirs` is what somebody else
-    stored meanwhile: the next save is laid onto it.
+    stored meanwhile: the next save is laid onto it, unless something is about to be begun by it.
     """
 
     where = "memory"
@@ -144,6 +144,8 @@ class MemoryStore:
         if number in self._fails:
             raise self._fails[number]
         if self.theirs is not None:
+            if begins(self.last, state, touched):
+                raise StateMoved("another run was first")
             run = next((r.run for _, _, r in state.requests() if r.run.startswith("run")), "")
             state, self.theirs = lay_over(self.theirs, state, self.last, touched, run), None
         stored = replace(state, serial=state.serial + 1)
