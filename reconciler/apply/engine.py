@@ -250,9 +250,9 @@ class Engine:
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             jobs = []
         else:
-            self._replacing.hand_out(noted)
-        if self._recorder.overtaken and (self._desk.busy or self._replacing.busy):
-            self._note_moved(f"{self._recorder.where} was changed by somebody else meanwhile")
+            if self._recorder.overtaken and (self._desk.busy or self._replacing.busy):
+                self._note_moved(f"{self._recorder.where} was changed by somebody else meanwhile")
+            self._replacing.hand_out(noted)  # cancels; what makes phones ring is kept back now
         for place, batch_id in self._recorder.take_contested():
             self._reactions.cancel(place, batch_id)
         if self._moved or self._store_error is not None or self._reactions.halted is not None:

@@ -17,7 +17,7 @@ from reconciler.apply import journal
 from reconciler.apply.calls import NotLogged
 from reconciler.apply.records import as_complete, let_go
 from reconciler.apply.sources import with_source, with_sources
-from reconciler.errors import StateMoved
+from reconciler.errors import StateError, StateMoved
 from reconciler.model import kept_fields
 from reconciler.plan.settling import as_created
 from reconciler.state.document import (
@@ -121,8 +121,13 @@ class Recorder:
         return any(self.state.record(n) != self._loaded.record(n) for n in self._stored)
 
     def is_outdated(self) -> bool:
-        """Whether somebody else has stored a state since; not if nobody can tell."""
-        return self._moved or self._store.moved()
+        """Whether somebody else has stored a state since, or may have: nobody can tell."""
+        if self._moved or self.overtaken:
+            return True
+        try:
+            return self._store.moved()
+        except StateError:
+            return True
 
     def _note_contested(self, ours: State, touched: frozenset[str]) -> None:
         """Find batches of this run that storing found to be second ones, made beside another's."""

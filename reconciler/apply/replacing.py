@@ -231,7 +231,7 @@ class Replacer(Struct):
             record=self.recorder.state.batches[each.action.name],
             api=self.workers.api,
             clock=self.workers.clock,
-            stop=self.workers.stop,
+            stop=self.workers.ended,
             drain=self.drain,
             timezones=self.timezones,
             tell=self.workers.events.put,

@@ -187,7 +187,7 @@ class Workers(Struct):
     root: str = ""
     is_past: Callable[[Job], bool] = lambda _: False
     closed_until: float = 0.0
-    _is_closed: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
     _busy: set[str] = field(default_factory=set)
     _halt: Objection | None = None
     _tasks: queue.PriorityQueue[_Task] = field(default_factory=queue.PriorityQueue)
@@ -216,8 +216,8 @@ class Workers(Struct):
         self._busy.discard(job.creation.key)
 
     def close(self) -> None:
-        """Begin no POST and no resume any more."""
-        self._is_closed = True
+        """Begin no POST and no resume any more; `ended` tells those that wait."""
+        self.ended.set()
         self.closed_until = math.inf
 
     def prepare(self, preparation: Preparation) -> None:
@@ -270,7 +270,7 @@ class Workers(Struct):
 
     def _against_resume(self, action: Action) -> Objection | str | None:
         """Say what keeps a resume back: the run's end, or an objection."""
-        if self._is_closed:
+        if self.ended.is_set():
             return "not resumed: the run ended first"
         return self._objection(action, None)
 

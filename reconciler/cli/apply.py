@@ -7,7 +7,7 @@ import queue
 import random
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ from reconciler.cli.screen import show_report
 from reconciler.cli.session import Session, StateOptions
 from reconciler.cli.stopping import signals_stop
 from reconciler.cli.wording import as_typed, tell_of_the_sandbox
-from reconciler.errors import ReconcilerError, Refused, Superseded
+from reconciler.errors import ReconcilerError, Refused, StateError, Superseded
 from reconciler.model import Diagnostic, Severity
 from reconciler.plan.actions import ActionKind, Refusal
 from reconciler.render import structured, text
@@ -392,7 +392,9 @@ def _is_outdated(report: Report, store: StateStore) -> bool:
     A batch that the state did not know when it was read may be one that another run was recording,
     of a newer version of the specs perhaps.
     """
-    return any(_is_refused(result) for result in report.results) and store.moved()
+    with suppress(StateError):
+        return any(_is_refused(result) for result in report.results) and store.moved()
+    return False
 
 
 def _has_settled(report: Report) -> bool:

@@ -76,10 +76,7 @@ class FileStore:
 
     def moved(self) -> bool:
         """Whether somebody else has written the file since this run read it."""
-        try:
-            return self._overtaken or not self._is_as_known()
-        except StateError:
-            return False
+        return self._overtaken or not self._is_as_known()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -195,11 +195,9 @@ class GitStore:
 
     def moved(self) -> bool:
         """Whether the branch is not where this run saw it, or put it."""
-        try:
-            tip = self.git.remote_tip(self.place.remote, self.place.branch)
-        except StateError:
-            return False
-        return self._overtaken or tip != self._tip
+        if self._overtaken:
+            return True
+        return self.git.remote_tip(self.place.remote, self.place.branch) != self._tip
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Hold nothing: the branch itself is what only one run can move."""

@@ -50,7 +50,10 @@ class StateStore(Protocol):
         """
 
     def moved(self) -> bool:
-        """Whether somebody else stored a state since this run's `load`; not if nobody can tell."""
+        """Whether somebody else stored a state since this run's `load`.
+
+        Raises `StateError` if nobody can tell.
+        """
 
     def exclusive(self) -> AbstractContextManager[None]:
         """Keep every other run from storing until the context ends.

@@ -330,3 +330,39 @@ def test_several_batches_of_which_some_are_created_are_told_as_that() -> None:
     (result,) = engine.run().results
     assert result.ending is Ending.UNKNOWN
     assert result.message.startswith("2 of 3 batches are created, with 4 of 6 people; ")
+
+
+def test_a_change_is_not_waited_for_once_its_plan_is_past() -> None:
+    """Calls in flight take minutes; what is left is planned again at once."""
+    old, new = spec("x", 1), spec("x", 2)
+    world = World(on=state(x=recorded(of=old)))
+    world.limits = Limits(parallelism=2, drain=10_000.0)
+    world.api.put(Batch("bat_x_1_1", CAMPAIGN, "in_progress", created_at=NOW))
+    world.api.people["bat_x_1_1"] = tuple(
+        BatchContact(f"c{i}", person["phone_number"], "in_progress", {})
+        for i, person in enumerate(old.requests[0].contacts)
+    )
+
+    def meanwhile(_key: str) -> None:
+        world.store.theirs = with_theirs(world, b=made_by_them(world, B, "bat_theirs"))
+
+    world.before_create = meanwhile
+    begun = world.clock.elapsed()
+    report = world.engine(world.plan(new, A)).run()
+    assert report.moved
+    assert endings(report)["x replace"] == "interrupted"
+    assert world.clock.elapsed() - begun < 1_000
+
+
+def test_a_late_resume_is_not_sent_where_nobody_can_tell_what_was_stored() -> None:
+    """The remote does not answer: somebody may have stopped the name meanwhile."""
+    one = spec("r", 1)
+    world = World(on=state(r=recorded(of=one, lifecycle=Lifecycle.PAUSED)))
+    recorder = world.engine(world.plan(one))._recorder
+    assert not recorder.is_outdated()
+
+    def unreachable() -> bool:
+        raise StateError("no connection")
+
+    world.store.moved = unreachable  # type: ignore[method-assign]
+    assert recorder.is_outdated()
