@@ -216,9 +216,7 @@ class Preparation(Struct, frozen=True):
         if self.stop.is_set():
             raise _Halt(Ending.SKIPPED, "", "")
         if batch_id in self.cancel_first:
-            self._tell_held(batch_id, "cancelled", done=False)
-            self.api.cancel(batch_id)
-            self._tell_held(batch_id, "cancelled", done=True)
+            self._cancel_waiting(batch_id)
             return True
         batch = self.api.batch(batch_id)
         self._require_running(batch)
@@ -238,6 +236,29 @@ class Preparation(Struct, frozen=True):
             return False
         self._tell_held(batch_id, "paused", done=True)
         return True
+
+    def _cancel_waiting(self, batch_id: str) -> None:
+        """Cancel a batch that waited for its start when it was decided.
+
+        It may have begun since. A cancel then would make `skipped` of those who are just being
+        dialled, and they would seem to be owed a call; so it is paused after all, and their calls
+        end first.
+        """
+        self._tell_held(batch_id, "cancelled", done=False)
+        batch = self.api.batch(batch_id)
+        if batch is not None and batch.status == "in_progress":
+            self.api.pause(batch_id)
+            self._await_pause(batch_id)
+            over_at, pause = self.clock.elapsed() + self.drain, _FIRST_PAUSE
+            while (calls := self._calling(batch_id)) and (
+                left := over_at - self.clock.elapsed()
+            ) > 0:
+                self.tell(Draining(self.action, calls, left))
+                if self.stop.wait(min(pause, left)):
+                    raise _Halt(Ending.SKIPPED, "", "")
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        self.api.cancel(batch_id)
+        self._tell_held(batch_id, "cancelled", done=True)
 
     def _await_pause(self, batch_id: str) -> None:
         """Wait until a batch shows that it was paused: an API may do so after it has answered.

@@ -84,3 +84,48 @@ def test_a_pause_that_never_shows_fails_the_change(monkeypatch: pytest.MonkeyPat
     assert end.ending is Ending.FAILED
     assert "the pause takes long" in end.message
     assert len(gets) < 20
+
+
+def test_a_batch_that_began_before_its_cancel_ends_its_calls_first() -> None:
+    """Whoever is being dialled then would read as skipped on our account, and be called again."""
+    world = World()
+    world.apply(SPEC)
+    (made,) = world.api.batches
+    (action,) = world.plan(CHANGED).pending
+    one, *others = world.api.people[made]
+    world.api.people[made] = (replace(one, status="in_progress"), *others)
+    seen: list[str] = []
+    read, cancel = world.api.batch_contacts, world.api.cancel
+
+    def rings_twice(batch_id: str, *, status: str | None = None) -> object:
+        found = read(batch_id, status=status)
+        if status is not None and found and len(seen) < 2:
+            seen.append(status)
+        elif len(seen) == 2:
+            people = world.api.people[made]
+            world.api.people[made] = (replace(people[0], status="completed"), *people[1:])
+            found = read(batch_id, status=status)
+        return found
+
+    def cancelled(batch_id: str) -> None:
+        assert all(each.status != "in_progress" for each in world.api.people[batch_id])
+        assert world.api.controls == [("pause", batch_id)]
+        cancel(batch_id)
+
+    world.api.batch_contacts = rings_twice  # type: ignore[method-assign,assignment]
+    world.api.cancel = cancelled  # type: ignore[method-assign]
+    told: queue.SimpleQueue[object] = queue.SimpleQueue()
+    end = Preparation(
+        action=action,
+        record=world.store.last.batches["welcome"],
+        api=world.api,
+        clock=Ticking(),
+        stop=threading.Event(),
+        drain=300,
+        timezones={},
+        tell=told.put,
+        cancel_first=frozenset({made}),
+    ).run()
+    assert isinstance(end, Prepared)
+    assert world.api.batches[made].status == "cancelled"
+    assert end.share.to_call == 1
