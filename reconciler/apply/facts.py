@@ -83,6 +83,7 @@ def wanted_keys(state: State, now: datetime) -> list[Wanted]:
                 for each in made[generation.campaign_id]
                 if abs(each.attempted_at - request.first_attempted_at) < SAME_AGE
             ),
+            certain=request.in_doubt,
         )
         for generation, request in looked_for
     ]

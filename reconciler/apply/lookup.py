@@ -1,8 +1,9 @@
 """Looking through a campaign for the batches of certain keys.
 
 The list shows no metadata, so the key is read from each batch that may be the one: not yet known
-to be another's, and not made before the key was first used. What is learned of a batch never
-changes, so each is read once a run.
+to be another's, and not made before the key was first used. Times only say where to look first:
+that a key is absent is never believed because of one, as clocks are wrong and times are told oddly.
+What is learned of a batch never changes, so each is read once a run.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Wanted(Struct, frozen=True):
     """A key to look for. `since` is when it was first used, aware; None looks at every age.
 
     `witnesses` are ids of batches of about the same age that are known to exist in its campaign: a
-    list without them (of another organisation, say, or of a stale copy) proves no absence.
+    list without them (of another organisation, say, or of a stale copy) proves no absence. With
+    `certain`, it is not absent before the batches of every age were read.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Wanted(Struct, frozen=True):
     contacts: int
     since: datetime | None = None
     witnesses: frozenset[str] = frozenset()
+    certain: bool = False
 
 
 class Sighting(Struct, frozen=True):
@@ -91,15 +94,16 @@ class Lookup:
     ) -> Sighting:
         try:
             listing = listed(campaign_id)
-            candidates = [
-                row
-                for row in self.unknown(listing.rows)
-                if any(may_be(row, each) for each in wanted)
-            ]
-            read, unreadable = self.read(candidates)
+            rows = self.unknown(listing.rows)
+            first = [row for row in rows if row.key or any(may_be(row, each) for each in wanted)]
+            read, unreadable = self.read(first)
+            sighting = self._sighting(listing, read, unreadable, wanted)
+            if any(each.certain and each.key in sighting.absent for each in wanted):
+                read, unreadable = self.read(rows)
+                sighting = self._sighting(listing, read, unreadable, wanted)
         except ApiError as error:
             return Sighting(problem=error.message)
-        return self._sighting(listing, read, unreadable, wanted)
+        return sighting
 
     def learn(self, batch_id: str, key: str) -> None:
         """Take note of a batch that this run came to know, so that it is not read again."""

@@ -35,7 +35,7 @@ from tests.core.builders import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from reconciler.observed import Listing
+    from reconciler.observed import Batch, Listing
 
 SPEC = spec()
 HOUR = timedelta(hours=1)
@@ -52,6 +52,30 @@ def test_a_lost_answer_is_found_by_its_key(step: str) -> None:
     assert record.watch_until is not None
     assert len(world.api.creates) == 1
     assert report.exit_code is ExitCode.DONE
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_batch_whose_time_is_days_off_is_found_before_anything_is_sent_again(
+    *, released: bool
+) -> None:
+    """Whosever clock is wrong; and also where a person said that it was not created."""
+    world = World(welcome=[LOST])
+    add = world.api.add
+
+    def days_off(body: dict[str, object], **changes: object) -> Batch:
+        made_at = world.clock.now() - timedelta(days=3)
+        return add(body, **{"created_at": made_at, **changes})
+
+    world.api.add = days_off  # type: ignore[method-assign]
+    assert endings(world.apply(SPEC)) == {"welcome create": "unknown"}
+    world.clock.pass_by(3600)
+    if released:
+        said = replace(the_record(world), released_at=world.clock.now())
+        generation = world.store.last.batches["welcome"].current
+        world.store.saved.append(world.store.last.with_request("welcome", generation, said))
+    world.apply(SPEC)
+    assert the_record(world).batch_id == "bat_1"
+    assert len(world.api.creates) == 1
 
 
 def test_a_no_that_was_a_yes() -> None:

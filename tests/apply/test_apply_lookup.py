@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from reconciler.apply.facts import MOST_STRANGERS, gather, known_keys, wanted_keys
 from reconciler.apply.lookup import SKEW, Lookup, Wanted, may_be
 from reconciler.model import Lifecycle, Severity
-from reconciler.observed import Batch, BatchContact, Campaign
+from reconciler.observed import Batch, BatchContact, Campaign, Listing
 from reconciler.plan.facts import Facts, Rules
 from reconciler.state.document import RecordedBy, State
 from tests.apply.doubles import FakeApi, ManualClock, ids
@@ -76,6 +76,31 @@ def test_a_key_is_found_by_reading_the_batches_that_may_have_it() -> None:
     assert ids(sighting.found[RECORD.key]) == ["bat_1"]
     assert (sighting.absent, sighting.suspects, sighting.problem) == (frozenset(), {}, "")
     assert api.gets == ["bat_1"]
+
+
+def test_no_time_proves_absence() -> None:
+    """A clock that is days off hides no batch: those of every age are read before that is said."""
+    odd = batch(RECORD, "bat_odd", age=timedelta(days=9))
+    other = replace(STRANGER, batch_id="bat_old", created_at=LONG_AGO - timedelta(days=9))
+    api = api_with(STRANGER, odd, other)
+    wanted = replace(WANTED, since=NOW)
+    assert Lookup(api, {}).look(CAMPAIGN, [wanted]).found == {}
+    api.gets.clear()
+    certain = replace(wanted, certain=True)
+    sighting = Lookup(api, {}).look(CAMPAIGN, [certain])
+    assert ids(sighting.found[RECORD.key]) == ["bat_odd"]
+    assert sorted(api.gets) == ["bat_odd", "bat_old", "bat_s"]
+    assert Lookup(api_with(other), {}).look(CAMPAIGN, [certain]).absent == {RECORD.key}
+
+
+def test_a_row_that_carries_the_key_is_it_whatever_its_time() -> None:
+    """There is nothing to save by leaving it out."""
+    api = api_with()
+    row = batch(RECORD, "bat_1", age=timedelta(days=9))
+    rows = Listing(CAMPAIGN, (row,), complete=True)
+    api.listing = lambda _campaign_id, **_sought: rows  # type: ignore[method-assign]
+    found = Lookup(api, {}).look(CAMPAIGN, [replace(WANTED, since=NOW)]).found
+    assert ids(found[RECORD.key]) == ["bat_1"]
 
 
 def test_what_was_read_is_not_read_again() -> None:
