@@ -155,13 +155,26 @@ class ContactChanges(Struct, frozen=True, kw_only=True):
         return bool(self.added or self.removed or self.changed)
 
 
+class RunningOn(Struct, frozen=True, kw_only=True):
+    """Who may still be called by old batches that a change leaves alone, other than it says.
+
+    `removed` are in the spec no more, `outdated` have other variables there. `batches` counts the
+    batches.
+    """
+
+    removed: int
+    outdated: int
+    batches: int
+
+
 class Replacement(Struct, frozen=True, kw_only=True):
     """How a new generation takes the place of the batches before it.
 
     `olds` are paused before and cancelled after its creation; `added` leaves them alone, so it has
     none. `paused` tells that they are paused by us, by their lifecycle or by a run that ended
     early; `held` are those that were seen paused by such a run. `reverts_to` is the earlier
-    generation that the spec says again, None for none.
+    generation that the spec says again, None for none. `running_on` tells of those left alone, None
+    where the API has not told who is in them.
     """
 
     on_change: OnChange
@@ -169,6 +182,7 @@ class Replacement(Struct, frozen=True, kw_only=True):
     paused: bool = False
     held: tuple[str, ...] = ()
     reverts_to: int | None = None
+    running_on: RunningOn | None = None
 
 
 class Callees(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from reconciler.model import LongContacts, OnChange, masked
 from reconciler.observed import IN_FLIGHT
-from reconciler.plan.actions import ContactChanges
+from reconciler.plan.actions import ContactChanges, RunningOn
 from reconciler.plan.progress import KNOWN, WAITING
 from reconciler.values import shown_without
 
@@ -135,6 +135,22 @@ def share(requests: Sequence[Request], rolls: Sequence[Roll], on_change: OnChang
         changes=_changes(requests, rolls, done),
         odd=_odd(rolls),
     )
+
+
+def running_on(requests: Sequence[Request], rolls: Sequence[Roll]) -> RunningOn:
+    """Count whom batches that are left alone may still call, other than the spec says."""
+    calling = {
+        contact.phone_number: contact.call_variables
+        for roll in rolls
+        for contact in roll.contacts
+        if roll.standing(contact) in {Standing.OWED, Standing.IN_FLIGHT}
+    }
+    outdated = 0
+    for request in requests:
+        for contact in request.contacts if calling else ():
+            now = contact["call_variables"]
+            outdated += calling.pop(contact["phone_number"], None) not in (None, now)
+    return RunningOn(removed=len(calling), outdated=outdated, batches=len(rolls))
 
 
 def numbers_of(contacts: Sequence[Contact]) -> Iterator[str]:

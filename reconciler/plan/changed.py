@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.model import Lifecycle, OnChange
+from reconciler.model import Diagnostic, Lifecycle, OnChange, Severity
 from reconciler.plan.actions import (
     Action,
     ActionKind,
@@ -22,15 +22,16 @@ from reconciler.plan.actions import (
     Refusal,
     Replacement,
 )
-from reconciler.plan.callees import share
+from reconciler.plan.callees import running_on, share
 from reconciler.plan.diff import field_changes
 from reconciler.plan.history import cancelling, leftover, living, made, rolls
+from reconciler.plan.people import persons
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.model import Request, Spec
-    from reconciler.plan.actions import Target
+    from reconciler.plan.actions import RunningOn, Target
     from reconciler.plan.callees import Share
     from reconciler.plan.drafting import Drafting
     from reconciler.state.document import NameRecord, RequestRecord
@@ -116,6 +117,9 @@ class ChangePlanner(Struct, frozen=True):
         if replacement.reverts_to is not None:
             action = replace(action, reason=Reason.REVERTED)
         olds = replacement.olds
+        if counted is not None and on_change is OnChange.ADDED:
+            alone = self._running_on(spec, generation, olds)
+            replacement = replace(replacement, running_on=alone)
         return replace(
             action,
             batch_id=olds[-1].batch_id if olds else self.record.current.requests[0].batch_id,
@@ -156,6 +160,12 @@ class ChangePlanner(Struct, frozen=True):
             held=tuple(t.batch_id for t in alive if self._is_held(t.batch_id)),
             reverts_to=earlier[-1] if earlier and reason is Reason.CHANGED else None,
         )
+
+    def _running_on(self, spec: Spec, generation: int, olds: tuple[Target, ...]) -> RunningOn:
+        """Count whom the batches that are left alone may still call, other than the spec says."""
+        alone = {each.batch_id for each in self._alive(generation) if each not in olds}
+        told = rolls(self.record, self.draft.facts.contacts, before=generation)
+        return running_on(spec.requests, [roll for roll in told if roll.batch_id in alone])
 
     def _is_held(self, batch_id: str) -> bool:
         """Whether a batch was seen paused, and an earlier run paused it for a change."""
@@ -215,6 +225,34 @@ class ChangePlanner(Struct, frozen=True):
         ) and (on_change is not OnChange.EVERYONE or not contacts):
             return None
         return share(requests, rolls(self.record, contacts, before=generation), on_change)
+
+
+def still_called(action: Action) -> Iterator[Diagnostic]:
+    """Warn where an old batch runs on and calls people other than the spec says by now."""
+    alone = action.replacement.running_on if action.replacement else None
+    if alone is None or not (alone.removed or alone.outdated):
+        return
+    old = "the old batch" if alone.batches == 1 else "the old batches"
+    runs = "it runs on" if alone.batches == 1 else "they run on"
+    parts = []
+    if alone.removed:
+        taken = "person who was" if alone.removed == 1 else "people who were"
+        verb = "is" if alone.removed == 1 else "are"
+        parts.append(f"{alone.removed:,} {taken} taken out {verb} still called by {old}")
+    if alone.outdated:
+        others = persons(alone.outdated)
+        by = "" if parts else f" by {old}"
+        parts.append(f"{others} still called with old variables{by}")
+    yield Diagnostic(
+        Severity.WARNING,
+        action.spec.file if action.spec else "",
+        0,
+        0,
+        action.name,
+        f"{', and '.join(parts)}: {runs} (on_change: added)",
+        "to stop that, say `on_change: remaining` before this is applied: the old batch is paused "
+        "then, and a new one calls who is left, as the spec says",
+    )
 
 
 def _message(reason: Reason, replacement: Replacement, counted: Share | None) -> str:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from reconciler.model import Diagnostic, Severity, Spec
 from reconciler.observed import TERMINAL
 from reconciler.plan.actions import Action, ActionKind, Adoption, Plan, Reason, Role
+from reconciler.plan.changed import still_called
 from reconciler.plan.drafting import Drafting
 from reconciler.plan.drift import drift
 from reconciler.plan.former import with_again
@@ -80,6 +81,7 @@ def make_plan(
         actions.extend(planned)
         for action in planned:
             diagnostics.extend(_time_diagnostics(action, facts, now))
+            diagnostics.extend(still_called(action))
     # Of the state as it was read, which knows them without a look at each record.
     by_hand = stopped_names(everything if specs.unread else known, known)
     repeated = 0

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from reconciler.digest import request_digest
 from reconciler.model import OnChange, Request
 from reconciler.observed import IN_FLIGHT, BatchContact
-from reconciler.plan.callees import Roll, share
+from reconciler.plan.actions import RunningOn
+from reconciler.plan.callees import Roll, running_on, share
 from reconciler.plan.progress import ENDED, WAITING
 
 if TYPE_CHECKING:
@@ -192,6 +193,23 @@ def change(life: Life, on_change: OnChange, wanted: set[int]) -> None:
         life.cancel()
         life.over |= on_the_line
     life.batches.append(Simulated(len(life.batches), dict.fromkeys(chosen, "pending")))
+
+
+def test_who_is_called_by_batches_that_run_on() -> None:
+    """Who waits there or is on the line counts; whose calls are over, or who is kept, does not."""
+    statuses = ("pending", "retrying", "followup_scheduled", "dispatched", "in_progress", *ENDED)
+    there = tuple(
+        BatchContact(f"ct_{who}", phone(who), status, {"callee_name": "A"})
+        for who, status in enumerate(statuses)
+    )
+    contacts: list[Contact] = [
+        {"phone_number": phone(who), "call_variables": {"callee_name": name}}
+        for who, name in ((0, "A"), (3, "B"), (5, "B"), (99, "B"))
+    ]
+    request = Request(1, {}, contacts, request_digest({}, contacts))
+    told = running_on([request], [Roll("bat_1", there)])
+    assert told == RunningOn(removed=3, outdated=1, batches=1)
+    assert running_on([request], []) == RunningOn(removed=0, outdated=0, batches=0)
 
 
 def test_statuses_of_another_version_count_as_called() -> None:

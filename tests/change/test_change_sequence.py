@@ -110,6 +110,34 @@ def test_added_leaves_the_old_batch_alone(office: Office) -> None:
     assert office.plan() == []
 
 
+def test_whom_an_old_batch_calls_that_runs_on_is_told(office: Office) -> None:
+    """Taken out, or with other variables: the plan counts both, until their calls are over."""
+    half_done(office)
+    path = office.root / "welcome.yaml"
+    write(office, [1, 2, 4], concurrency_limit=1, reconcile={"on_change": "added"})
+    path.write_text(path.read_text("utf-8").replace("Person 4", "Person Four"), encoding="utf-8")
+    (warning,) = office.run("plan", "--format", "json").json["diagnostics"]
+    assert (warning["severity"], warning["field"]) == ("warning", "welcome")
+    assert warning["message"] == (
+        "1 person who was taken out is still called by the old batch, and 1 person is still called "
+        "with old variables: it runs on (on_change: added)"
+    )
+    assert "`on_change: remaining`" in warning["hint"]
+    for words in ((), ("--format", "markdown")):
+        assert warning["message"][:60] in office.run("plan", *words).out
+    office.control(office.batches()[0]["id"], "cancel")
+    assert "still called" not in office.run("plan").out
+
+
+def test_nobody_is_told_of_who_is_called_as_the_spec_says(office: Office) -> None:
+    """Only added to, or with those taken out whose calls are over, there is nothing to warn of."""
+    half_done(office)
+    write(office, [2, 3, 4, 5], concurrency_limit=1, reconcile={"on_change": "added"})
+    assert office.run("plan", "--format", "json").json["diagnostics"] == []
+    write(office, [1, 2], concurrency_limit=1)
+    assert office.run("plan", "--format", "json").json["diagnostics"] == []
+
+
 def test_forbid_refuses(office: Office) -> None:
     """Nothing is touched, the change is told, and the exit status is that of a refusal."""
     half_done(office)
