@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from reconciler.observed import Batch, Campaign
     from reconciler.plan.progress import Reading
-    from reconciler.state.document import NameRecord, RequestRecord, State
+    from reconciler.state.document import Generation, NameRecord, RequestRecord, State
 
 
 class Cause(StrEnum):
@@ -94,18 +94,22 @@ class Finding(Struct, frozen=True):
 
 
 class Explanation(Struct, frozen=True):
-    """All about one request: `findings` has at least one, the answer first."""
+    """All about one request: `findings` has at least one, the answer first.
+
+    `earlier` is its generation where that is not the current one, else None.
+    """
 
     part: int
     batch_id: str | None
     status: str
     findings: tuple[Finding, ...]
+    earlier: int | None = None
 
 
 def explain_name(
     name: str, record: NameRecord, reading: Reading, frozen: str | None = None
 ) -> tuple[Explanation, ...]:
-    """Explain every request of a name's current generation.
+    """Explain every request of a name's current generation, and earlier batches that still run.
 
     `frozen` is why nothing is created or resumed in this root, None where that may be.
     """
@@ -115,9 +119,16 @@ def explain_name(
         finding = Finding(Cause.NOBODY_LEFT, message, _see(name))
         return (Explanation(1, None, "completed", (finding,)),)
     return tuple(
-        _explain(name, record, request, reading, frozen)
-        for request in sorted(generation.requests, key=lambda r: r.part)
+        _explain(name, record, each, request, reading, frozen=frozen)
+        for each in reversed(record.generations)
+        for request in sorted(each.requests, key=lambda r: r.part)
+        if each is generation or _runs(request, reading)
     )
+
+
+def _runs(request: RequestRecord, reading: Reading) -> bool:
+    batch = reading.batches.get(request.batch_id or "")
+    return batch is not None and batch.status not in TERMINAL
 
 
 def not_recorded(
@@ -163,9 +174,14 @@ def _moved_to(name: str, state: State) -> str | None:
 
 
 def _explain(
-    name: str, record: NameRecord, request: RequestRecord, reading: Reading, frozen: str | None
+    name: str,
+    record: NameRecord,
+    generation: Generation,
+    request: RequestRecord,
+    reading: Reading,
+    *,
+    frozen: str | None,
 ) -> Explanation:
-    generation = record.current
     batch_id = request.batch_id
     if batch_id is None and not request.in_doubt:
         finding = Finding(
@@ -212,7 +228,8 @@ def _explain(
         record=record,
         frozen=frozen,
     )
-    return Explanation(request.part, batch_id, batch.status or UNKNOWN, findings)
+    earlier = None if generation is record.current else generation.generation
+    return Explanation(request.part, batch_id, batch.status or UNKNOWN, findings, earlier)
 
 
 def explain_batch(

@@ -100,9 +100,13 @@ def progress_of(state: State, reading: Reading) -> list[BatchProgress]:
 
     A batch of an earlier generation is there too while it still runs.
     """
+    shown = list(shown_requests(state, reading))
+    running_on = {
+        name for name, generation, _ in shown if state.batches[name].current is not generation
+    }
     rows = [
-        _progress(name, generation, request, reading)
-        for name, generation, request in shown_requests(state, reading)
+        _progress(name, generation, request, reading, running_on=name in running_on)
+        for name, generation, request in shown
     ]
     return sorted(rows, key=lambda r: (r.campaign_id, r.name, r.generation, r.part))
 
@@ -194,13 +198,19 @@ def started_at(
 
 
 def _progress(
-    name: str, generation: Generation, request: RequestRecord, reading: Reading
+    name: str,
+    generation: Generation,
+    request: RequestRecord,
+    reading: Reading,
+    *,
+    running_on: bool,
 ) -> BatchProgress:
     campaign = reading.campaigns.get(generation.campaign_id)
     batch = reading.batches.get(request.batch_id or "")
     status = _status(request, reading)
-    # Where nobody was left to call, all people of the spec are done, without a batch of their own.
-    everybody = request.spec_contacts or request.contacts
+    # Where nobody was left to call, all people of the spec are done, without a batch of their own;
+    # while an earlier batch runs on, it has them, and they are counted there.
+    everybody = 0 if running_on else request.spec_contacts or request.contacts
     plain = BatchProgress(
         name=name,
         generation=generation.generation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from reconciler.render.status import campaign_line, moment, status_word
@@ -30,10 +31,12 @@ def explain_text(
         timezone = campaign.timezone if campaign else None
         lines[0] += f", generation {generation.generation}"
         lines.append(f"campaign {campaign_line(generation.campaign_id, reading)}")
+    parts = Counter(each.earlier for each in explanations)
     for each in explanations:
         if generation is not None:
             lines.append("")
-            part = f"part {each.part}, " if len(explanations) > 1 else ""
+            part = f"part {each.part}, " if parts[each.earlier] > 1 else ""
+            part = f"generation {each.earlier}, {part}" if each.earlier else part
             lines.append(f"{part}{each.batch_id or 'no batch id'}: {status_word(each.status)}")
         for number, finding in enumerate(each.findings):
             label = "also" if number else "why"
@@ -71,6 +74,7 @@ def explain_document(
                 "batch_id": each.batch_id,
                 "part": each.part,
                 "status": each.status,
+                **({"generation": each.earlier} if each.earlier else {}),
                 "findings": [
                     {
                         "cause": finding.cause.value,

@@ -162,7 +162,11 @@ def cells(row: BatchProgress, timezone: str | None, now: datetime) -> tuple[str,
     """Give a batch's row; times are on its campaign's wall clock. `now` is when it was asked."""
     outcomes = ", ".join(f"{count:,} {status}" for status, count in row.outcomes.items())
     if row.status == COMPLETE:
-        outcomes = "by earlier batches: nobody was left to call"
+        outcomes = (
+            "by earlier batches: nobody was left to call"
+            if row.contacts
+            else "nobody was left to call: an earlier batch runs on"
+        )
     return (
         row.name,
         row.batch_id or "-",

@@ -31,9 +31,10 @@ class CampaignDocument(TypedDict):
 class BatchDocument(TypedDict):
     """Where one recorded batch stands; null is what cannot be told.
 
-    `status` is the API's, or `in_doubt`, `gone` or `unknown`. `counters` are as the API sends them.
-    `done` counts the people who will not be called any more, `rate_per_hour` those done per hour in
-    which calls were allowed. Times are in UTC.
+    `status` is the API's, or `in_doubt`, `gone` or `unknown`; or `complete` where nobody was left
+    to call: then `contacts` counts the spec's people, and is 0 while an earlier batch runs on.
+    `counters` are as the API sends them. `done` counts the people who will not be called any more,
+    `rate_per_hour` those done per hour in which calls were allowed. Times are in UTC.
     """
 
     name: str
@@ -74,11 +75,15 @@ class FindingDocument(TypedDict):
 
 
 class ExplainedBatchDocument(TypedDict):
-    """One batch of the name: `findings` has at least one, the answer first."""
+    """One batch of the name: `findings` has at least one, the answer first.
+
+    `generation` is there for a batch of an earlier one that still runs.
+    """
 
     batch_id: str | None
     part: int
     status: str
+    generation: NotRequired[int]
     findings: list[FindingDocument]
 
 

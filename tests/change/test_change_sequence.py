@@ -129,6 +129,27 @@ def test_whom_an_old_batch_calls_that_runs_on_is_told(office: Office) -> None:
     assert "still called" not in office.run("plan").out
 
 
+def test_what_still_runs_is_told_where_nobody_was_left_to_call(office: Office) -> None:
+    """`status` counts its people once, and `explain` says why the old batch calls or does not."""
+    half_done(office)
+    write(office, [1, 2, 3], concurrency_limit=1, reconcile={"on_change": "added"})
+    assert quick(office).status == 0
+    (old,) = office.batches()
+    said = office.run("status").out
+    assert "complete     0 of 0" in said
+    assert "nobody was left to call: an earlier batch runs on" in said
+    assert "2 batches: 1 in_progress, 1 complete. 1 of 4 people done" in said
+    said = office.run("explain", "welcome").out
+    assert "no batch id: complete" in said
+    assert f"generation 1, {old['id']}: in_progress\n  why    it is outside" in said
+    nobody, runs = office.run("explain", "welcome", "--format", "json").json["batches"]
+    assert "generation" not in nobody
+    assert (runs["generation"], runs["batch_id"]) == (1, old["id"])
+    office.control(old["id"], "cancel")
+    assert "3 of 3" in office.run("status").out
+    assert old["id"] not in office.run("explain", "welcome").out
+
+
 def test_nobody_is_told_of_who_is_called_as_the_spec_says(office: Office) -> None:
     """Only added to, or with those taken out whose calls are over, there is nothing to warn of."""
     half_done(office)

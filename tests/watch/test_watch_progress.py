@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from msgspec.structs import replace
 
 from reconciler.plan.progress import (
@@ -20,6 +21,7 @@ from reconciler.plan.progress import (
     rate_per_hour,
     totals,
 )
+from reconciler.state.document import Status
 from tests.watch.records import ALWAYS, NOW, OFFICE, batch, reading, request, state
 
 if TYPE_CHECKING:
@@ -140,6 +142,23 @@ def test_an_earlier_generation_is_shown_while_it_runs() -> None:
     assert shown == ["old", "new"]
     ended = reading(batch("old", status="cancelled"), batch("new"))
     assert [row.batch_id for row in progress_of(both, ended)] == ["new"]
+
+
+def test_whom_an_earlier_batch_still_calls_is_counted_there() -> None:
+    """Nobody was left to call, for the old batch has them: they are not done, and not there twice.
+
+    Once that has ended, all people of the spec are done.
+    """
+    nobody = structs.replace(request(None), status=Status.COMPLETE, contacts=0, spec_contacts=90)
+    both = state((request("old"),), (nobody,))
+    rows = progress_of(both, reading(batch("old")))
+    assert [(row.status, row.done, row.contacts) for row in rows] == [
+        ("in_progress", 40, 100),
+        ("complete", 0, 0),
+    ]
+    assert (totals(rows).done, totals(rows).people) == (40, 100)
+    (row,) = progress_of(both, reading(batch("old", status="completed")))
+    assert (row.status, row.done, row.contacts) == ("complete", 90, 90)
 
 
 def test_the_end_of_all_is_known_when_each_is() -> None:
