@@ -266,31 +266,43 @@ def _doubtful(state: State, by_name: Mapping[str, Spec]) -> dict[str, str]:
 
 
 def _same_again(actions: Collection[Action], state: State) -> Iterator[Diagnostic]:
-    """Warn where what is created has the very contents of another name: people are called twice."""
-    new = {creation.request.digest for action in actions for creation in action.creations}
-    names = index_of(state.batches).created_with(new) if new else ()
-    others = {
-        request.digest: name
-        for name in sorted(names)  # in whichever order they are held
-        for generation in state.batches[name].generations
-        for request in generation.requests
-        if request.digest in new and request.status is Status.CREATED
-    }
-    for action in actions:
-        for creation in action.creations:
-            other = others.setdefault(creation.request.digest, action.name)
-            if other != action.name:
-                count = len(creation.request.contacts)
-                yield Diagnostic(
-                    Severity.WARNING,
-                    action.spec.file if action.spec else "",
-                    0,
-                    0,
-                    action.name,
-                    f"it has exactly the same contacts and fields as {other}: the same {count:,} "
-                    f"{'person is' if count == 1 else 'people are'} called again",
-                    f"remove one of the two, unless this is meant; a rename needs {other} to go",
-                )
+    """Warn where what is created is the very same as another name: people are called twice.
+
+    That is said of whole specs. Where only parts of them are the same, `overlaps` tells of people.
+    """
+    moved = {action.moved_from: action.name for action in actions if action.moved_from}
+    creating = [(action, action.spec) for action in actions if action.creations and action.spec]
+    names = _created_as({spec.digest for _, spec in creating}, actions, state) if creating else {}
+    for action, spec in creating:
+        same = names.setdefault(spec.digest, [])
+        other = next((name for name in same if moved.get(name, name) != action.name), None)
+        same.append(action.name)
+        if other is not None:
+            count = sum(len(creation.request.contacts) for creation in action.creations)
+            yield Diagnostic(
+                Severity.WARNING,
+                spec.file,
+                0,
+                0,
+                action.name,
+                f"it has exactly the same contacts and fields as {other}: the same {count:,} "
+                f"{'person is' if count == 1 else 'people are'} called again",
+                f"remove one of the two, unless this is meant; a rename needs {other} to go",
+            )
+
+
+def _created_as(
+    digests: Collection[str], actions: Iterable[Action], state: State
+) -> dict[str, list[str]]:
+    """Give for specs, by digest, the names that have a batch of the very same, in their order."""
+    index = index_of(state.batches)
+    parts = {creation.request.digest for action in actions for creation in action.creations}
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in sorted({*index.recorded_as(digests), *index.created_with(parts)}):
+        for each in state.batches[name].generations:
+            if each.of in digests and any(r.status is Status.CREATED for r in each.requests):
+                found[each.of].append(name)
+    return found
 
 
 def _cancel_duplicate(name: str, generation: Generation, part: int, batch_id: str) -> Action:

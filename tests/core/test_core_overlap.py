@@ -14,6 +14,7 @@ from reconciler.model import OnChange, Request, Spec
 from reconciler.observed import Batch, BatchContact
 from reconciler.plan.actions import ActionKind
 from reconciler.plan.facts import Facts, Rules
+from reconciler.spec.split import split_as
 from reconciler.state.document import NameRecord, Status
 from tests.core.builders import (
     CAMPAIGN,
@@ -80,6 +81,58 @@ def test_the_very_same_contents_are_told_once() -> None:
         said = [d.message for d in plan(again, later, OLD, on=on).diagnostics]
         assert len(said) == 2
         assert all("exactly the same contacts and fields as" in line for line in said)
+
+
+def with_all_of(cut: Spec) -> State:
+    """Give a state in which all batches of a spec that is cut are created."""
+    made = structs.replace(
+        generation(cut),
+        digest=cut.digest,
+        parts=len(cut.requests),
+        max_contacts=cut.max_contacts,
+    )
+    return state(**{cut.name: NameRecord(generations=(made,))})
+
+
+def test_specs_that_are_cut_are_told_once_for_each_pair() -> None:
+    """However many parts the very same list has, and however each of the two is cut."""
+    may = split_as(of("may", 0, 10), 2)
+    expected = (
+        "it has exactly the same contacts and fields as may: the same 10 people are called again"
+    )
+    for most in (2, 5):
+        later = replace(split_as(may, most), name="may-2")
+        assert [d.message for d in plan(may, later).diagnostics] == [expected]
+        assert plan(may, later).repeated == 10
+        made = plan(may, later, on=with_all_of(may))
+        assert [d.message for d in made.diagnostics] == [expected]
+
+
+def test_parts_that_are_the_same_make_no_specs_the_same() -> None:
+    """Their people are counted with all others that both have."""
+    fields = {"campaign_id": CAMPAIGN}
+    lists = (("a", people(12)), ("b", people(12, first=6)))
+    a, b = (
+        split_as(replace(spec(name), requests=(Request(1, fields, them, name),)), 2)
+        for name, them in lists
+    )
+    same = {request.digest for request in a.requests} & {request.digest for request in b.requests}
+    assert len(same) == 3
+    made = plan(a, b)
+    assert [d.message for d in made.diagnostics] == [in_several(6, "a", "b")]
+    assert (made.people, made.repeated) == (24, 6)
+    said = [d.message for d in plan(a, b, on=with_all_of(a)).diagnostics]
+    assert said == ["6 people are also in a, created today"]
+
+
+def test_what_is_missing_of_a_renamed_spec_is_not_itself_again() -> None:
+    """Its batches are recorded under its old name until the rename is carried out."""
+    may = split_as(of("may", 0, 10), 5)
+    all_of_it = with_all_of(may).batches["may"].current
+    begun = structs.replace(all_of_it, requests=all_of_it.requests[:1])
+    made = plan(replace(may, name="june"), on=state(may=NameRecord(generations=(begun,))))
+    assert [action.kind for action in made.actions] == [ActionKind.MOVE, ActionKind.CREATE]
+    assert made.diagnostics == ()
 
 
 def test_what_has_no_batch_is_no_batch_of_anybody() -> None:
