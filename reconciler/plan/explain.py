@@ -21,6 +21,7 @@ from reconciler.plan.progress import (
     COMPLETE,
     GONE,
     IN_DOUBT,
+    NOT_CREATED,
     UNKNOWN,
     counts,
     done_of,
@@ -118,12 +119,27 @@ def explain_name(
         message = "when the spec was changed, nobody was left to call: there is no batch"
         finding = Finding(Cause.NOBODY_LEFT, message, _see(name))
         return (Explanation(1, None, "completed", (finding,)),)
-    return tuple(
+    explanations = [
         _explain(name, record, each, request, reading, frozen=frozen)
         for each in reversed(record.generations)
-        for request in sorted(each.requests, key=lambda r: r.part)
+        for request in each.requests
         if each is generation or _runs(request, reading)
+    ]
+    explanations.extend(_missing(generation, frozen))
+    number = generation.generation
+    return tuple(sorted(explanations, key=lambda each: (-(each.earlier or number), each.part)))
+
+
+def _missing(generation: Generation, frozen: str | None) -> Iterator[Explanation]:
+    """Explain each part of a spec that is cut of which nothing is recorded."""
+    finding = Finding(
+        Cause.NOT_CREATED,
+        "the batch of this part is not created: the API rejected it, or a run ended before",
+        "see what apply would do: reconciler plan",
     )
+    for part in range(1, (generation.parts or 1) + 1):
+        if generation.request(part) is None:
+            yield Explanation(part, None, NOT_CREATED, (finding, *_frozen(frozen)))
 
 
 def _runs(request: RequestRecord, reading: Reading) -> bool:

@@ -33,10 +33,12 @@ KNOWN = frozenset({*IN_FLIGHT, *WAITING, *ENDED})
 
 IN_DOUBT = "in_doubt"
 COMPLETE = "complete"
+NOT_CREATED = "not_created"
 GONE = "gone"
 UNKNOWN = "unknown"
 """What stands for a batch's status where the API's own does not: nobody knows if it exists; nobody
-was left to call, so none was made; the API does not know it any more; the API could not be asked.
+was left to call, so none was made; none was made of a part of a spec yet; the API does not know it
+any more; the API could not be asked.
 """
 
 _LEAST_TIME = timedelta(minutes=1)
@@ -66,7 +68,7 @@ class BatchProgress(Struct, frozen=True, kw_only=True):
 
     `status` is the API's, or `in_doubt`, `gone` or `unknown`. `done` counts the people who will not
     be called any more. `rate_per_hour` counts them per hour in which calls were allowed. Times are
-    aware, in UTC.
+    aware, in UTC. `parts` is how many there are to be of a current generation, as far as it is cut.
     """
 
     name: str
@@ -82,6 +84,7 @@ class BatchProgress(Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
     rate_per_hour: float | None = None
     ends_about: datetime | None = None
+    parts: int | None = None
 
     @property
     def alive(self) -> bool:
@@ -101,11 +104,13 @@ def progress_of(state: State, reading: Reading) -> list[BatchProgress]:
     A batch of an earlier generation is there too while it still runs.
     """
     shown = list(shown_requests(state, reading))
-    running_on = {
-        name for name, generation, _ in shown if state.batches[name].current is not generation
-    }
+    current = {name: state.batches[name].current for name, _, _ in shown}
+    running_on = {name for name, generation, _ in shown if current[name] is not generation}
     rows = [
-        _progress(name, generation, request, reading, running_on=name in running_on)
+        replace(
+            _progress(name, generation, request, reading, running_on=name in running_on),
+            parts=generation.parts if current[name] is generation else None,
+        )
         for name, generation, request in shown
     ]
     return sorted(rows, key=lambda r: (r.campaign_id, r.name, r.generation, r.part))
@@ -121,8 +126,10 @@ def by_spec(rows: Iterable[BatchProgress]) -> list[BatchProgress]:
 
 def _as_one(parts: Sequence[BatchProgress]) -> BatchProgress:
     """Sum parts up. What is not known of one is not known of all; the last end is the end."""
-    if len(parts) == 1:
+    total = max(parts[0].parts or 1, len(parts))
+    if total == 1:
         return parts[0]
+    found = f"{len(parts)} of {total}" if total > len(parts) else f"{total}"
     statuses = Counter(part.status for part in parts)
     counters: Counter[str] = Counter()
     for part in parts:
@@ -133,7 +140,7 @@ def _as_one(parts: Sequence[BatchProgress]) -> BatchProgress:
     return replace(
         parts[0],
         part=1,
-        batch_id=f"{len(parts)} batches",
+        batch_id=f"{found} batches",
         contacts=sum(part.contacts for part in parts),
         status=next(iter(statuses))
         if len(statuses) == 1
@@ -285,9 +292,13 @@ def ends_about(
 
 
 class Totals(Struct, frozen=True):
-    """Several batches in one: how many people, how many of them are known to be done."""
+    """Several batches in one: how many people, how many of them are known to be done.
+
+    `missing` counts the parts of specs that are cut of which nothing is recorded.
+    """
 
     batches: int
+    missing: int
     alive: int
     people: int
     done: int
@@ -298,8 +309,10 @@ def totals(rows: Sequence[BatchProgress]) -> Totals:
     """Sum batches up. The end is the last one, known only if that of every running batch is."""
     running = [row.ends_about for row in rows if row.status == "in_progress"]
     ends = [end for end in running if end is not None]
+    cuts = Counter((row.name, row.generation, row.parts) for row in rows)
     return Totals(
         batches=len(rows),
+        missing=sum((parts or found) - found for (*_, parts), found in cuts.items()),
         alive=sum(row.alive for row in rows),
         people=sum(row.contacts for row in rows),
         done=sum(row.done or 0 for row in rows),

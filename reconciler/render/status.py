@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model import without_numbers
 from reconciler.plan.hours import zone_of
-from reconciler.plan.progress import COMPLETE, IN_DOUBT, UNKNOWN, BatchProgress, by_spec, totals
+from reconciler.plan.progress import (
+    COMPLETE,
+    IN_DOUBT,
+    NOT_CREATED,
+    UNKNOWN,
+    BatchProgress,
+    by_spec,
+    totals,
+)
 from reconciler.policy.wording import people
 from reconciler.render.structured import FORMAT_VERSION
 from reconciler.render.tables import columns
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from reconciler.plan.progress import Reading
 
 HEAD = ("NAME", "BATCH", "STATUS", "DONE", "PER HOUR", "WHEN", "ENDS ABOUT", "OUTCOMES")
-_WORDS = {IN_DOUBT: "in doubt", UNKNOWN: "not known"}
+_WORDS = {IN_DOUBT: "in doubt", UNKNOWN: "not known", NOT_CREATED: "not created"}
 NOTHING = "Nothing is recorded yet.\n"
 
 
@@ -60,6 +68,8 @@ def summary(rows: Sequence[BatchProgress], reading: Reading) -> str:
     )
     if total.ends_about:
         line += f", all of what runs about {moment(total.ends_about, _common_zone(rows, reading))}"
+    if total.missing:
+        line += f"; {counted(total.missing, 'more batch')} not created"
     return f"{line}."
 
 
@@ -155,6 +165,7 @@ def _document(row: BatchProgress) -> dict[str, Any]:
         "created_at": row.created_at,
         "rate_per_hour": None if rate is None else round(rate, 1),
         "ends_about": row.ends_about,
+        **({"parts": row.parts} if row.parts else {}),
     }
 
 

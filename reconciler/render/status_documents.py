@@ -34,7 +34,8 @@ class BatchDocument(TypedDict):
     `status` is the API's, or `in_doubt`, `gone` or `unknown`; or `complete` where nobody was left
     to call: then `contacts` counts the spec's people, and is 0 while an earlier batch runs on.
     `counters` are as the API sends them. `done` counts the people who will not be called any more,
-    `rate_per_hour` those done per hour in which calls were allowed. Times are in UTC.
+    `rate_per_hour` those done per hour in which calls were allowed. Times are in UTC. `parts` is
+    how many batches there are to be of a spec that is cut; one that is not created has no row.
     """
 
     name: str
@@ -50,6 +51,7 @@ class BatchDocument(TypedDict):
     created_at: str | None
     rate_per_hour: float | None
     ends_about: str | None
+    parts: NotRequired[int]
 
 
 class StatusDocument(TypedDict):

@@ -294,3 +294,24 @@ def test_parts_of_a_spec_are_one(world: World) -> None:
     results = world.run("results", "welcome")
     assert results.status == 0
     assert len(results.out.splitlines()) == 1 + 5
+
+
+def test_parts_that_are_missing_are_told(world: World) -> None:
+    """Of a spec created in part `status` says how many there are to be, and `explain` which."""
+    world.spec(people=9, reconcile={"split": {"max_contacts": 2}})
+    world.sandbox.faults.add(operation="create", kind="status", code=422, after=1, times=1)
+    world.sandbox.faults.add(operation="create", kind="status", code=422, after=3, times=1)
+    world.run("apply", "--yes", "--parallelism", "1", "--format", "json")
+    said = world.run("status").out
+    assert "3 of 5 batches" in said
+    assert said.endswith("; 2 more batches not created.\n")
+    rows = world.run("status", "--format", "json").json["batches"]
+    there = [row["part"] for row in rows]
+    assert [row["parts"] for row in rows] == [5, 5, 5]
+    explained = world.run("explain", "welcome", "--format", "json").json["batches"]
+    assert [row["part"] for row in explained] == [1, 2, 3, 4, 5]
+    missing = [row for row in explained if row["part"] not in there]
+    assert [row["status"] for row in missing] == ["not_created"] * 2
+    assert [row["findings"][0]["cause"] for row in missing] == ["not_created"] * 2
+    part = missing[0]["part"]
+    assert f"part {part}, no batch id: not created" in world.run("explain", "welcome").out
