@@ -125,7 +125,8 @@ def _settle(root: Path, found: Pinning, *, check: bool) -> None:
     before = ""
     if found.written:
         was = [f"sha256 {found.written['sha256'][:_DIGITS]}…"] if "sha256" in found.written else []
-        was += [f"{found.written['count']} contacts"] if "count" in found.written else []
+        if count := found.written.get("count"):
+            was.append(f"{int(count):,} contacts" if count.isdecimal() else f"{count} contacts")
         before = f" (was {', '.join(was)})"
     if check:
         click.echo(f"{spec}: the pin is stale: {found.listed} is {now}{before}")

@@ -90,7 +90,7 @@ def _changes(action: Action) -> Iterator[str]:
     yield "| field | before | after |"
     yield "|:--|:--|:--|"
     for change in changes[:_MOST_CHANGES]:
-        before, after = (_value(value) for value in (change.before, change.after))
+        before, after = (_value(value, change.field) for value in (change.before, change.after))
         yield f"| {code(value_words(change.field))} | {before} | {after} |"
     if len(changes) > _MOST_CHANGES:
         yield f"| and {counted(len(changes) - _MOST_CHANGES, 'field')} more | | |"
@@ -113,5 +113,7 @@ def _reasons(action: Action) -> Iterator[str]:
     yield from (f"- {prose(text)}" for text in (action.message, action.hint) if text)
 
 
-def _value(value: object) -> str:
+def _value(value: object, field: str) -> str:
+    if field == "contacts" and isinstance(value, int):
+        return code(f"{value:,}")  # a count, and nothing that stands in the spec
     return "*absent*" if value is None else code(value_words(value))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.apply.report import Ending, Report, Result
 from reconciler.model import Diagnostic, OnChange, Severity
-from reconciler.plan.actions import ActionKind, Callees, Reason, Replacement
+from reconciler.plan.actions import ActionKind, Callees, FieldChange, Reason, Replacement
 from reconciler.plan.fingerprint import action_hashes, plan_hash
 from reconciler.render import markers
 from reconciler.render.markdown import failure_markdown, outdated, plan_markdown, report_markdown
@@ -45,6 +45,17 @@ def test_no_comment_shows_what_must_not_be_shown(everything: Plan) -> None:
     assert "@team" not in outside
     assert "<img" not in comment
     assert not re.search(r"\+91\d", comment)
+
+
+def test_a_count_of_people_has_its_thousands_apart() -> None:
+    """Unlike a field's value, which is shown as it stands in the spec."""
+    changes = (
+        FieldChange("contacts", 12_000, 12_001),
+        FieldChange("metadata.wave", 1_000, 2_000),
+    )
+    comment = plan_markdown(plan_of(changed("a", changes=changes, contact_changes=None)), NOW)
+    assert "| `contacts` | `12,000` | `12,001` |" in comment
+    assert "| `metadata.wave` | `1000` | `2000` |" in comment
 
 
 def test_whom_it_calls_again_comes_first(everything: Plan) -> None:

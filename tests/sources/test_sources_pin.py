@@ -213,6 +213,17 @@ def test_pinning_and_checking(
     assert reconciler("validate")[0] == 0
 
 
+def test_what_was_pinned_is_told_as_what_is(
+    root: Root, reconciler: Callable[..., tuple[int, str]]
+) -> None:
+    """A count has its thousands apart, before as after; what is no count stands as it is."""
+    root.write("may.csv", LIST)
+    for count, told in (("12000", "12,000"), ("many", "many")):
+        root.naming("may.csv", f"count: {count}")
+        said = reconciler("pin", "--check", "a")[1]
+        assert f"2 contacts (was {told} contacts)" in said
+
+
 def test_specs_that_need_no_pin_are_passed_over(
     root: Root, reconciler: Callable[..., tuple[int, str]]
 ) -> None:
