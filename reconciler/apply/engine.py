@@ -26,7 +26,7 @@ from reconciler.apply.outcomes import Outcomes
 from reconciler.apply.reactions import Desk, Reactions
 from reconciler.apply.recorder import Place, Recorder
 from reconciler.apply.replacing import Replacer
-from reconciler.apply.report import Ending, Report
+from reconciler.apply.report import Ending, Report, with_sent
 from reconciler.apply.retry import Retry
 from reconciler.apply.sending import Event, Job, Workers
 from reconciler.apply.verifier import Verifier
@@ -182,7 +182,9 @@ class Engine:
     def _reported(self, started: float) -> Report:
         report = Report(
             plan=self._plan,
-            results=self._outcomes.results(self._plan),
+            results=tuple(
+                with_sent(each, self._recorder.state) for each in self._outcomes.results(self._plan)
+            ),
             interrupted=self._stop.is_set() and self._store_error is None,
             moved=self._moved,
             stored=self._recorder.has_stored,

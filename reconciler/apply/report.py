@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reconciler.model import Diagnostic
     from reconciler.observed import FieldProblem
     from reconciler.plan.actions import Action, Plan
+    from reconciler.state.document import State
 
 
 class Ending(StrEnum):
@@ -49,6 +50,8 @@ class Result(Struct, frozen=True, kw_only=True):
     """How one action ended. `problems` point into the request (`contacts[17].phone_number`).
 
     `batch_ids` are those of the action's requests that are created, in the order of their parts.
+    `sent` counts the people in them, None where it is not known or not all are created: whom a
+    change calls is settled when it is made, and may be other than was planned.
     """
 
     action: Action
@@ -58,6 +61,26 @@ class Result(Struct, frozen=True, kw_only=True):
     hint: str = ""
     warnings: tuple[str, ...] = ()
     problems: tuple[FieldProblem, ...] = ()
+    sent: int | None = None
+
+    @property
+    def people(self) -> int:
+        """How many people are called because of this: those that were sent, else as planned."""
+        return self.action.people if self.sent is None else self.sent
+
+
+def with_sent(result: Result, state: State) -> Result:
+    """Give a result with the people who are in its new batches, by what is recorded of these."""
+    record = state.record(result.action.name)
+    if record is None or result.ending is not Ending.CREATED or not result.action.creations:
+        return result
+    sent = [
+        request.contacts
+        for generation in record.generations
+        for request in generation.requests
+        if request.batch_id in result.batch_ids
+    ]
+    return replace(result, sent=sum(sent)) if len(sent) == len(result.batch_ids) else result
 
 
 class Report(Struct, frozen=True, kw_only=True):

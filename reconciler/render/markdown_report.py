@@ -76,7 +76,7 @@ def report_markdown(report: Report, *, root: str = "batches", limit: int = LIMIT
 def _row(result: Result) -> str:
     action = result.action
     ids = ", ".join(code(batch_id) for batch_id in result.batch_ids)
-    count = action.people or action.contacts
+    count = result.people or action.contacts
     told = f"{_SIGNS[result.ending]} {word_of(result)}"
     return f"| {told} | {code(action.name)} | {f'{count:,}' if count else ''} | {ids} |"
 

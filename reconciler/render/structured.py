@@ -229,6 +229,7 @@ def _result(result: Result) -> dict[str, Any]:
     document["batch_id"] = next(iter(result.batch_ids), result.action.batch_id)
     document["batch_ids"] = list(result.batch_ids)
     # What happened counts now, not what was expected.
+    document["people"] = result.people
     document["message"] = result.message
     document["hint"] = result.hint
     document["warnings"] = list(result.warnings)

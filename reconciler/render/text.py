@@ -119,7 +119,7 @@ def report_lines(report: Report) -> list[str]:
 def _result_lines(result: Result, width: int, shared: set[str]) -> Iterator[str]:
     action = result.action
     ids = f"  {', '.join(result.batch_ids)}" if result.batch_ids else ""
-    count = action.people or action.contacts  # a changed spec calls some of its people
+    count = result.people or action.contacts  # a changed spec calls some of its people
     size = f"  {people(count)}" if count else ""
     mark, word = _MARKS[result.ending], word_of(result)
     yield f"{mark}  {action.name:<{width}}  {word:<8}{ids}{size}".rstrip()

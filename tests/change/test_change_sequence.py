@@ -225,6 +225,23 @@ def test_calls_in_flight_are_waited_for(office: Office) -> None:
     assert 1 not in new["people"]
 
 
+def test_the_report_counts_who_was_sent(office: Office) -> None:
+    """Who was on the line when it was planned, and was not reached, is called by the new batch."""
+    office.outcomes = {1: "no_answer, completed"}
+    office.write([1, 2, 3], concurrency_limit=1)
+    office.apply()
+    office.sandbox.advance(seconds=3)
+    office.write([1, 2, 3], concurrency_limit=2)
+    (action,) = office.plan()
+    assert action["people"] == 2
+    with office.time_passes(speed=100):
+        said = office.run("apply", "--yes", "--drain", "60", "--format", "json")
+    assert said.status == 0
+    assert 1 in office.batches()[-1]["people"]
+    (result,) = said.json["actions"]
+    assert result["people"] == len(office.batches()[-1]["people"])
+
+
 def test_an_interrupted_change_says_how_it_stands(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
