@@ -29,8 +29,8 @@ _CONNECTING = (
     "start_tls.started",
     "start_tls.failed",
 )
-_CLOSING = ("response_closed.started", "response_closed.complete")
-"""Hanging up: nothing is sent by that, and whoever waits for the rest of a request is told."""
+_ENDING = (".failed", "response_closed.started", "response_closed.complete")
+"""What is over, and hanging up: nothing is sent by that, and who waits for the rest is told."""
 _SLICE = 0.2  # seconds between two looks at `stop`
 
 _IDLE = 0.01  # seconds; shorter than `reconciler.spec.parallel` waits for threads to end
@@ -125,7 +125,7 @@ class Exchange:
                 (leaving and self._late()) or ((leaving or going_on) and self._over())
             ):
                 self.held_back = True
-            if (self._given_up or self.held_back) and not step.endswith(_CLOSING):
+            if (self._given_up or self.held_back) and not step.endswith(_ENDING):
                 if self._stream is not None:
                     self._stream.close()
                 raise GivenUpError

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from reconciler.api.exchange import Exchange
+import pytest
+
+from reconciler.api.exchange import Exchange, GivenUpError
 
 
 def test_exchanges_that_follow_each_other_share_threads() -> None:
@@ -36,3 +38,16 @@ def test_a_thread_without_an_exchange_ends() -> None:
     Exchange(1).run(lambda: threads.append(threading.current_thread()), 5, None)
     threads[0].join(5)
     assert not threads[0].is_alive()
+
+
+def test_what_was_given_up_is_cleaned_up_in_silence() -> None:
+    """The library tells of a step that failed as it is thrown away, where nobody hears an error.
+
+    Python would print it, with a traceback.
+    """
+    exchange = Exchange(1)
+    exchange.run(lambda: None, 0.0, None)
+    exchange.trace("http11.receive_response_body.failed", {})
+    exchange.trace("http11.response_closed.started", {})
+    with pytest.raises(GivenUpError):
+        exchange.trace("http11.send_request_headers.started", {})
