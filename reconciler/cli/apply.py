@@ -268,14 +268,15 @@ class _Apply:
         """Say which of what is created nobody else can see, where others rely on the state."""
         if not self._session.in_git or self._agreement.is_made:
             return
-        uncommitted = self._provenance.uncommitted
-        for action in plan.pending:
-            if action.creations and action.spec and action.spec.path in uncommitted:
-                click.echo(
-                    f"warning: {action.spec.file} is not as the commit has it; what is created "
-                    "from it is what only you can see",
-                    err=True,
-                )
+        created = [action.spec for action in plan.pending if action.creations and action.spec]
+        told = (path for spec in created for path in self._provenance.uncommitted_of(spec))
+        for path in dict.fromkeys(told):
+            file = self._session.root / path
+            click.echo(
+                f"warning: {file} is not as the commit has it; what is created from it is what only"
+                " you can see",
+                err=True,
+            )
 
     def _carry_out(self, plan: Plan, store: StateStore, state: State, api: HttpBatchApi) -> Report:
         settings, options = self._session.settings, self._options

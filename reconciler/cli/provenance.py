@@ -27,7 +27,7 @@ class GitProvenance:
 
         Those bytes, not the ones that lie there now: the spec may have been edited since.
         """
-        commit = None if spec.path in self.uncommitted else self._commit
+        commit = None if self.uncommitted_of(spec) else self._commit
         origin = spec.origin
         if origin is None:
             return Source(path=spec.path, commit=commit)
@@ -41,10 +41,23 @@ class GitProvenance:
             contacts_blob=blob,
         )
 
+    def uncommitted_of(self, spec: Spec) -> tuple[str, ...]:
+        """Give the paths of what a spec was read from that are not as the commit has them.
+
+        Those are the spec's own and that of its contact list, where it lies below the root.
+        """
+        listed = spec.origin.contacts if spec.origin is not None else None
+        paths = (spec.path,) if listed is None else (spec.path, listed[0])
+        return tuple(path for path in paths if path in self.uncommitted)
+
     @cached_property
     def uncommitted(self) -> frozenset[str]:
-        """The files below the root, by their paths, that are not as the commit has them."""
-        told = _git(self._root, "status", "--porcelain", "-z", "--untracked-files=all", "--", ".")
+        """The files below the root, by their paths, that are not as the commit has them.
+
+        What git ignores is among them: no commit has it.
+        """
+        everything = ("--untracked-files=all", "--ignored=traditional")
+        told = _git(self._root, "status", "--porcelain", "-z", *everything, "--", ".")
         prefix = _git(self._root, "rev-parse", "--show-prefix").strip()
         entries = (entry[3:] for entry in told.split("\0") if entry)
         return frozenset(entry.removeprefix(prefix) for entry in entries)

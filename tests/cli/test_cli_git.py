@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.conftest import NAME, NUMBERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -85,6 +87,40 @@ def test_a_checkout_that_is_not_pushed(clone: Cli, write: Callable[..., Path]) -
     git("checkout", "--quiet", "--detach")
     assert clone.run("plan", "--state", "git") == 0
     assert "warning" not in clone.printed
+
+
+LISTED = """\
+campaign_id: cmp_abc123
+contacts: {file: contacts/z.csv}
+"""
+
+
+@pytest.mark.parametrize("kind", ["committed", "edited", "staged", "untracked", "ignored"])
+def test_a_list_that_is_not_committed(clone: Cli, kind: str) -> None:
+    """People of a list that only this machine has are told of like a spec that nobody else has."""
+    contacts = Path("batches/contacts/z.csv")
+    contacts.parent.mkdir()
+    contacts.write_text(f"phone_number,callee_name\n{NUMBERS[9]},{NAME}\n", encoding="utf-8")
+    Path("batches/n.yaml").write_text(LISTED, encoding="utf-8")
+    if kind == "ignored":
+        Path(".gitignore").write_text("contacts/\n", encoding="utf-8")
+    git("add", *(["batches/n.yaml"] if kind == "untracked" else ["."]))
+    git("commit", "--quiet", "--message", "A list")
+    git("push", "--quiet", "origin", "main")
+    if kind in {"edited", "staged"}:
+        contacts.write_text(f"{contacts.read_text('utf-8')}{NUMBERS[10]},{NAME}\n", "utf-8")
+    if kind == "staged":
+        git("add", ".")
+    assert clone.run("apply", "--state", "git", "--yes") == 0
+    said = [line for line in clone.stderr.splitlines() if line.startswith("warning: ")]
+    warning = (
+        "warning: batches/contacts/z.csv is not as the commit has it; what is created from it is "
+        "what only you can see"
+    )
+    assert said == ([] if kind == "committed" else [warning])
+    git("fetch", "--quiet", "origin")
+    recorded = git("show", "origin/main:batches/state.json")
+    assert recorded.count('"commit": ') == (2 if kind == "committed" else 1)
 
 
 def test_no_remote_yet(account: Cli, write: Callable[..., Path]) -> None:
