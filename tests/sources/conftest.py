@@ -7,10 +7,13 @@ one, the last of them for good. It stands in for a web server too.
 from __future__ import annotations
 
 import os
+import ssl
+import sys
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyrage  # type: ignore[import-untyped]  # it has no types
@@ -23,9 +26,10 @@ from tests.spec import conftest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reconciler.model import SpecSet
+
+TLS = Path(__file__).parent / "tls"
 
 
 class Root(conftest.Root):
@@ -59,6 +63,7 @@ class Store:
     """What the double holds, how it misbehaves, and what it was asked."""
 
     url: str = ""
+    server: ThreadingHTTPServer | None = None
     objects: dict[str, bytes] = field(default_factory=dict)
     """By path, with the bucket: `/lists/may.csv`."""
     faults: list[str] = field(default_factory=list)
@@ -67,6 +72,16 @@ class Store:
     """Whether it can go on in the middle of an object."""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
+
+    def encrypt(self, certificate: str) -> None:
+        """Serve over TLS, with one of the certificates that lie beside this file."""
+        assert self.server is not None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS / certificate)
+        self.server.socket = context.wrap_socket(
+            self.server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.url = self.url.replace("http:", "https:")
 
     def fault(self) -> str:
         """Take the next fault; the last one stays."""
@@ -127,6 +142,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    """Says nothing of a client that does not like its certificate."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of everything else."""
+        if not isinstance(sys.exception(), ssl.SSLError):
+            super().handle_error(request, client_address)
+
+
 @pytest.fixture(autouse=True)
 def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what whoever runs the tests has out of them, and failures short."""
@@ -153,7 +177,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """Serve a double of an object store, which the environment names."""
     store = Store()
     handler = type("Handler", (_Handler,), {"store": store})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
+    store.server = server
     store.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -17,6 +17,7 @@ import pytest
 
 from reconciler.spec.lists import remote
 from reconciler.spec.lists.places import Place, shown
+from tests.sources.conftest import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,6 +218,57 @@ def test_https_takes_redirects_and_no_credentials(root: Root, store: Store) -> N
     assert spec.contacts == 2
     assert [path for path, _ in store.asked] == ["/old/may.csv", "/list%20s/may.csv"]
     assert not any("authorization" in headers for _, headers in store.asked)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "said"),
+    [
+        ("loopback.pem", ""),
+        ("loopback.pem", "whose certificate is not trusted; if a proxy or a private authority"),
+        ("elsewhere.pem", "whose certificate is for another name; check the address"),
+        ("expired.pem", "whose certificate is not valid; has it expired?"),
+    ],
+)
+def test_a_server_has_to_show_a_certificate(
+    root: Root, store: Store, monkeypatch: pytest.MonkeyPatch, certificate: str, said: str
+) -> None:
+    """A server is believed by an authority in SSL_CERT_FILE, and else it is said what is wrong."""
+    trusted = "trusted" not in said
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "authority.pem"))
+    store.objects["/may.csv"] = LIST
+    store.encrypt(certificate)
+    root.naming(f"{store.url}/may.csv", PIN)
+    if said:
+        assert f"`{store.url}/may.csv` lies on a server {said}" in root.said()
+        assert ("SSL_CERT_FILE" in root.said()) != trusted
+    else:
+        assert root.load().specs
+    assert bool(store.asked) == (not said)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("http://list.example/may.csv", "is redirected to an address that is not encrypted"),
+        ("/may.csv", "is redirected from one address to the next without end"),
+    ],
+)
+def test_where_a_redirect_leads_in_vain(
+    root: Root, store: Store, monkeypatch: pytest.MonkeyPatch, location: str, message: str
+) -> None:
+    """A redirect that is not followed is said to be one, and where it leads is not shown."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "authority.pem"))
+    store.faults = ["302"]
+    store.location = location
+    store.encrypt("loopback.pem")
+    root.naming(f"{store.url}/may.csv", PIN)
+    said = root.said()
+    assert f"`{store.url}/may.csv` {message}" in said
+    assert "name the " in said
+    assert "list.example" not in said
 
 
 def test_nothing_travels_unencrypted(

@@ -59,6 +59,10 @@ _ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
+_AUTHORITIES = (
+    "if a proxy or a private authority signs certificates here, set SSL_CERT_FILE to a file that "
+    "holds its certificate, and those of the other authorities"
+)
 # obstore has few kinds of errors; what happened stands in their texts.
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google", "MissingAccount", "MissingCredentials")
 _FAILURES = (
@@ -69,7 +73,32 @@ _FAILURES = (
         "put the list where files are kept, not made on demand",
     ),
     (("RangeNotSupported", "NoContentRange", "kind: Body"), "broke off on its way", "try again"),
+    (
+        ("NotValidForName",),
+        "lies on a server whose certificate is for another name",
+        "check the address",
+    ),
+    (
+        ("UnknownIssuer",),
+        "lies on a server whose certificate is not trusted",
+        _AUTHORITIES,
+    ),
+    (
+        ("InvalidCertificate(",),
+        "lies on a server whose certificate is not valid",
+        "has it expired? check this machine's clock, then tell whoever runs the server",
+    ),
     (("kind: Timeout", "TimedOut"), "did not come in time", "try again later"),
+    (
+        ("TooManyRedirects",),
+        "is redirected from one address to the next without end",
+        "name the address that it is at",
+    ),
+    (
+        ("error following redirect",),
+        "is redirected to an address that is not encrypted",
+        "name the `https://` address that it is at, if there is one",
+    ),
     (
         ("builder error",),
         "would travel unencrypted",
