@@ -26,10 +26,16 @@ MOST_PROBLEMS = 50
 _UNCLEAR_4XX = frozenset({408, 499})
 """The server stopped waiting for the client; it may have worked meanwhile."""
 
+_UNPROCESSABLE = 422
 _RETRIED_4XX = frozenset({425, 429})
 _SPOKEN = ("detail", "message", "error", "msg", "reason", "title")
 _LONGEST_WAIT = 10  # digits of a Retry-After: more is no number of seconds anybody means
 _LONGEST_PATH = 12
+
+_SPLIT = (
+    "write `reconcile: {split: {max_contacts: N}}` into the spec, with a smaller N if it has one"
+)
+_TOO_MANY = re.compile(r"\bat most\b|\btoo (?:many|long|large)\b", re.IGNORECASE)
 
 HINTS = {
     400: "read what the API says; correct the spec or the campaign, then: reconciler apply",
@@ -42,7 +48,7 @@ HINTS = {
     405: "check GRAINE_API_URL, then: reconciler doctor",
     407: "the proxy wants a login: check HTTPS_PROXY",
     409: "the API sees a conflict with what it already has; see: reconciler plan",
-    413: "the request is too large: spread the contacts over several specs",
+    413: f"the request is too large: {_SPLIT}",
     422: "correct the named fields in the spec, then: reconciler validate",
     429: "the API asks for fewer requests: wait, or lower --parallelism",
 }
@@ -80,8 +86,16 @@ def classify_response(
         retry=status in _RETRIED_4XX,
         retry_after=retry_after(headers, now) if status in _RETRIED_4XX else None,
         problems=words.problems,
-        hint=HINTS.get(status, ""),
+        hint=_hint(status, words.problems),
     )
+
+
+def _hint(status: int, problems: tuple[FieldProblem, ...]) -> str:
+    """Give what to type next; of a list that is too long, how it is cut."""
+    complaints = [each.message for each in problems if each.path == ("contacts",)]
+    if status == _UNPROCESSABLE and any(map(_TOO_MANY.search, complaints)):
+        return f"the list is too long for one batch: {_SPLIT}"
+    return HINTS.get(status, "")
 
 
 def is_rejection(status: int) -> bool:

@@ -126,6 +126,28 @@ def test_common_rejections_say_what_to_do(status: int) -> None:
     assert outcome.hint
 
 
+@pytest.mark.parametrize(
+    ("status", "place", "message", "cut"),
+    [
+        (413, None, "Request body too large", True),
+        (422, ["body", "contacts"], "List should have at most 50000 items, not 60000", True),
+        (422, ["contacts"], "too many contacts", True),
+        (422, ["body", "contacts"], "List should have at least 1 item", False),
+        (422, ["body", "contacts", 3, "phone_number"], "String is too long", False),
+        (422, ["body", "metadata"], "List should have at most 50 items", False),
+        (403, ["body", "contacts"], "too many contacts", False),
+    ],
+)
+def test_a_list_that_is_too_long_is_cut_by_a_setting(
+    status: int, place: list[str | int] | None, message: str, *, cut: bool
+) -> None:
+    """Whoever has too many people in one batch learns which field cuts the list."""
+    detail = message if place is None else [{"loc": place, "msg": message}]
+    outcome = classify(status, {"detail": detail})
+    assert isinstance(outcome, Rejected)
+    assert ("`reconcile: {split: {max_contacts: N}}`" in outcome.hint) == cut
+
+
 def test_an_unknown_campaign_points_at_the_spec_and_the_organisation() -> None:
     """The vendor's 404 means either of the two."""
     outcome = classify(404, {"detail": "Campaign not found or does not belong to this org"})
