@@ -29,6 +29,10 @@ _DATE = re.compile(
     r"(?: [0-2]?\d(?=:))?",  # and 09 of 09:00
     re.ASCII,
 )
+_DATE_IN_PATH = re.compile(
+    r"(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])",  # 2035-05-14, 20350514
+    re.ASCII,
+)
 _DIALLABLE = 10**6
 _FREE_FIELDS = frozenset({"call_context", "metadata"})
 
@@ -298,6 +302,15 @@ def masked_unless_date(match: re.Match[str]) -> str:
     date = _DATE.match(text, start)
     alone = not text[:start].endswith(("+", "/", "-", ".", ")")) and text[end : end + 1] != "/"
     return match[0] if date is not None and date.end() == end and alone else masked(match[0])
+
+
+def masked_in_path(match: re.Match[str]) -> str:
+    """Mask a match that can be dialled, in a path or name, but for a date: `dnd-20350514.csv`.
+
+    What stands beside it, a slash or a dash, is what names of files are made of. With a sign, or
+    with a digit more or less, it is no date.
+    """
+    return match[0] if _DATE_IN_PATH.fullmatch(match[0]) else masked_unless_date(match)
 
 
 def without_numbers(value: Any) -> Any:

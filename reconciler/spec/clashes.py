@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from reconciler.model import Diagnostic, Severity
-from reconciler.spec.problems import quoted
+from reconciler.spec.problems import quoted_path
 from reconciler.spec.source import MAX_YAML, Unreadable, read_bytes
 from reconciler.spec.yaml.positions import nearest, positions
 
@@ -53,10 +53,11 @@ def _clash(root: Path, one: Named, other: Named, severity: Severity) -> Diagnost
     other_line, _ = _name_place(root, other)
     where = f"{other.file}:{other_line}" if other_line else other.file
     if severity is Severity.ERROR:
-        message = f"the name {quoted(one.name)} belongs to {where} too"
+        message = f"the name {quoted_path(one.name)} belongs to {where} too"
         hint = "give each spec a name of its own: `reconcile: {name: …}`, or rename a file"
     else:
-        message = f"the name {quoted(one.name)} differs from {quoted(other.name)} of {where} only"
+        names = f"{quoted_path(one.name)} differs from {quoted_path(other.name)}"
+        message = f"the name {names} of {where} only"
         message += " in capitals"
         hint = "give one of them a clearer name"
     return Diagnostic(severity, one.file, line, column, "reconcile.name", message, hint)

@@ -26,7 +26,7 @@ from reconciler.spec.discover import Found, further_up, walk
 from reconciler.spec.names import name_problem, normalised
 from reconciler.spec.packed import Packed
 from reconciler.spec.parallel import processors, shared_out
-from reconciler.spec.problems import Collector, Problem, printable, quoted
+from reconciler.spec.problems import Collector, Problem, printable, quoted_path
 from reconciler.spec.schedule import BadSchedule, normalise
 from reconciler.spec.source import (
     MAX_YAML,
@@ -124,7 +124,7 @@ def load_specs(
         hint = "name the directory that holds the specs: `reconciler --batches DIR …`, or make it"
         if above := further_up(root):
             hint = f"there is one further up: `reconciler --batches {above} …`"
-        raise Usage(f"the batches directory {quoted(shown)} {what}", hint=hint) from error
+        raise Usage(f"the batches directory {quoted_path(shown)} {what}", hint=hint) from error
     names = dict(unread(paths)) if unread else {}
     for path in names.keys() - set(paths):
         del names[path]

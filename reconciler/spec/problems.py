@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.model import NUMBER, Severity, masked, masked_unless_date
+from reconciler.model import NUMBER, Severity, masked, masked_in_path, masked_unless_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,6 +110,16 @@ def quoted(text: str) -> str:
     """Show a user's own text within a message: in backticks, short, printable, numbers masked."""
     short = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return f"`{printable(NUMBER.sub(masked_unless_date, short))}`"
+
+
+def quoted_path(text: str) -> str:
+    """Show a path, an address or a name as `quoted` does, and with the dates in it.
+
+    Cut last: the beginning of a longer number is no date.
+    """
+    whole = NUMBER.sub(masked_in_path, text)
+    short = whole if len(whole) <= _LONGEST else whole[: _LONGEST - 1] + "…"
+    return f"`{printable(short)}`"
 
 
 def shown_number(text: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.api.privacy import Scrubber
-from reconciler.spec.problems import quoted
+from reconciler.spec.problems import quoted, quoted_path
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,59 @@ def test_no_e164_number_is_taken_for_a_date(digits: str, gaps: list[str], before
     for shown in (quoted(before + written), Scrubber().clean(before + written)):
         assert written not in shown
         assert "*" in shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "contacts/renewals-2026-11-20.csv",
+        "contacts/renewals-20261120.csv",
+        "suppression/dnd_20261120.csv",
+        "batches/2026-11-20",
+        "batches/2026/11/20",
+        "20261120",
+        "2026-11-20/20261121.csv",
+        "https://lists.example/2026-11-20/20261120.csv",
+    ],
+)
+def test_a_date_in_a_path_is_shown(path: str) -> None:
+    """A mistake in the name of a file can only be seen where the name is shown."""
+    assert quoted_path(path) == f"`{path}`"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("contacts/+919876543210.csv", "contacts/+91********10.csv"),
+        ("contacts/9876543210.csv", "contacts/987*****10.csv"),
+        ("contacts/20261120987.csv", "contacts/202******87.csv"),
+        ("contacts/+20261120.csv", "contacts/+20****20.csv"),
+        ("contacts/20261320.csv", "contacts/202***20.csv"),
+        ("contacts/20261132.csv", "contacts/202***32.csv"),
+        ("contacts/30261120.csv", "contacts/302***20.csv"),
+        ("contacts/2026-1120.csv", "contacts/202****20.csv"),
+        ("contacts/2026.11.20.csv", "contacts/202*****20.csv"),
+        ("contacts/20261120-5550100.csv", "contacts/202***********00.csv"),
+        ("contacts/2026-11-20/5550100.csv", "contacts/2026-11-20/*******.csv"),
+        (f"{'c' * 51}20261120987.csv", f"{'c' * 51}202*****…"),
+    ],
+)
+def test_a_number_in_a_path_is_masked(path: str, shown: str) -> None:
+    """What is no date, be it a digit off or cut where the text is, may be somebody's number."""
+    assert quoted_path(path) == f"`{shown}`"
+
+
+def test_a_date_in_a_cell_is_no_name_of_a_file() -> None:
+    """Eight digits where a number may stand are one."""
+    assert quoted("20261120") == "`202***20`"
+
+
+@given(st.integers(10**6, 10**15 - 1).map(str), st.sampled_from(["", "+"]))
+def test_no_number_in_a_path_is_shown_but_as_a_date(digits: str, sign: str) -> None:
+    """In a path eight digits can be a date, and all else that can be dialled is masked."""
+    shown = quoted_path(f"contacts/list-{sign}{digits}.csv")
+    if digits in shown:
+        assert (len(digits), sign) == (8, "")
+        assert 1900 <= int(digits[:4]) <= 2099
+        assert 1 <= int(digits[4:6]) <= 12
+        assert 1 <= int(digits[6:]) <= 31

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from reconciler.spec.discover import is_within
 from reconciler.spec.lists.list_rules import LIST_FORMATS, SEALED
-from reconciler.spec.problems import Path, Problem, did_you_mean, quoted
+from reconciler.spec.problems import Path, Problem, did_you_mean, quoted_path
 
 if TYPE_CHECKING:
     from pathlib import Path as FilePath
@@ -102,10 +102,10 @@ def _format(path: str, name: str, formats: tuple[str, ...]) -> str:
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - a text, not a file yet
     if suffix in formats:
         return suffix
+    told = quoted_path(shown(path))
     if formats != LIST_FORMATS:
         listed = " or ".join(f"`{each}`" for each in formats)
-        raise NoPlace(f"{quoted(shown(path))} is no list of numbers", f"it can be a {listed} file")
-    told = quoted(shown(path))
+        raise NoPlace(f"{told} is no list of numbers", f"it can be a {listed} file")
     if suffix in _WORKBOOKS:
         raise NoPlace(f"{told} is a workbook; contact lists are CSV", CSV_HINT)
     if suffix in {".json", ".ndjson"}:
@@ -118,18 +118,18 @@ def _format(path: str, name: str, formats: tuple[str, ...]) -> str:
 def _check_form(path: str) -> None:
     """Check the text of a path below the root. Raises `NoPlace`."""
     if not path.isprintable():
-        raise NoPlace(f"{quoted(path)} contains an invisible character", _RELATIVE_HINT)
+        raise NoPlace(f"{quoted_path(path)} contains an invisible character", _RELATIVE_HINT)
     if "\\" in path:
-        raise NoPlace(f"{quoted(path)} contains a backslash", "write `/` between directories")
+        raise NoPlace(f"{quoted_path(path)} contains a backslash", "write `/` between directories")
     if path.startswith(("/", "~")) or re.match(r"[A-Za-z]:", path):
-        raise NoPlace(f"{quoted(path)} is not relative to the batches root", _RELATIVE_HINT)
+        raise NoPlace(f"{quoted_path(path)} is not relative to the batches root", _RELATIVE_HINT)
     if ".." in path.split("/"):
-        raise NoPlace(f"{quoted(path)} leads out of a directory with `..`", _RELATIVE_HINT)
+        raise NoPlace(f"{quoted_path(path)} leads out of a directory with `..`", _RELATIVE_HINT)
 
 
 def _check_address(scheme: str, path: str) -> None:
     """Check the text of an address. Raises `NoPlace`."""
-    told = quoted(shown(path))
+    told = quoted_path(shown(path))
     if not path.isprintable() or any(char.isspace() for char in path):
         hint = "write a space in an address as `%20`" if scheme.lower() == "https" else ""
         raise NoPlace(f"{told} contains a space or an invisible character", hint)
@@ -183,11 +183,11 @@ def _check_there(root: FilePath, spec_path: str, path: str) -> None:
     if os.path.exists(full):  # noqa: PTH110 - Path's raises for a name that is too long
         if not is_within(full, os.path.realpath(root)):
             raise NoPlace(
-                f"{quoted(path)} is a symlink out of the batches root",
+                f"{quoted_path(path)} is a symlink out of the batches root",
                 "copy the list into the root",
             )
         return
-    message = f"there is no file {quoted(path)} below the batches root"
+    message = f"there is no file {quoted_path(path)} below the batches root"
     directory = os.path.dirname(spec_path)  # noqa: PTH120 - a text
     beside = f"{directory}/{path}" if directory else path
     if os.path.isfile(root / beside):  # noqa: PTH113 - as above
@@ -198,7 +198,8 @@ def _check_there(root: FilePath, spec_path: str, path: str) -> None:
         others = []
     if full.name in others:
         raise NoPlace(
-            f"{quoted(path)} is a symlink that points at nothing", "correct or delete the symlink"
+            f"{quoted_path(path)} is a symlink that points at nothing",
+            "correct or delete the symlink",
         )
     folder = path.rpartition("/")[0]
     meant = did_you_mean(full.name, others)

@@ -19,7 +19,7 @@ from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.lists.list_rules import SEALED
 from reconciler.spec.lists.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
 from reconciler.spec.lists.stored import SPLIT, Stored, from_disk, from_elsewhere, no_room
-from reconciler.spec.problems import Collector, Path, Problem, quoted
+from reconciler.spec.problems import Collector, Path, Problem, quoted_path
 from reconciler.spec.source import MAX_LIST, Unreadable, opened_file
 from reconciler.spec.yaml.builder import Odd
 from reconciler.spec.yaml.documents import as_diagnostic
@@ -190,7 +190,7 @@ class Lists(Struct, frozen=True):
         """
         place = place_of(self.root, "", file.file)
         if place.remote:
-            raise NoPlace(f"{quoted(shown(file.file))} is not fetched again")
+            raise NoPlace(f"{quoted_path(shown(file.file))} is not fetched again")
         data = from_disk(self.root / place.path, place, LONG).content()
         form = _form_of(place.format)
         if number is not None:
@@ -231,7 +231,7 @@ class Lists(Struct, frozen=True):
         data = stored.content()
         form = _form_of(place.format)
         if place.format == ".csv" and data.startswith(b"PK\x03\x04"):
-            told = quoted(shown(place.path))
+            told = quoted_path(shown(place.path))
             problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
             raise Unreadable(problem)
         named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
@@ -269,7 +269,7 @@ class Lists(Struct, frozen=True):
         figures = f"its sha256 is `{taken.sha256[:_DIGITS]}…`, not `{file.sha256[:_DIGITS]}…`"
         if file.count is not None:
             figures += f"; {_length(taken, file.count)}"
-        told = quoted(shown(file.file))
+        told = quoted_path(shown(file.file))
         message = f"{told} is not the list that was pinned: {figures}"
         hint = f"review the list as it is now, and type `{self._pin(spec_path)}`"
         raise Unreadable(Problem(("contacts", "sha256"), message, hint))
@@ -278,9 +278,8 @@ class Lists(Struct, frozen=True):
         """Refuse a list that is longer or shorter than its pin says. Raises `Unreadable`."""
         if file.count is None or file.count == count:
             return
-        message = (
-            f"{quoted(shown(file.file))} has {_people(count)}, not {file.count:,} as it was pinned"
-        )
+        told = quoted_path(shown(file.file))
+        message = f"{told} has {_people(count)}, not {file.count:,} as it was pinned"
         hint = f"review the list, and type `{self._pin(spec_path)}`"
         raise Unreadable(Problem(("contacts", "count"), message, hint))
 
@@ -329,7 +328,7 @@ def _left_unread(place: Place, file: ListFile) -> ListRead:
     """Say that a list was left unread, and what its pins say of it."""
     why = "lies elsewhere" if place.remote else "is encrypted"
     pinned = f"; by its pin it has {_people(file.count)}" if file.count is not None else ""
-    message = f"{quoted(shown(file.file))} {why}, and was not read{pinned}"
+    message = f"{quoted_path(shown(file.file))} {why}, and was not read{pinned}"
     problem = Problem(FIELD, message, severity=Severity.WARNING)
     return ListRead([], (problem,))
 
@@ -338,7 +337,7 @@ def _of_the_field(file: ListFile, problem: Problem) -> Problem:
     """Put what is wrong with a file as a whole at the field that names it."""
     if problem.path:
         return problem
-    told = quoted(shown(file.file))
+    told = quoted_path(shown(file.file))
     message = problem.message if problem.message.startswith(told) else f"{told}: {problem.message}"
     return Problem(FIELD, message, problem.hint)
 

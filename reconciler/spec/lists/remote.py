@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler.spec.lists.places import is_loopback, shown
-from reconciler.spec.problems import Problem, quoted
+from reconciler.spec.problems import Problem, quoted_path
 from reconciler.spec.source import MAX_LIST, Unreadable, too_large
 
 if TYPE_CHECKING:
@@ -236,4 +236,4 @@ def _explained(place: Place, error: Exception) -> Unreadable:
 
 
 def _unreadable(place: Place, message: str, hint: str) -> Unreadable:
-    return Unreadable(Problem((), f"{quoted(shown(place.path))} {message}", hint))
+    return Unreadable(Problem((), f"{quoted_path(shown(place.path))} {message}", hint))
