@@ -613,6 +613,49 @@ def test_a_first_row_with_no_known_header_is_shown_to_nobody(
     assert "E+11" not in said
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("number", "name", "meant"),
+    [
+        ("Mobile", "Full name", "columns: {phone_number: Mobile, callee_name: Full name}"),
+        ("Rufnummer", "Wer", "columns: {phone_number: Rufnummer, callee_name: Wer}"),
+        ("Tel: 1", "No", 'columns: {phone_number: "Tel: 1", callee_name: "No"}'),
+    ],
+)
+def test_columns_the_wrong_way_round_are_told(
+    root: Root, form: str, number: str, name: str, meant: str
+) -> None:
+    """Whoever wrote the list's header where our name belongs is told so, and what to write."""
+    rows = {
+        "csv": f"{number},{name},Plan\n+14155550100,Asha,Gold\n",
+        "jsonl": json.dumps({number: "+14155550100", name: "Asha", "Plan": "Gold"}),
+    }
+    root.write(f"may.{form}", rows[form])
+    written = {number: "phone_number", name: "callee_name"}
+    root.naming(f"may.{form}", f"columns: {json.dumps(written)}")
+    said = root.said()
+    assert (
+        "`contacts.columns` is the wrong way round: it maps our name to the list's header" in said
+    )
+    assert f"`{number}` is a header" in said
+    assert said.endswith(f"write `{meant}`")
+    root.naming(f"may.{form}", meant)
+    assert [spec.contacts for spec in root.load().specs] == [1]
+
+
+@pytest.mark.parametrize("sign", [":", ",", "#", "'", '"', "}", "&", "{", "-", "?", "!"])
+def test_what_a_hint_says_of_columns_can_be_copied(root: Root, sign: str) -> None:
+    """Whatever stands in a header, the `columns` of the hint is YAML that means it."""
+    row = {f"Mobile {sign} tel": "+14155550100", f"{sign} name": "Asha"}
+    root.write("may.jsonl", json.dumps(row))
+    root.naming("may.jsonl")
+    said = root.said()
+    hint = said.partition("or write `")[2].partition("` in the spec")[0]
+    assert hint.startswith("columns: {phone_number: ")
+    root.naming("may.jsonl", hint)
+    assert [spec.contacts for spec in root.load().specs] == [1]
+
+
 @pytest.mark.parametrize("headers", ["phonenumber,calleename", "PhoneNumber,CalleeName"])
 def test_headers_that_are_nearly_right_are_headers(root: Root, headers: str) -> None:
     """So they are shown, with what was probably meant."""

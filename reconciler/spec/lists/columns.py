@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from reconciler.spec.problems import Path, Problem, did_you_mean, dotted, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from reconciler.spec.lists.list_rules import ListFile
 
@@ -27,6 +27,9 @@ _NAME_HEADERS = ("name", "fullname", "full_name", "customer", "customer_name", "
 _USUAL = {NUMBER: _PHONE_HEADERS, NAME: _NAME_HEADERS}
 """What every contact needs, and how lists call it."""
 _MANY_HEADERS = 30
+_PLAIN = re.compile(r"[^\W\d](?:[\w ./()-]*[\w./()-])?")
+_NO_TEXTS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+"""What some reader of YAML takes for something else than the text that it is."""
 
 
 class Unusable(Exception):  # noqa: N818 - says what the list is
@@ -80,6 +83,9 @@ def matched(
     name, one has the name of a variable that is set for everybody, or there is no number or name.
     """
     indexes: dict[str, int] = {}
+    turned = turned_round(headers, file)
+    if turned is not None:
+        raise _turned_round(turned, headers, file, place)
     for name, header in file.columns.items():
         if header not in headers:
             raise _not_there(name, header, headers, wording, place)
@@ -105,6 +111,49 @@ def matched(
     return indexes
 
 
+def turned_round(headers: Sequence[str], file: ListFile) -> str | None:
+    """Give a header that `columns` has where our name belongs, and our name in its place."""
+    pairs = file.columns.items()
+    return next(
+        (ours for ours, its in pairs if its in _USUAL and _is_turned(ours, its, headers)), None
+    )
+
+
+def _is_turned(ours: str, its: str, headers: Sequence[str]) -> bool:
+    return ours in headers and its not in headers
+
+
+def _turned_round(
+    turned: str, headers: Sequence[str], file: ListFile, place: tuple[int, int]
+) -> Unusable:
+    """Say that `columns` is written the other way, and give it as it is meant."""
+    meant = dict(
+        (its, ours) if _is_turned(ours, its, headers) else (ours, its)
+        for ours, its in file.columns.items()
+    )
+    return Unusable(
+        "`contacts.columns` is the wrong way round: it maps our name to the list's header, and"
+        f" {quoted(turned)} is a header",
+        f"write `columns: {_mapping(meant)}`",
+        place,
+    )
+
+
+def _mapping(columns: Mapping[str, str]) -> str:
+    """Write `columns` in one line of YAML."""
+    pairs = (f"{_scalar(name)}: {_scalar(header)}" for name, header in columns.items())
+    return f"{{{', '.join(pairs)}}}"
+
+
+def _scalar(text: str) -> str:
+    """Write a text in YAML: in quotes, where it could be anything else without."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXTS:
+        return text
+    import json  # noqa: PLC0415 - only where a list has such a header
+
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
 def _not_there(
     name: str, header: str, headers: Sequence[str], wording: Wording, place: tuple[int, int]
 ) -> Unusable:
@@ -128,12 +177,11 @@ def _set_twice(name: str, header: str, place: tuple[int, int]) -> Unusable:
 def _nothing_called(
     names: Sequence[str], headers: Sequence[str], wording: Wording, place: tuple[int, int]
 ) -> Unusable:
-    columns = ", ".join(f"{name}: {_meant(name, headers, wording)}" for name in names)
+    columns = _mapping({name: _meant(name, headers, wording) for name in names})
     none = ", and none ".join(f"`{name}`" for name in names)
     return Unusable(
         f"no column is called {none}; the {wording.plural} are {_listed(headers)}",
-        f"rename {'one' if len(names) == 1 else 'them'}, or write `columns: {{{columns}}}` in the "
-        "spec",
+        f"rename {'one' if len(names) == 1 else 'them'}, or write `columns: {columns}` in the spec",
         place,
     )
 

@@ -26,6 +26,7 @@ from reconciler.spec.lists.columns import (
     Wording,
     is_usual_header,
     matched,
+    turned_round,
 )
 from reconciler.spec.problems import Path, Problem, quoted
 from reconciler.spec.source import text_problem
@@ -358,7 +359,8 @@ def _check_headers(headers: list[str], file: ListFile, line: int) -> None:
             "put a line such as `phone_number,callee_name` above it",
             (line, 1),
         )
-    if not any(is_usual_header(each) or each in file.columns.values() for each in headers):
+    known = any(is_usual_header(each) or each in file.columns.values() for each in headers)
+    if not known and turned_round(headers, file) is None:
         raise Unusable(
             "the first line names no column that could hold phone numbers or names; it must hold "
             "the headers",
