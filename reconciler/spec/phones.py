@@ -20,6 +20,7 @@ _LONGEST = 100
 _MIN_DIGITS, _MAX_DIGITS = 7, 15
 _E164_HINT = "write `+`, country code and number, digits only, such as `+14155550123`"
 _TEXT_HINT = "format the column as text in the spreadsheet, and export it again"
+_APOSTROPHE_HINT = "delete the apostrophe; `reconciler results` writes it in CSV, and none in JSONL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,9 @@ def _reason(number: str) -> tuple[str, str]:
         odd = _odd_character(char)
         if odd:
             return odd, "type the number anew: copied text carries characters nobody sees"
-    if _SCIENTIFIC.fullmatch(number):
-        return (
-            "is in the scientific notation of a spreadsheet: digits are lost",
-            f"take the number from where it came from; {_TEXT_HINT}",
-        )
-    if _DECIMAL.fullmatch(number):
-        return "is a decimal number, as spreadsheets write them", _TEXT_HINT
+    spoilt = _of_a_spreadsheet(number)
+    if spoilt is not None:
+        return spoilt
     if re.search(r"[0-9]{5,}\s*[/,;|&]\s*\+?[0-9]{5,}", number):
         return "holds more than one number", "write one contact for each number to call"
     if any(char.isalpha() for char in number):
@@ -61,6 +58,22 @@ def _reason(number: str) -> tuple[str, str]:
     if re.search(r"[^0-9+]", number):
         return "contains spaces, dashes or other marks", _E164_HINT
     return _wrong_digits(number)
+
+
+def _of_a_spreadsheet(number: str) -> tuple[str, str] | None:
+    """Tell what a spreadsheet made of a number; None where it was none."""
+    if number.startswith("'"):
+        return "has an apostrophe before it, as tables for spreadsheets do", _APOSTROPHE_HINT
+    if number.startswith("="):
+        return "is a formula of a spreadsheet", f"write what it gives; {_TEXT_HINT}"
+    if _SCIENTIFIC.fullmatch(number):
+        return (
+            "is in the scientific notation of a spreadsheet: digits are lost",
+            f"take the number from where it came from; {_TEXT_HINT}",
+        )
+    if _DECIMAL.fullmatch(number):
+        return "is a decimal number, as spreadsheets write them", _TEXT_HINT
+    return None
 
 
 def _wrong_digits(number: str) -> tuple[str, str]:

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 FIELD: Path = ("contacts", "file")
 CSV_HINT = "in the spreadsheet, export the sheet as 'CSV UTF-8'"
 
+UNPACK_HINT = "unpack it first, and name the file that was in it"
+
 _SCHEMES = ("s3", "gs", "az", "https")
 _INSTEAD = {"gcs": "gs", "azure": "az", "abfs": "az", "abfss": "az", "s3a": "s3", "s3n": "s3"}
 _WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z")
 _FORMATS_HINT = "contact lists are `.csv`, `.jsonl` and `.parquet` files"
 _RELATIVE_HINT = "write it relative to the batches root: `contacts/….csv`"
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
@@ -103,6 +106,8 @@ def _format(path: str, name: str, formats: tuple[str, ...]) -> str:
     if suffix in formats:
         return suffix
     told = quoted_path(shown(path))
+    if suffix in _COMPRESSED:
+        raise NoPlace(f"{told} is compressed", UNPACK_HINT)
     if formats != LIST_FORMATS:
         listed = " or ".join(f"`{each}`" for each in formats)
         raise NoPlace(f"{told} is no list of numbers", f"it can be a {listed} file")

@@ -17,7 +17,15 @@ from reconciler.model import Severity
 from reconciler.spec.blobs import blob_hash
 from reconciler.spec.contacts import all_sound, contact_problems
 from reconciler.spec.lists.list_rules import SEALED
-from reconciler.spec.lists.places import CSV_HINT, FIELD, NoPlace, Place, place_of, shown
+from reconciler.spec.lists.places import (
+    CSV_HINT,
+    FIELD,
+    UNPACK_HINT,
+    NoPlace,
+    Place,
+    place_of,
+    shown,
+)
 from reconciler.spec.lists.stored import SPLIT, Stored, from_disk, from_elsewhere, no_room
 from reconciler.spec.problems import Collector, Path, Problem, quoted_path
 from reconciler.spec.source import MAX_LIST, Unreadable, opened_file
@@ -58,6 +66,13 @@ class Format(Protocol):
     def find_contact(self, data: bytes, file: ListFile, number: str, index: int) -> Examined:
         """Say where the contact with a number stands; `index` is what paths call it."""
 
+
+_NO_TEXT = (
+    (b"PK\x03\x04", b"", "is a workbook", CSV_HINT),
+    (b"\x1f\x8b", b"", "is compressed (gzip)", UNPACK_HINT),
+    (b"PAR1", b"PAR1", "is a Parquet file", "name it `….parquet`"),
+)
+"""How files of other kinds begin and end, what they are, and what to do."""
 
 _INEXPLICABLE = "it cannot be read, although nothing is wrong with any line of it"
 _REPORT = "this is a mistake in the reconciler: please report it, with the list's lines masked"
@@ -230,10 +245,8 @@ class Lists(Struct, frozen=True):
                 return ListRead(spooled, blob=stored.blob)
         data = stored.content()
         form = _form_of(place.format)
-        if place.format == ".csv" and data.startswith(b"PK\x03\x04"):
-            told = quoted_path(shown(place.path))
-            problem = Problem(FIELD, f"{told} is a workbook, in spite of its name", CSV_HINT)
-            raise Unreadable(problem)
+        if place.format == ".csv":
+            _require_text(data, place)
         named = place.path if place.remote else os.path.join(self.shown, place.path)  # noqa: PTH118 - keeps the root as typed
         if long:
             # Nearly always something is wrong with it, and its contacts need not be held to say so.
@@ -322,6 +335,14 @@ def _stream_of(form: str) -> Callable[..., Spooled]:
             from reconciler.spec.lists import parquet_stream  # noqa: PLC0415 - as above
 
             return parquet_stream.read_stream
+
+
+def _require_text(data: bytes, place: Place) -> None:
+    """Refuse a CSV list that is a file of another kind. Raises `Unreadable`."""
+    for begin, end, what, hint in _NO_TEXT:
+        if data.startswith(begin) and data.endswith(end):
+            message = f"{quoted_path(shown(place.path))} {what}, in spite of its name"
+            raise Unreadable(Problem(FIELD, message, hint))
 
 
 def _left_unread(place: Place, file: ListFile) -> ListRead:
