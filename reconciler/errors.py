@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from reconciler.model import Diagnostic
 
 
+STOPPED = "stopped; nothing was begun"
+"""What is said after Ctrl-C, …"""
+INTERRUPTED = 130
+"""… and the exit status then, as shells have it."""
+
+
 class ExitCode(IntEnum):
     """What a command's exit status means. Part of the interface: values never change."""
 

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError
+from reconciler.errors import INTERRUPTED, STOPPED, ExitCode, InvalidSpecs, ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_INTERRUPTED = 130
 _GARBAGE = 50_000
 """Objects made before garbage is looked for. Imports make many, and leave none."""
 _MISPLACED = {
@@ -52,9 +51,9 @@ def _run(arguments: Sequence[str] | None) -> int:
     # httpx comes with a command of its own, and imports rich and pygments for it wherever they are
     # installed: half of what its import takes, for what nobody calls here.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: not to be had
-    from reconciler.cli.app import app  # noqa: PLC0415 - so that importing this package is free
-
     try:
+        from reconciler.cli.app import app  # noqa: PLC0415 - so that importing this package is free
+
         result = app.main(args=arguments, prog_name="reconciler", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -64,11 +63,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         return ExitCode.USAGE
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.Abort:
-        from reconciler.cli.failing import STOPPED  # noqa: PLC0415 - only for an error
-
+    except (click.Abort, KeyboardInterrupt):  # the latter while the commands are imported
         click.echo(f"\n{STOPPED}", err=True)
-        return _INTERRUPTED
+        return INTERRUPTED
     except ReconcilerError as error:
         _tell(error)
         return error.exit_code

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from reconciler.errors import ExitCode, InvalidSpecs, ReconcilerError
+from reconciler.errors import STOPPED, ExitCode, InvalidSpecs, ReconcilerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.model import Diagnostic
-
-STOPPED = "stopped; nothing was begun"
 
 
 class Words(NamedTuple):

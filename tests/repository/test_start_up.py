@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from reconciler.cli.app import COMMANDS
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 SLOW = {"asyncio", "deepdiff", "httpx", "pydantic", "rich", "ruamel", "starlette", "uvicorn"}
 READING_SPECS = {"pydantic", "ruamel"}
 """What any command that works with specs needs."""
@@ -42,6 +41,33 @@ def test_importing_the_vocabulary_loads_nothing_slow() -> None:
     """Values, errors and digests can be used without any of the machinery."""
     modules = "model, observed, errors, ports, digest"
     assert loaded_by(f"from reconciler import {modules}") == set()
+
+
+@pytest.mark.parametrize("module", ["reconciler.cli", "click", "reconciler.cli.app", "msgspec"])
+def test_ctrl_c_while_modules_load_ends_in_words(module: str) -> None:
+    """Whoever stops a command at once is told so, and sees no traceback."""
+    script = (
+        "import os, runpy, signal, sys\n"
+        "class Stopping:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            sys.meta_path.remove(self)\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stopping())\n"
+        "sys.argv = ['reconciler', 'plan']\n"
+        "runpy.run_module('reconciler', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "stopped; nothing was begun"
+
+
+def test_the_console_script_is_what_hears_ctrl_c() -> None:
+    """Installed, the command begins where `python -m reconciler` does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"reconciler": "reconciler.__main__:main"}
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
