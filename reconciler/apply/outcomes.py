@@ -45,6 +45,7 @@ class Outcomes:
         self._parts: dict[int, dict[int, _PartEnding]] = {}
         self._names: dict[int, str] = {}
         self._cancelled: dict[tuple[str, str], str] = {}
+        self._over: dict[str, str] = {}
         self._notes: dict[int, list[str]] = {}
         self._held: dict[int, dict[str, Held]] = {}
 
@@ -91,9 +92,14 @@ class Outcomes:
         """Take note that the calls of an old batch are stopped for an action, or may be."""
         self._held.setdefault(id(held.action), {})[held.batch_id] = held
 
-    def cancelled(self, name: str, batch_id: str, problem: str) -> None:
-        """Say how cancelling a duplicate ended; no problem means it is cancelled."""
+    def cancelled(self, name: str, batch_id: str, problem: str, over: str | None = None) -> None:
+        """Say how cancelling a duplicate ended; no problem means it is over.
+
+        `over` is its status where it had ended before.
+        """
         self._cancelled[name, batch_id] = problem
+        if over is not None:
+            self._over[batch_id] = over
 
     def created_ids(self) -> list[tuple[str, str]]:
         """List the name and id of everything that is created, for the worst case."""
@@ -176,8 +182,19 @@ class Outcomes:
                 )
                 yield self._duplicate(action, problem)
 
-    @staticmethod
-    def _duplicate(action: Action, problem: str | None) -> Result:
+    def _duplicate(self, action: Action, problem: str | None) -> Result:
+        over = self._over.get(action.batch_id or "")
+        if over is not None:
+            told = (
+                f"batch {action.batch_id} had ended before it was found (it is {over}): people may"
+            )
+            return Result(
+                action=action,
+                ending=Ending.DONE,
+                batch_ids=(action.batch_id,) if action.batch_id else (),
+                message="a second batch of the same key was found; nothing is left to cancel",
+                warnings=(f"{told} have been called by both",),
+            )
         if problem == "":
             return Result(
                 action=action,

@@ -122,9 +122,9 @@ class Reactions(Struct):
             case Posted() | NotSent() | Objected():
                 del self.desk.under_way[event.job.creation.key]
                 self._on_sender(event)
-            case Cancelled(place, batch_id, problem):
+            case Cancelled(place, batch_id, problem, over):
                 self.desk.cancelling -= 1
-                self.outcomes.cancelled(place.name, batch_id, problem)
+                self.outcomes.cancelled(place.name, batch_id, problem, over)
             case Seen(place, key, batches, problem):
                 self._on_seen(self.desk.looking.pop(key), place, batches, problem)
             case Controlled():

@@ -24,7 +24,7 @@ from reconciler.apply.preparing import CancelFirst, Held, NotPrepared, Prepared
 from reconciler.apply.retry import TOO_MANY
 from reconciler.errors import ApiError
 from reconciler.model import LongBody, LongContacts
-from reconciler.observed import Rejected, Unknown
+from reconciler.observed import TERMINAL, Rejected, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,11 +118,15 @@ class Objected(Struct, frozen=True):
 
 
 class Cancelled(Struct, frozen=True):
-    """A cancel of a second batch ended; `problem` is empty when the batch is cancelled."""
+    """A cancel of a second batch ended; `problem` is empty when the batch is over.
+
+    `over` is the status of one that had ended before, None of one that was cancelled by this.
+    """
 
     place: Place
     batch_id: str
     problem: str = ""
+    over: str | None = None
 
 
 class Seen(Struct, frozen=True):
@@ -290,4 +294,12 @@ class Workers(Struct):
             return Cancelled(place, batch_id, error.message)
         except Exception as error:  # noqa: BLE001 - told as a failed cancel, and tried next run
             return Cancelled(place, batch_id, f"internal error: {type(error).__name__}")
-        return Cancelled(place, batch_id)
+        return Cancelled(place, batch_id, over=self._over_before(batch_id))
+
+    def _over_before(self, batch_id: str) -> str | None:
+        """Give the status of a batch that is over and that no cancel has ended."""
+        try:
+            batch = self.api.batch(batch_id)
+        except Exception:  # noqa: BLE001 - it is cancelled; that nobody can read it is no trouble
+            return None
+        return batch.status if batch and batch.status in TERMINAL - {"cancelled"} else None

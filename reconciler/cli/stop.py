@@ -44,8 +44,8 @@ _NOT_RECORDED = (
 @click.command("stop", short_help="Stop calls at once, by hand, past the specs.")
 @names_argument
 @click.option("--all", "everything", is_flag=True, help="All recorded names.")
-@click.option("--pause", "way", flag_value="pause", default="pause", help="Pause. The default.")
-@click.option("--cancel", "way", flag_value="cancel", help="Cancel, for good.")
+@click.option("--pause", is_flag=True, help="Pause. The default.")
+@click.option("--cancel", is_flag=True, help="Cancel, for good.")
 @why_option
 @click.option("--yes", is_flag=True, help="Do not ask. Required without a terminal.")
 @click.option(
@@ -77,6 +77,8 @@ def command(root: Path, /, names: tuple[str, ...], **options: Any) -> int:
     state = {name: options.pop(name) for name in StateOptions._fields}
     if bool(names) == options["everything"]:
         raise click.UsageError("Give names of batches, or --all.")
+    if options["pause"] and options["cancel"]:
+        raise click.UsageError("Give --pause or --cancel, not both.")
     if not options["yes"] and not sys.stdin.isatty():
         raise Refused(
             "stop asks before it stops anything, and there is no terminal to ask on",
@@ -127,7 +129,7 @@ class _Stopping:
         self._session = session
         self._names = names
         self._options = options
-        cancels = options["way"] == "cancel"
+        cancels = options["cancel"]
         self._lifecycle = Lifecycle.CANCELLED if cancels else Lifecycle.PAUSED
         self._done = _Done()
 

@@ -292,6 +292,26 @@ def test_a_batch_that_is_not_listed_yet_is_not_forgotten() -> None:
     assert world.recorded_ids() == {"bat_first", "bat_2"}
 
 
+def test_a_second_batch_that_has_called_everybody_is_not_told_as_cancelled() -> None:
+    """Nothing is left to be done about it, and somebody must hear of it."""
+    world = World(on=in_doubt(SPEC))
+    record = the_record(world)
+    world.api.put(
+        batch(record, "bat_1", age=timedelta(hours=2), status="completed"),
+        batch(record, "bat_2", age=timedelta(hours=1), status="completed"),
+    )
+
+    def ended(batch_id: str) -> None:
+        world.api.cancels.append(batch_id)  # one that is over stays what it is
+
+    world.api.cancel = ended  # type: ignore[method-assign]
+    report = world.apply(SPEC)
+    (result,) = (r for r in report.results if r.batch_ids == ("bat_2",))
+    assert result.message == "a second batch of the same key was found; nothing is left to cancel"
+    (warning,) = result.warnings
+    assert warning.startswith("batch bat_2 had ended before it was found (it is completed): people")
+
+
 def test_a_second_attempt_that_stands_alone_is_left_in_peace() -> None:
     """Looking for a second batch and seeing only our own changes nothing."""
     world = World(on=in_doubt(SPEC))

@@ -325,3 +325,14 @@ def test_what_is_refused(world: World, arguments: tuple[str, ...], code: int, sa
     ended = world.start("stop", *arguments).wait()
     assert ended.code == code
     assert said in ended.out + ended.err
+
+
+def test_both_ways_at_once_are_refused(git_world: GitWorld) -> None:
+    """A cancel cannot be undone, so it is not what is guessed."""
+    assert git_world.apply().code == 0
+    ended = git_world.start(
+        git_world.clone(), "stop", "--all", "--pause", "--cancel", "--yes", "--state=git"
+    ).wait()
+    assert ended.code == 64
+    assert "Give --pause or --cancel, not both." in ended.err
+    assert {b.status for b in git_world.sandbox.batches()} <= {"in_progress", "completed"}
