@@ -192,11 +192,12 @@ class Origin(Struct, frozen=True):
 
     `blob` is the spec file's. `contacts` are the path below the root and the blob of a contact list
     in a file of its own; None for contacts in the spec, and for a list that lies elsewhere, which
-    its pin in the spec names.
+    its pin in the spec names. `pinned` tells that the spec names the list's digest.
     """
 
     blob: str
     contacts: tuple[str, str] | None = None
+    pinned: bool = False
 
 
 class Spec(Struct, frozen=True):

@@ -44,9 +44,11 @@ class GitProvenance:
     def uncommitted_of(self, spec: Spec) -> tuple[str, ...]:
         """Give the paths of what a spec was read from that are not as the commit has them.
 
-        Those are the spec's own and that of its contact list, where it lies below the root.
+        Those are the spec's own and that of its contact list, where it lies below the root and is
+        not pinned: what its pin says was reviewed with the spec, wherever the list is kept.
         """
-        listed = spec.origin.contacts if spec.origin is not None else None
+        origin = spec.origin
+        listed = origin.contacts if origin is not None and not origin.pinned else None
         paths = (spec.path,) if listed is None else (spec.path, listed[0])
         return tuple(path for path in paths if path in self.uncommitted)
 

@@ -93,6 +93,7 @@ class _Loaded(Struct):
     start: tuple[tuple[int, int], str] | None = None
     blob: str = ""
     list_blob: tuple[str, str] | None = None
+    pinned: bool = False
 
 
 def load_specs(
@@ -309,7 +310,7 @@ def _check(root: _Root, loaded: _Loaded, reading: Reading, collector: Collector)
         on_change=checked.on_change,
         scheduled_start_at=document.scheduled_start_at,
         max_contacts=checked.max_contacts,
-        origin=Origin(loaded.blob, loaded.list_blob),
+        origin=Origin(loaded.blob, loaded.list_blob, loaded.pinned),
         clearance=checked.clearance,
     )
 
@@ -378,5 +379,6 @@ def _contacts(
         loaded.diagnostics += read.diagnostics
         if read.blob is not None:
             loaded.list_blob = (os.path.normpath(file.file), read.blob)
+            loaded.pinned = file.sha256 is not None
         return read.contacts
     return []

@@ -95,14 +95,18 @@ contacts: {file: contacts/z.csv}
 """
 
 
-@pytest.mark.parametrize("kind", ["committed", "edited", "staged", "untracked", "ignored"])
+@pytest.mark.parametrize(
+    "kind", ["committed", "pinned", "edited", "staged", "untracked", "ignored"]
+)
 def test_a_list_that_is_not_committed(clone: Cli, kind: str) -> None:
     """People of a list that only this machine has are told of like a spec that nobody else has."""
     contacts = Path("batches/contacts/z.csv")
     contacts.parent.mkdir()
     contacts.write_text(f"phone_number,callee_name\n{NUMBERS[9]},{NAME}\n", encoding="utf-8")
     Path("batches/n.yaml").write_text(LISTED, encoding="utf-8")
-    if kind == "ignored":
+    if kind == "pinned":  # and in no commit: what is reviewed is its pin
+        assert clone.run("pin", "batches/n.yaml") == 0
+    if kind in {"ignored", "pinned"}:
         Path(".gitignore").write_text("contacts/\n", encoding="utf-8")
     git("add", *(["batches/n.yaml"] if kind == "untracked" else ["."]))
     git("commit", "--quiet", "--message", "A list")
@@ -117,10 +121,11 @@ def test_a_list_that_is_not_committed(clone: Cli, kind: str) -> None:
         "warning: batches/contacts/z.csv is not as the commit has it; what is created from it is "
         "what only you can see"
     )
-    assert said == ([] if kind == "committed" else [warning])
+    reviewed = kind in {"committed", "pinned"}
+    assert said == ([] if reviewed else [warning])
     git("fetch", "--quiet", "origin")
     recorded = git("show", "origin/main:batches/state.json")
-    assert recorded.count('"commit": ') == (2 if kind == "committed" else 1)
+    assert recorded.count('"commit": ') == (2 if reviewed else 1)
 
 
 def test_no_remote_yet(account: Cli, write: Callable[..., Path]) -> None:
