@@ -276,9 +276,11 @@ def _message(reason: Reason, replacement: Replacement, counted: Share | None) ->
         if replacement.held:
             now = (
                 f"({', '.join(replacement.held)}) is paused for this change already, by a run that "
-                "ended before the new one was there; nobody in it is called until this is applied:"
+                "ended before the new one was there, and nobody in it is called until this is "
+                "applied"
             )
-        parts.append(f"the old batch {now}, its calls in flight are waited for, and it is {then}")
+        then = f"its calls in flight are waited for, and it is {then}"
+        parts.append(f"the old batch {now}{'; ' if replacement.held else ', '}{then}")
     elif replacement.on_change is OnChange.ADDED:
         parts.append("the old batch runs on; the new one calls only whom it does not have")
     if counted is not None and counted.odd:

@@ -62,7 +62,7 @@ def campaign_id(value: Any) -> str:
     """Take an id without spaces."""
     written = text(value)
     if not written.isprintable() or any(char.isspace() for char in written):
-        fail(f"is {quoted(written)}, with a space or an invisible character in it")
+        fail(f"is {quoted(written)}, with a space or an invisible character in it", "take that out")
     return written
 
 

@@ -98,7 +98,7 @@ def whole_number(value: Any) -> int:
         if -_64_BIT <= number < _64_BIT:
             return number
     if _INTEGER.fullmatch(value):
-        fail("is too large a number")
+        fail("is too large a number", "write a smaller one")
     meant = _meant(value)
     fail(
         f"is {quoted(value)} where a whole number is needed",

@@ -95,7 +95,8 @@ class _Surveyor:
                 Problem(
                     (),
                     "the file is empty",
-                    "delete it, or write the spec's fields, beginning with `campaign_id:`",
+                    "delete it, or write `field: value` lines; those of a spec begin with "
+                    "`campaign_id:`",
                 )
             )
 
@@ -160,7 +161,7 @@ class _Surveyor:
                 Problem(
                     (),
                     f"the file holds {what} where a mapping of fields is needed",
-                    "write `field: value` lines, beginning with `campaign_id:`",
+                    "write `field: value` lines; those of a spec begin with `campaign_id:`",
                     place=at(event.start_mark),
                 )
             )
