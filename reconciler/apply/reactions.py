@@ -186,7 +186,8 @@ class Reactions(Struct):
                 assert_never(outcome)
 
     def _on_created(self, job: Job, created: Created) -> None:
-        if (theirs := self.recorder.batch_at(job.place)) is not None:
+        theirs = self.recorder.batch_at(job.place)
+        if theirs is not None and theirs != created.batch_id:
             # Whichever is older, that one is on record, and whoever looks there goes by it.
             self.cancel(job.place, created.batch_id)
             self.outcomes.end(

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from reconciler.model import Contact, Spec
+    from reconciler.model import Contact, LongBody, Spec
+    from reconciler.observed import Outcome
     from reconciler.plan.actions import LeftOut
     from reconciler.state.document import NameRecord, State
 
@@ -117,6 +118,38 @@ def test_a_batch_made_beside_one_of_theirs_is_cancelled() -> None:
     # Whatever becomes of that cancel, it is seen again.
     world.api.put(replace(world.api.batches[second], status="in_progress"))
     assert endings(world.apply(A, B)) == {"b cancel": "done"}
+
+
+def test_a_batch_that_they_found_first_is_no_second_one() -> None:
+    """They looked for its key while its answer was on its way: it is the one batch there is."""
+    world = World()
+    world.limits = Limits(parallelism=2)
+    merged, both = threading.Event(), threading.Barrier(2)
+    save, create = world.store.save, world.api.create
+
+    def saved(stored: State, *, touched: frozenset[str], why: str) -> State:
+        out = save(stored, touched=touched, why=why)
+        if "bat_1" in out.batch_ids():
+            merged.set()
+        return out
+
+    def slowly(body: bytes | LongBody, key: str, *, send_by: float | None = None) -> Outcome:
+        if key == world.key_of("b"):
+            outcome = create(body, key, send_by=send_by)
+            both.wait(10)
+            assert merged.wait(10)
+            return outcome
+        both.wait(10)
+        found = replace(created(B, "bat_1"), run="theirs", recorded_at=NOW)
+        world.store.theirs = with_theirs(world, b=recorded(found, of=B))
+        return create(body, key, send_by=send_by)
+
+    world.store.save = saved  # type: ignore[method-assign,assignment]
+    world.api.create = slowly  # type: ignore[method-assign]
+    report = world.engine(world.plan(A, B)).run()
+    assert endings(report) == {"a create": "created", "b create": "created"}
+    assert world.api.cancels == []
+    assert world.recorded_ids() == {"bat_1", "bat_2"}
 
 
 def test_a_no_takes_nothing_of_theirs_out() -> None:
