@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from reconciler.apply import immediate
 from reconciler.apply.gate import Gates
+from reconciler.apply.lifecycles import Lifecycles
 from reconciler.apply.outcomes import Outcomes
 from reconciler.apply.reactions import Desk, Reactions
 from reconciler.apply.recorder import Place, Recorder
@@ -133,6 +134,7 @@ class Engine:
             recorder=recorder,
             outcomes=self._outcomes,
             workers=self._workers,
+            lifecycles=Lifecycles(recorder, self._outcomes),
             drain=limits.drain,
             timezones={each: plan.campaigns[each].timezone for each in plan.campaigns},
             exclusion=exclusion,
@@ -255,8 +257,7 @@ class Engine:
             if self._recorder.overtaken and (self._desk.busy or self._replacing.busy):
                 self._note_moved(f"{self._recorder.where} was changed by somebody else meanwhile")
             self._replacing.hand_out(noted)  # cancels; what makes phones ring is kept back now
-        for place, batch_id in self._recorder.take_contested():
-            self._reactions.cancel(place, batch_id)
+            self._reactions.cancel_contested()
         if self._moved or self._store_error is not None or self._reactions.halted is not None:
             self._reactions.let_go()  # and so in later turns: what came back is not sent again
         for job in jobs:

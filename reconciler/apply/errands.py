@@ -42,7 +42,7 @@ class Errand(Struct, eq=False):
 
     `objection` is what kept it from being run for one of them. `noted_at` is `Clock.elapsed` when
     it was last known to be what is wanted, and `late` counts for each batch how often that was too
-    long ago.
+    long ago. For the `held_back` ones of its batches nothing was sent, as the run has ended.
     """
 
     action: Action
@@ -54,6 +54,7 @@ class Errand(Struct, eq=False):
     objection: Objection | None = None
     noted_at: float = 0.0
     late: Counter[str] = field(default_factory=Counter)
+    held_back: int = 0
 
     def __post_init__(self) -> None:
         self.open = {target.batch_id for target in self.targets}
@@ -109,7 +110,7 @@ class Controlled(Struct, frozen=True):
     """An errand ended for one batch; `problem` is empty where the batch is as it should be.
 
     `skipped` are the API's contact ids of those who are, where that was read. `late` tells that
-    nothing was sent, because it was noted too long ago.
+    nothing was sent, because it was noted too long ago, `held_back` that the run has ended.
     """
 
     errand: Errand
@@ -118,6 +119,7 @@ class Controlled(Struct, frozen=True):
     skipped: tuple[str, ...] | None = None
     objection: Objection | None = None
     late: bool = False
+    held_back: bool = False
 
 
 def run(
@@ -167,7 +169,7 @@ def _resume(
             api.resume(batch_id, send_by=errand.noted_at + lease)
             return Controlled(errand, batch_id)
         case str(why):
-            return Controlled(errand, batch_id, why)
+            return Controlled(errand, batch_id, why, held_back=True)
         case objection:
             return Controlled(errand, batch_id, objection.message, objection=objection)
 

@@ -99,7 +99,8 @@ class Lookup:
             read, unreadable = self.read(first)
             sighting = self._sighting(listing, read, unreadable, wanted)
             if any(each.certain and each.key in sighting.absent for each in wanted):
-                read, unreadable = self.read(rows)
+                # One that is listed and gone, and of another time at that, is not waited for.
+                read, _ = self.read(rows)
                 sighting = self._sighting(listing, read, unreadable, wanted)
         except ApiError as error:
             return Sighting(problem=error.message)

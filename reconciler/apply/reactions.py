@@ -181,14 +181,15 @@ class Reactions(Struct):
                 self.outcomes.end(
                     job.action, job.place.part, Ending.UNKNOWN, message=outcome.reason
                 )
-                self.look(job.action, job.place, self.verify_for)
+                own = self.recorder.batch_at(job.place)  # another run's
+                self.look(job.action, job.place, self.verify_for, own=own)
             case _:
                 assert_never(outcome)
 
     def _on_created(self, job: Job, created: Created) -> None:
         theirs = self.recorder.batch_at(job.place)
         if theirs is not None and theirs != created.batch_id:
-            # Whichever is older, that one is on record, and whoever looks there goes by it.
+            # Theirs is on record; ours is stored as the second one before it is cancelled.
             self.cancel(job.place, created.batch_id)
             self.outcomes.end(
                 job.action,
@@ -252,7 +253,7 @@ class Reactions(Struct):
         if rejected.status is None:  # it never arrived anywhere
             self._turned_down(job.creation.key)
         else:
-            self.look(job.action, job.place, 0.0)
+            self.look(job.action, job.place, 0.0, own=self.recorder.batch_at(job.place))
 
     def _turned_down(self, key: str) -> None:
         """Forget the intent of a request that came to nothing."""
@@ -340,14 +341,18 @@ class Reactions(Struct):
         self.verifier.add(Search(place, wanted, self.clock.elapsed() + seconds, own))
 
     def cancel(self, place: Place, batch_id: str) -> None:
-        """Cancel a second batch of a key, loudly, and record its id."""
-        self.recorder.duplicate(place, batch_id)
+        """Have a second batch of a key cancelled, once it is stored that it is one."""
+        self.recorder.contest(place, batch_id)
         self.lookup.learn(batch_id, "")
-        self.progress.say(
-            f"{place.name}: batch {batch_id} is a second one of the same key; cancelling it"
-        )
-        self.desk.cancelling += 1
-        self.workers.cancel(place, batch_id)
+
+    def cancel_contested(self) -> None:
+        """Cancel, loudly, what is stored as a second batch."""
+        for place, batch_id in self.recorder.take_contested():
+            self.progress.say(
+                f"{place.name}: batch {batch_id} is a second one of the same key; cancelling it"
+            )
+            self.desk.cancelling += 1
+            self.workers.cancel(place, batch_id)
 
     def turn_down_the_rest(self) -> None:
         """Give up what was not begun because the API says "not now" for too long."""
@@ -385,12 +390,14 @@ class Reactions(Struct):
 
         Until then it has an intent; as nothing is begun by that, it says what is not known.
         """
-        if self.recorder.batch_at(job.place) is not None:
-            return
-        self.recorder.intend(job.place, job.creation, refused=job.refused - 1)
-        self.recorder.doubt(job.place, f"HTTP {TOO_MANY}")
-        self.refusals[job.creation.key] = RejectedJob(job, TOO_MANY)
-        self.look(job.action, job.place, 0.0)
+        theirs = self.recorder.batch_at(job.place)
+        if theirs is not None:
+            self.recorder.watch(job.place)
+        else:
+            self.recorder.intend(job.place, job.creation, refused=job.refused - 1)
+            self.recorder.doubt(job.place, f"HTTP {TOO_MANY}")
+            self.refusals[job.creation.key] = RejectedJob(job, TOO_MANY)
+        self.look(job.action, job.place, 0.0, own=theirs)
 
 
 def _how_found(record: RequestRecord, refused: RejectedJob | None) -> str:

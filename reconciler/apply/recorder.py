@@ -141,10 +141,26 @@ class Recorder:
                     place = Place(name, generation, request.part)
                     self._contested.extend((place, i) for i in request.duplicates if i not in known)
 
+    def contest(self, place: Place, batch_id: str) -> None:
+        """Record a second batch of a key, to be cancelled once that is stored.
+
+        Only what is on record as a second one is cancelled: of two runs that each see another one
+        as that, whoever stores first is right, and the other learns it by storing.
+        """
+        self.duplicate(place, batch_id)
+        self._contested.append((place, batch_id))
+
     def take_contested(self) -> list[tuple[Place, str]]:
-        """Give the second batches that storing brought to light since the last time, once."""
+        """Give the second batches that are stored as such since the last time, once."""
         taken, self._contested = self._contested, []
-        return taken
+        return [(place, each) for place, each in taken if self._is_second(place.name, each)]
+
+    def _is_second(self, name: str, batch_id: str) -> bool:
+        record = self.state.record(name)
+        requests = [r for g in record.generations for r in g.requests] if record else []
+        return any(batch_id in r.duplicates for r in requests) and all(
+            r.batch_id != batch_id for r in requests
+        )
 
     def _to_store(self) -> frozenset[str]:
         """Give the names whose records are this run's to store.
@@ -282,6 +298,14 @@ class Recorder:
         if record is not None and record.in_doubt:
             self._put(place, replace(record, unknown=reason))
 
+    def watch(self, place: Place) -> None:
+        """Have later runs look for a second batch of a key, for a day."""
+        record = self.record(place)
+        if record is not None:
+            until = self._clock.now() + WATCH
+            watched = until if record.watch_until is None else max(until, record.watch_until)
+            self._put(place, replace(record, watch_until=watched))
+
     def batch_at(self, place: Place) -> str | None:
         """Give the id of the batch that is recorded at a place, None without one."""
         record = self.record(place)
@@ -315,10 +339,8 @@ class Recorder:
         record = self.record(place)
         if record is None or batch_id in {record.batch_id, *record.duplicates}:
             return
-        until = self._clock.now() + WATCH
-        watched = until if record.watch_until is None else max(until, record.watch_until)
-        ids = (*record.duplicates, batch_id)
-        self._put(place, replace(record, duplicates=ids, watch_until=watched))
+        self._put(place, replace(record, duplicates=(*record.duplicates, batch_id)))
+        self.watch(place)
         self._owner[batch_id] = place.name
 
     def adopt(self, place: Place, adoption: Adoption, by: RecordedBy) -> None:

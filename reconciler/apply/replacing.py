@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.apply.errands import Controlled, Errand, Errands, Verb
+from reconciler.apply.errands import Controlled, Errand, Verb
+from reconciler.apply.lifecycles import WHOLE, Lifecycles
 from reconciler.apply.preparing import (
     CancelFirst,
     NotPrepared,
@@ -29,7 +30,7 @@ from reconciler.apply.report import Ending
 from reconciler.apply.sending import Job
 from reconciler.model import Lifecycle
 from reconciler.plan.actions import Action, ActionKind, Reason, Role, Target
-from reconciler.plan.history import cancelling, leftover
+from reconciler.plan.history import leftover
 from reconciler.state.document import Status
 
 if TYPE_CHECKING:
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
     from reconciler.apply.sending import Workers
     from reconciler.plan.actions import Replacement
     from reconciler.state.document import NameRecord
-
-_WHOLE = 0
-"""The part under which an action's own ending stands, beside those of its requests."""
 
 
 class _Begun(Struct, eq=False):
@@ -64,19 +62,19 @@ class Replacer(Struct):
     recorder: Recorder
     outcomes: Outcomes
     workers: Workers
+    lifecycles: Lifecycles
     drain: float
     timezones: Mapping[str, str | None]
     exclusion: Exclusion | None = None
     _waiting: deque[_Begun] = field(default_factory=deque)
     _preparing: dict[int, _Begun] = field(default_factory=dict)
     _begun: dict[int, _Begun] = field(default_factory=dict)
-    _errands: Errands = field(default_factory=Errands)
     _halted: bool = False
 
     @property
     def busy(self) -> bool:
         """Whether anything is left to do or to wait for."""
-        return bool(self._waiting or self._preparing or [*self._errands])
+        return bool(self._waiting or self._preparing or [*self.lifecycles.errands])
 
     @property
     def waiting(self) -> int:
@@ -90,37 +88,7 @@ class Replacer(Struct):
         if action.replacement is not None:
             self._waiting.append(_Begun(action, action.replacement))
             return
-        if not action.targets:  # all of it has ended: only the record says otherwise
-            self._controlled(action, {})
-            return
-        match action.kind:
-            case ActionKind.PAUSE:
-                self._send(action, Verb.PAUSE)
-            case ActionKind.RESUME:
-                self._send(action, Verb.RESUME)
-            case ActionKind.CANCEL:
-                self._cancel(action)
-            case _:
-                raise AssertionError(f"{action.kind} controls no batch")
-
-    def _cancel(self, action: Action) -> None:
-        """Cancel batches, who is skipped in them being read before.
-
-        Of those that an earlier run set out to cancel, nobody can tell any more who skipped whom.
-        Where it cannot be read, the calls are stopped all the same.
-        """
-        record = self.recorder.state.record(action.name)
-        known = leftover(record) + cancelling(record) if record else ()
-        unread = tuple(target for target in action.targets if target not in known)
-        if not unread:
-            self._send(action, Verb.CANCEL)
-            return
-        self._errands.put(
-            Errand(action, Verb.READ, unread, lambda _: self._send(action, Verb.CANCEL))
-        )
-
-    def _send(self, action: Action, verb: Verb) -> None:
-        self._errands.put(Errand(action, verb, action.targets, partial(self._controlled, action)))
+        self.lifecycles.accept(action)
 
     # --- one turn of the engine: note, store, hand out --------------------------------------
 
@@ -129,10 +97,11 @@ class Replacer(Struct):
 
         Once the run has ended only what makes fewer calls is begun: cancelling an old batch.
         """
+        self._give_up()
         now = self.workers.clock.elapsed()
-        errands = self._errands.take(now, only_cancels=ended)
+        errands = self.lifecycles.errands.take(now, only_cancels=ended)
         begun: list[_Begun] = []
-        busy = {errand.action.name for errand in (*errands, *self._errands.running)}
+        busy = {errand.action.name for errand in (*errands, *self.lifecycles.errands.running)}
         able = deque(each for each in self._waiting if each.action.name not in busy)
         while able and not ended and len(begun) + len(self._preparing) < room:
             self._waiting.remove(able[0])
@@ -161,12 +130,12 @@ class Replacer(Struct):
             self.recorder.restore(name, record)
         self._leave(noted.errands, "its record could not be stored")
         for each in noted.begun:
-            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
+            self.outcomes.end(each.action, WHOLE, Ending.SKIPPED)
 
     def hand_out(self, noted: _Noted) -> None:
         """Do what is stored now."""
         for errand in noted.errands:
-            self._errands.running.append(errand)
+            self.lifecycles.errands.running.append(errand)
             for target in errand.targets:
                 self.workers.control(errand, target.batch_id)
         for each in noted.begun:
@@ -176,25 +145,26 @@ class Replacer(Struct):
     def skip_waiting(self, why: str = "", hint: str = "") -> None:
         """Give up the changed specs that were not begun."""
         for each in self._waiting:
-            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED, message=why, hint=hint)
+            self.outcomes.end(each.action, WHOLE, Ending.SKIPPED, message=why, hint=hint)
         self._waiting.clear()
 
     def let_go(self) -> None:
         """Give up what was not begun, and begin nothing any more."""
         self._halted = True
         self.skip_waiting()
-        self._leave(self._errands.drop(), "the run ended first")
+        self._leave(self.lifecycles.errands.drop(), "the run ended first")
 
     def finish(self) -> None:
         """Tell of what the run leaves undone because its time is over."""
+        self._give_up()
         for each in (*self._waiting, *self._preparing.values()):
-            self.outcomes.end(each.action, _WHOLE, Ending.SKIPPED)
-        self._leave(self._errands.waiting, "the run ended first")
-        for errand in self._errands.running:
+            self.outcomes.end(each.action, WHOLE, Ending.SKIPPED)
+        self._leave(self.lifecycles.errands.waiting, "the run ended first")
+        for errand in self.lifecycles.errands.running:
             if errand.action.replacement is None and errand.verb is not Verb.READ:
                 self.outcomes.end(
                     errand.action,
-                    _WHOLE,
+                    WHOLE,
                     Ending.FAILED,
                     message="the run ended while it was under way, so it may have been done",
                     hint="look with: reconciler status; or run again: reconciler apply",
@@ -202,13 +172,14 @@ class Replacer(Struct):
             else:
                 self._leave([errand], "the run ended first")
 
-    def _give_up(self, failed: Action) -> None:
+    def _give_up(self) -> None:
         """Begin nothing new where what is there already is not as it should be."""
-        for each in [e for e in self._waiting if e.action.name == failed.name]:
+        failed = [each for each in self._waiting if each.action.name in self.lifecycles.failed]
+        for each in failed:
             self._waiting.remove(each)
             self.outcomes.end(
                 each.action,
-                _WHOLE,
+                WHOLE,
                 Ending.SKIPPED,
                 message="what is there already could not be put in order first",
             )
@@ -216,7 +187,7 @@ class Replacer(Struct):
     def _leave(self, errands: Iterable[Errand], why: str) -> None:
         for errand in errands:
             if errand.action.replacement is None:
-                self.outcomes.end(errand.action, _WHOLE, Ending.SKIPPED)
+                self.outcomes.end(errand.action, WHOLE, Ending.SKIPPED)
             elif errand.verb is Verb.CANCEL:
                 self._not_cancelled(errand.action, why)
             else:
@@ -248,7 +219,7 @@ class Replacer(Struct):
         match end:
             case NotPrepared(action, ending, message, hint, not_ours):
                 self.recorder.disclaim(action.name, not_ours)
-                self.outcomes.end(action, _WHOLE, ending, message=message, hint=hint)
+                self.outcomes.end(action, WHOLE, ending, message=message, hint=hint)
             case CancelFirst(_, batch_ids, not_owed):
                 begun.cancel_first, begun.not_owed = batch_ids, not_owed
                 self._waiting.appendleft(begun)
@@ -256,7 +227,7 @@ class Replacer(Struct):
                     self.let_go()
             case Prepared(action, _, not_owed) if self._halted:
                 self.recorder.remember_not_owed(action.name, not_owed)
-                self.outcomes.end(action, _WHOLE, Ending.SKIPPED)
+                self.outcomes.end(action, WHOLE, Ending.SKIPPED)
             case Prepared():
                 self._create(begun, end)
             case _:
@@ -306,7 +277,7 @@ class Replacer(Struct):
                 role=Role.BEGUN,
                 targets=left,
             )
-            self._send(cancel, Verb.CANCEL)
+            self.lifecycles.send(cancel, Verb.CANCEL)
 
     def _cancel_olds(self, begun: _Begun) -> None:
         """Cancel the old batches, once every request of the new generation has its batch."""
@@ -320,7 +291,7 @@ class Replacer(Struct):
             self.recorder.end_replacing(action.name)
             return
         ended = partial(self._olds_cancelled, action)
-        self._errands.put(Errand(action, Verb.CANCEL, olds, ended))
+        self.lifecycles.errands.put(Errand(action, Verb.CANCEL, olds, ended))
 
     def _olds_cancelled(self, action: Action, problems: dict[str, str]) -> None:
         if not problems:
@@ -331,7 +302,7 @@ class Replacer(Struct):
     def _not_cancelled(self, action: Action, problem: str) -> None:
         self.outcomes.end(
             action,
-            _WHOLE,
+            WHOLE,
             Ending.FAILED,
             message=f"the new batch is there, and the old one is not cancelled: {problem}",
             hint="run again: reconciler apply (it cancels the old one; until then that is paused)",
@@ -368,7 +339,7 @@ class Replacer(Struct):
         if not targets:
             self.recorder.end_replacing(action.name)
             return
-        self._errands.put(
+        self.lifecycles.errands.put(
             Errand(action, Verb.RESUME, targets, partial(self._resumed, action, targets))
         )
 
@@ -401,13 +372,16 @@ class Replacer(Struct):
         errand = event.errand
         errand.objection = errand.objection or event.objection
         errand.ended(event.batch_id, event.problem)
+        errand.held_back += event.held_back
         if not errand.open:
-            self._errands.running.remove(errand)
+            self.lifecycles.errands.running.remove(errand)
+            if errand.held_back == len(errand.targets) and errand.action.replacement is None:
+                self.outcomes.end(errand.action, WHOLE, Ending.SKIPPED)
             if errand.objection is not None and errand.action.replacement is None:
                 against = errand.objection
                 self.outcomes.end(
                     errand.action,
-                    _WHOLE,
+                    WHOLE,
                     Ending.BLOCKED,
                     message=against.message,
                     hint=against.hint,
@@ -421,30 +395,8 @@ class Replacer(Struct):
         again = late.errand.note_late(late.batch_id)
         if not again or self._halted or self.recorder.is_outdated():
             return False
-        self._errands.renew(self.workers.clock.elapsed())
+        self.lifecycles.errands.renew(self.workers.clock.elapsed())
         return True
-
-    def _controlled(self, action: Action, problems: dict[str, str]) -> None:
-        """Record what a lifecycle, a removed spec or a left-over batch came to."""
-        if problems:
-            self._give_up(action)
-            self.outcomes.end(
-                action,
-                _WHOLE,
-                Ending.FAILED,
-                message="; ".join(sorted(problems.values())),
-                hint="run again: reconciler apply; or do it in the vendor's console",
-            )
-            return
-        if action.role is Role.BEGUN:
-            self.recorder.end_replacing(action.name)
-        elif action.role is Role.STOPPED:
-            pass  # that is recorded already
-        elif action.spec is None:
-            self.recorder.set_lifecycle(action.name, Lifecycle.CANCELLED)
-        else:
-            self.recorder.set_lifecycle(action.name, action.spec.lifecycle, action.spec)
-        self.outcomes.end(action, _WHOLE, Ending.DONE, batch_id=action.batch_id)
 
 
 def _is_whole(record: NameRecord, action: Action) -> bool:

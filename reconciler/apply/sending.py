@@ -275,7 +275,7 @@ class Workers(Struct):
     def _against_resume(self, action: Action) -> Objection | str | None:
         """Say what keeps a resume back: the run's end, or an objection."""
         if self.ended.is_set():
-            return "not resumed: the run ended first"
+            return self._halt or "the run ended first"
         return self._objection(action, None)
 
     def _objection(self, action: Action, creation: Creation | None) -> Objection | None:

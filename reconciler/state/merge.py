@@ -148,7 +148,11 @@ def _of_two(
     if theirs.in_doubt and ours.in_doubt:
         return ours if mine else theirs
     if ours.in_doubt:
-        return theirs
+        if ours.run != run or not (known is None or known.in_doubt):
+            return theirs
+        # What this run has sent may still make a second batch.
+        until = _latest(theirs.watch_until, ours.attempted_at + WATCH)
+        return replace(theirs, watch_until=until)
     if theirs.in_doubt:
         # They may be creating it again, not knowing that ours exists. They learn it the same way.
         return ours if mine else _watched(ours)

@@ -15,7 +15,7 @@ from reconciler.model import Lifecycle, OnChange
 from reconciler.observed import Batch, BatchContact
 from reconciler.state.file import FileStore
 from reconciler.system import RandomIds
-from tests.apply.doubles import BUSY, CREATED, LOST, MemoryStore, World, endings
+from tests.apply.doubles import BUSY, CREATED, DENIED, LOST, MemoryStore, World, endings
 from tests.core.builders import CAMPAIGN, NOW, created, generation, recorded, spec, state
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ def test_where_nothing_is_left_nothing_is_planned_again() -> None:
     assert not engine.run().moved
 
 
-def test_a_batch_made_beside_one_of_theirs_is_cancelled() -> None:
-    """It was under way when their state came in: their batch is on record, and stays."""
-    world = World()
-    world.limits = Limits(parallelism=2)
+def beside_theirs(world: World) -> None:
+    """Have another run's batch of b come in while this run's request for b is under way."""
     merged, both = threading.Event(), threading.Barrier(2)
     save = world.store.save
 
@@ -104,8 +102,15 @@ def test_a_batch_made_beside_one_of_theirs_is_cancelled() -> None:
         else:
             world.store.theirs = with_theirs(world, b=made_by_them(world, B, "bat_theirs"))
 
-    world.store.save = saved  # type: ignore[method-assign,assignment]
+    world.limits = Limits(parallelism=2, verify_for=0.0)
+    world.store.save = saved  # type: ignore[method-assign,assignment]  # a double of a double
     world.before_create = before
+
+
+def test_a_batch_made_beside_one_of_theirs_is_cancelled() -> None:
+    """It was under way when their state came in: their batch is on record, and stays."""
+    world = World()
+    beside_theirs(world)
     report = world.engine(world.plan(A, B)).run()
     assert endings(report) == {"a create": "created", "b create": "created", "b cancel": "done"}
     of_b = next(r for r in report.results if r.action.name == "b" and r.ending is Ending.CREATED)
@@ -117,7 +122,51 @@ def test_a_batch_made_beside_one_of_theirs_is_cancelled() -> None:
     assert record.watch_until is not None
     # Whatever becomes of that cancel, it is seen again.
     world.api.put(replace(world.api.batches[second], status="in_progress"))
+    world.before_create = lambda _key: None
     assert endings(world.apply(A, B)) == {"b cancel": "done"}
+
+
+def test_a_second_batch_is_cancelled_only_once_that_is_stored() -> None:
+    """Else the next run could take the older of the two for the one, and cancel the other."""
+    world = World()
+    beside_theirs(world)
+    cancel = world.api.cancel
+
+    def cancelled(batch_id: str) -> None:
+        stored = world.store.last.batches["b"].current.requests
+        assert [r.duplicates for r in stored] == [(batch_id,)]
+        cancel(batch_id)
+
+    world.api.cancel = cancelled  # type: ignore[method-assign]  # a double of a double
+    report = world.engine(world.plan(A, B)).run()
+    assert endings(report)["b cancel"] == "done"
+    world = World()
+    beside_theirs(world)
+    save = world.store.save
+
+    def full(stored: State, *, touched: frozenset[str], why: str) -> State:
+        if any(r.duplicates for _, _, r in stored.requests()):
+            raise StateError("No space left on device")
+        return save(stored, touched=touched, why=why)
+
+    world.store.save = full  # type: ignore[method-assign,assignment]  # a double of a double
+    with pytest.raises(ReconcilerError):
+        world.engine(world.plan(A, B)).run()
+    assert world.api.cancels == []
+
+
+@pytest.mark.parametrize("step", ["lie", LOST, DENIED])
+def test_what_this_run_may_have_made_beside_theirs_is_looked_for(step: str) -> None:
+    """Nobody said that it was created, and it is listed only later: their record is watched."""
+    world = World(b=[step])
+    beside_theirs(world)
+    world.api.hidden["bat_3"] = 3
+    world.engine(world.plan(A, B)).run()
+    world.before_create = lambda _key: None
+    for _ in range(3):
+        world.apply(A, B)
+    assert len([b for b in world.api.live() if b.batch_id != "bat_2"]) == 1
+    assert world.recorded_ids() == {"bat_2", "bat_3", "bat_theirs"}
 
 
 def test_a_batch_that_they_found_first_is_no_second_one() -> None:
@@ -144,8 +193,8 @@ def test_a_batch_that_they_found_first_is_no_second_one() -> None:
         world.store.theirs = with_theirs(world, b=recorded(found, of=B))
         return create(body, key, send_by=send_by)
 
-    world.store.save = saved  # type: ignore[method-assign,assignment]
-    world.api.create = slowly  # type: ignore[method-assign]
+    world.store.save = saved  # type: ignore[method-assign,assignment]  # a double of a double
+    world.api.create = slowly  # type: ignore[method-assign]  # a double of a double
     report = world.engine(world.plan(A, B)).run()
     assert endings(report) == {"a create": "created", "b create": "created"}
     assert world.api.cancels == []
@@ -155,25 +204,7 @@ def test_a_batch_that_they_found_first_is_no_second_one() -> None:
 def test_a_no_takes_nothing_of_theirs_out() -> None:
     """A request that was under way is refused: what stands in its place is another run's."""
     world = World(b=["refused"])
-    world.limits = Limits(parallelism=2)
-    merged, both = threading.Event(), threading.Barrier(2)
-    save = world.store.save
-
-    def saved(stored: State, *, touched: frozenset[str], why: str) -> State:
-        out = save(stored, touched=touched, why=why)
-        if "bat_theirs" in out.batch_ids():
-            merged.set()
-        return out
-
-    def before(key: str) -> None:
-        both.wait(10)
-        if key == world.key_of("b"):
-            assert merged.wait(10)
-        else:
-            world.store.theirs = with_theirs(world, b=made_by_them(world, B, "bat_theirs"))
-
-    world.store.save = saved  # type: ignore[method-assign,assignment]
-    world.before_create = before
+    beside_theirs(world)
     world.engine(world.plan(A, B)).run()
     assert "bat_theirs" in world.recorded_ids()
 
@@ -205,7 +236,7 @@ def test_a_change_that_they_finished_is_not_made_again(on_change: OnChange) -> N
             world.api.people["bat_x_1_1"] = tuple(replace(p, status="completed") for p in people)
         return out
 
-    world.store.save = saved  # type: ignore[method-assign,assignment]
+    world.store.save = saved  # type: ignore[method-assign,assignment]  # a double of a double
     world.before_create = meanwhile
     report = world.engine(world.plan(new, spec("y", 3))).run()
     assert report.moved
@@ -258,8 +289,8 @@ def test_resumes_that_wait_for_a_sender_are_not_sent_after_all(error: Reconciler
             assert said.wait(10)
         resumed(batch_id, send_by=send_by)
 
-    world.told.say = heard  # type: ignore[method-assign]
-    world.api.resume = resume  # type: ignore[method-assign]
+    world.told.say = heard  # type: ignore[method-assign]  # a double of a double
+    world.api.resume = resume  # type: ignore[method-assign]  # a double of a double
     engine = world.engine(world.plan(*paused, A))
     try:
         engine.run()
@@ -280,7 +311,7 @@ def test_a_resume_under_way_when_the_run_ends_may_have_been_done() -> None:
         world.stop.set()
         never.wait(30)
 
-    world.api.resume = resume  # type: ignore[method-assign]
+    world.api.resume = resume  # type: ignore[method-assign]  # a double of a double
     (result,) = world.engine(world.plan(one)).run().results
     never.set()
     assert result.ending is Ending.FAILED
@@ -299,13 +330,13 @@ def test_not_now_before_the_run_is_stopped_is_looked_for() -> None:
     create = world.api.create
 
     def stopped(*args: object, **more: object) -> object:
-        outcome = create(*args, **more)  # type: ignore[arg-type]
+        outcome = create(*args, **more)  # type: ignore[arg-type]  # a double of a double
         world.stop.set()
         return outcome
 
-    world.api.create = stopped  # type: ignore[method-assign,assignment]
+    world.api.create = stopped  # type: ignore[method-assign,assignment]  # a double of a double
     world.apply(new)
-    world.api.create = create  # type: ignore[method-assign]
+    world.api.create = create  # type: ignore[method-assign]  # a double of a double
     world.stop.clear()
     world.apply(new)
     made = [batch for batch in world.api.live() if batch.batch_id != "bat_x_1_1"]
@@ -397,5 +428,5 @@ def test_a_late_resume_is_not_sent_where_nobody_can_tell_what_was_stored() -> No
     def unreachable() -> bool:
         raise StateError("no connection")
 
-    world.store.moved = unreachable  # type: ignore[method-assign]
+    world.store.moved = unreachable  # type: ignore[method-assign]  # a double of a double
     assert recorder.is_outdated()

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from msgspec.structs import replace
 
 from reconciler.model import Lifecycle, OnChange
 from reconciler.state import codec
@@ -47,6 +46,12 @@ OURS = "ours"
 INTENT = in_doubt(SPEC, run=OURS)
 THEIR_INTENT = in_doubt(SPEC, run="theirs", attempt=2)
 DONE = state(welcome=recorded(created(SPEC, "bat_1"), of=SPEC))
+DONE_WATCHED = state(
+    welcome=recorded(
+        structs.replace(created(SPEC, "bat_1"), watch_until=creating(SPEC).attempted_at + WATCH),
+        of=SPEC,
+    )
+)
 SECOND = state(welcome=recorded(created(SPEC, "bat_2"), of=SPEC))
 UNKNOWN = in_doubt(SPEC, run=OURS, unknown="timeout")
 COMPLETE = in_doubt(SPEC, status=Status.COMPLETE)
@@ -71,7 +76,8 @@ def sound(merged: State) -> State:
         (INTENT, UNKNOWN, INTENT, UNKNOWN, "what we learned of our own intent"),
         (DONE, EMPTY, EMPTY, DONE, "what only they created is not dropped by our withdrawal"),
         (DONE, EMPTY, INTENT, DONE, "nor when our intent had been stored"),
-        (DONE, UNKNOWN, INTENT, DONE, "they found what we are in doubt about"),
+        (DONE, UNKNOWN, INTENT, DONE_WATCHED, "they found what we are in doubt about"),
+        (DONE, INTENT, INTENT, DONE_WATCHED, "or made it; what we have sent may still come"),
         (THEIR_INTENT, EMPTY, INTENT, THEIR_INTENT, "their attempt is not ours to withdraw"),
         (THEIR_INTENT, UNKNOWN, INTENT, THEIR_INTENT, "and is the later word"),
         (EMPTY, DONE, INTENT, DONE, "they withdrew it, not knowing that it exists"),
@@ -97,7 +103,7 @@ def test_who_is_believed(
 def test_only_touched_names_are_laid_onto_theirs() -> None:
     """Theirs stays but for what this run changed."""
     other = spec("other", 5)
-    theirs = replace(state(other=recorded(of=other)), serial=20)
+    theirs = structs.replace(state(other=recorded(of=other)), serial=20)
     merged = laid(theirs, DONE, EMPTY)
     assert merged.serial == 20
     assert set(merged.batches) == {"welcome", "other"}
