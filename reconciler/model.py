@@ -33,6 +33,11 @@ _DATE_IN_PATH = re.compile(
     r"(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])",  # 2035-05-14, 20350514
     re.ASCII,
 )
+_AFTER_DIGITS = re.compile(r"[\d+][\W_]{0,3}$")
+_AFTER_DATE = re.compile(
+    r"(?:^|(?<![\d+])/)(?:19|20)\d\d(?:(-?)(?:0[1-9]|1[0-2])(?:\1(?:0[1-9]|[12]\d|3[01]))?)?/$",
+    re.ASCII,
+)
 _DIALLABLE = 10**6
 _FREE_FIELDS = frozenset({"call_context", "metadata"})
 
@@ -309,9 +314,13 @@ def masked_in_path(match: re.Match[str]) -> str:
     """Mask a match that can be dialled, in a path or name, but for a date: `dnd-20350514.csv`.
 
     What stands beside it, a slash or a dash, is what names of files are made of. With a sign, or
-    with a digit more or less, it is no date.
+    with a digit more or less, it is no date; nor after other digits, which may be the beginning of
+    a number: `45_20350514`. After a directory that is a year or a date it is one.
     """
-    return match[0] if _DATE_IN_PATH.fullmatch(match[0]) else masked_unless_date(match)
+    before = match.string[: match.start()]
+    alone = _AFTER_DIGITS.search(before) is None or _AFTER_DATE.search(before) is not None
+    is_date = alone and _DATE_IN_PATH.fullmatch(match[0]) is not None
+    return match[0] if is_date else masked_unless_date(match)
 
 
 def without_numbers(value: Any) -> Any:

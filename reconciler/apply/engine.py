@@ -254,7 +254,7 @@ class Engine:
                 self._outcomes.end(job.action, job.place.part, Ending.SKIPPED)
             jobs = []
         else:
-            if self._recorder.overtaken and (self._desk.busy or self._replacing.busy):
+            if self._recorder.overtaken and (self._desk.waiting or self._replacing.busy):
                 self._note_moved(f"{self._recorder.where} was changed by somebody else meanwhile")
             self._replacing.hand_out(noted)  # cancels; what makes phones ring is kept back now
             self._reactions.cancel_contested()

@@ -36,6 +36,7 @@ class _PartEnding(Struct, frozen=True):
     hint: str = ""
     warnings: tuple[str, ...] = ()
     problems: tuple[FieldProblem, ...] = ()
+    people: int = 0
 
 
 class Outcomes:
@@ -60,11 +61,17 @@ class Outcomes:
         hint: str = "",
         warnings: Sequence[str] = (),
         problems: Sequence[FieldProblem] = (),
+        people: int = 0,
     ) -> None:
-        """Say how one request of an action ended; a later word replaces an earlier one."""
+        """Say how one request of an action ended; a later word replaces an earlier one.
+
+        `people` are in the batch that was created.
+        """
         self._names[id(action)] = action.name
         parts = self._parts.setdefault(id(action), {})
-        parts[part] = _PartEnding(ending, batch_id, message, hint, tuple(warnings), tuple(problems))
+        parts[part] = _PartEnding(
+            ending, batch_id, message, hint, tuple(warnings), tuple(problems), people
+        )
 
     def block(self, action: Action, message: str, hint: str) -> None:
         """Say that an action as a whole was refused."""
@@ -128,7 +135,7 @@ class Outcomes:
         )
         telling = next((p for p in parts if p.ending is ending), _PartEnding(ending))
         message = telling.message
-        created = {part for part, each in numbered.items() if each.ending is Ending.CREATED}
+        created = [each for each in parts if each.ending is Ending.CREATED]
         if ending is Ending.SKIPPED and created:
             ending = Ending.INTERRUPTED
         # A change that was given up before any of its requests was begun resumes nothing.
@@ -138,7 +145,8 @@ class Outcomes:
             ending = Ending.INTERRUPTED if ending is Ending.SKIPPED else ending
             message = f"{message}; {left}" if message else left
         if ending is not Ending.CREATED and created and len(action.creations) > 1:
-            partly = _partly(action, created)
+            none = sum(each.ending is Ending.DONE for each in parts)  # nobody was left in these
+            partly = _partly(action, created, len(action.creations) - none)
             message = f"{partly}; {message}" if message else partly
         return Result(
             action=action,
@@ -212,14 +220,13 @@ class Outcomes:
         )
 
 
-def _partly(action: Action, created: set[int]) -> str:
+def _partly(action: Action, created: Sequence[_PartEnding], of: int) -> str:
     """Say how much of a spec that was cut into several batches is there."""
-    sizes = {each.request.part: len(each.request.contacts) for each in action.creations}
-    there = sum(sizes.get(part, 0) for part in created)
+    people = sum(each.people for each in created)
     about = "up to " if action.callees is not None and action.callees.at_most else ""
     return (
-        f"{len(created):,} of {len(sizes):,} batches are created, with {about}{there:,} of "
-        f"{sum(sizes.values()):,} people"
+        f"{len(created):,} of {of:,} batches are created, with {people:,} of {about}"
+        f"{max(people, action.people):,} people"
     )
 
 

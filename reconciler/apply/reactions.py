@@ -197,6 +197,7 @@ class Reactions(Struct):
                 Ending.CREATED,
                 batch_id=theirs,
                 message="another run had created it meanwhile; that batch is kept",
+                people=len(job.creation.request.contacts),
             )
             self.replacing.created(job.action, job.place.part)
             return
@@ -215,6 +216,7 @@ class Reactions(Struct):
             Ending.CREATED,
             batch_id=created.batch_id,
             warnings=warnings,
+            people=sent,
         )
         self.replacing.created(job.action, job.place.part)
         if job.creation.previous is not None or job.refused or job.action.arm_delay:
@@ -320,6 +322,7 @@ class Reactions(Struct):
                 Ending.CREATED,
                 batch_id=keep.batch_id,
                 message=_how_found(record, refused),
+                people=record.contacts,
             )
             if record.in_doubt:
                 self.replacing.created(action, place.part)

@@ -105,14 +105,19 @@ def progress_of(state: State, reading: Reading) -> list[BatchProgress]:
     """
     shown = list(shown_requests(state, reading))
     current = {name: state.batches[name].current for name, _, _ in shown}
-    running_on = {name for name, generation, _ in shown if current[name] is not generation}
-    rows = [
-        replace(
-            _progress(name, generation, request, reading, running_on=name in running_on),
-            parts=generation.parts if current[name] is generation else None,
-        )
-        for name, generation, request in shown
-    ]
+    elsewhere: Counter[str] = Counter()
+    rows = []
+    for name, generation, request in sorted(shown, key=lambda each: each[1].generation):
+        row = _progress(name, generation, request, reading)
+        if current[name] is not generation:
+            elsewhere[name] += row.contacts  # people of an earlier batch that runs on
+        else:
+            row = replace(row, parts=generation.parts)
+        if row.status == COMPLETE:
+            counted = min(elsewhere[name], row.contacts)
+            elsewhere[name] -= counted
+            row = replace(row, contacts=row.contacts - counted, done=row.contacts - counted)
+        rows.append(row)
     return sorted(rows, key=lambda r: (r.campaign_id, r.name, r.generation, r.part))
 
 
@@ -209,15 +214,13 @@ def _progress(
     generation: Generation,
     request: RequestRecord,
     reading: Reading,
-    *,
-    running_on: bool,
 ) -> BatchProgress:
     campaign = reading.campaigns.get(generation.campaign_id)
     batch = reading.batches.get(request.batch_id or "")
     status = _status(request, reading)
-    # Where nobody was left to call, all people of the spec are done, without a batch of their own;
-    # while an earlier batch runs on, it has them, and they are counted there.
-    everybody = 0 if running_on else request.spec_contacts or request.contacts
+    # Where nobody was left to call, all people of the spec are done, without a batch of their own,
+    # but for those whom an earlier batch that runs on has: they are counted there.
+    everybody = request.spec_contacts or request.contacts
     plain = BatchProgress(
         name=name,
         generation=generation.generation,
@@ -312,7 +315,7 @@ def totals(rows: Sequence[BatchProgress]) -> Totals:
     cuts = Counter((row.name, row.generation, row.parts) for row in rows)
     return Totals(
         batches=len(rows),
-        missing=sum((parts or found) - found for (*_, parts), found in cuts.items()),
+        missing=sum(max(0, (parts or 0) - found) for (*_, parts), found in cuts.items()),
         alive=sum(row.alive for row in rows),
         people=sum(row.contacts for row in rows),
         done=sum(row.done or 0 for row in rows),

@@ -66,7 +66,7 @@ def test_a_batch_whose_time_is_days_off_is_found_before_anything_is_sent_again(
         made_at = world.clock.now() - timedelta(days=3)
         return add(body, **{"created_at": made_at, **changes})
 
-    world.api.add = days_off  # type: ignore[method-assign]
+    world.api.add = days_off  # type: ignore[method-assign]  # a double of a double
     assert endings(world.apply(SPEC)) == {"welcome create": "unknown"}
     world.clock.pass_by(3600)
     if released:
@@ -304,7 +304,7 @@ def test_a_second_batch_that_has_called_everybody_is_not_told_as_cancelled() -> 
     def ended(batch_id: str) -> None:
         world.api.cancels.append(batch_id)  # one that is over stays what it is
 
-    world.api.cancel = ended  # type: ignore[method-assign]
+    world.api.cancel = ended  # type: ignore[method-assign]  # a double of a double
     report = world.apply(SPEC)
     (result,) = (r for r in report.results if r.batch_ids == ("bat_2",))
     assert result.message == "a second batch of the same key was found; nothing is left to cancel"

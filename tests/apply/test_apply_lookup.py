@@ -98,7 +98,7 @@ def test_a_row_that_carries_the_key_is_it_whatever_its_time() -> None:
     api = api_with()
     row = batch(RECORD, "bat_1", age=timedelta(days=9))
     rows = Listing(CAMPAIGN, (row,), complete=True)
-    api.listing = lambda _campaign_id, **_sought: rows  # type: ignore[method-assign]
+    api.listing = lambda _campaign_id, **_sought: rows  # type: ignore[method-assign]  # a double of a double
     found = Lookup(api, {}).look(CAMPAIGN, [replace(WANTED, since=NOW)]).found
     assert ids(found[RECORD.key]) == ["bat_1"]
 

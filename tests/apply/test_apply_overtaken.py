@@ -430,3 +430,21 @@ def test_a_late_resume_is_not_sent_where_nobody_can_tell_what_was_stored() -> No
 
     world.store.moved = unreachable  # type: ignore[method-assign]  # a double of a double
     assert recorder.is_outdated()
+
+
+def test_of_a_change_that_is_made_in_part_those_count_who_were_sent() -> None:
+    """Whom the old batches called is in no part any more."""
+    old = spec("x", 1, n=2, parts=2)
+    world = World(on=state(x=recorded(of=old)), x=[CREATED, "refused"])
+    world.limits = Limits(parallelism=1)
+    for part, request in enumerate(old.requests, 1):
+        batch_id = f"bat_x_1_{part}"
+        world.api.put(Batch(batch_id, CAMPAIGN, "in_progress", created_at=NOW))
+        world.api.people[batch_id] = tuple(
+            BatchContact(f"c{i}", person["phone_number"], "pending" if i else "completed", {})
+            for i, person in enumerate(request.contacts)
+        )
+    changed = spec("x", 1, n=2, parts=2, concurrency_limit=3)
+    (result,) = world.engine(world.plan(changed)).run().results
+    assert result.ending is Ending.REJECTED
+    assert result.message.startswith("1 of 2 batches are created, with 1 of 2 people; ")

@@ -112,8 +112,8 @@ def test_a_batch_that_began_before_its_cancel_ends_its_calls_first() -> None:
         assert world.api.controls == [("pause", batch_id)]
         cancel(batch_id)
 
-    world.api.batch_contacts = rings_twice  # type: ignore[method-assign,assignment]
-    world.api.cancel = cancelled  # type: ignore[method-assign]
+    world.api.batch_contacts = rings_twice  # type: ignore[method-assign,assignment]  # a double of a double
+    world.api.cancel = cancelled  # type: ignore[method-assign]  # a double of a double
     told: queue.SimpleQueue[object] = queue.SimpleQueue()
     end = Preparation(
         action=action,

@@ -159,6 +159,22 @@ def test_whom_an_earlier_batch_still_calls_is_counted_there() -> None:
     assert (totals(rows).done, totals(rows).people) == (40, 100)
     (row,) = progress_of(both, reading(batch("old", status="completed")))
     assert (row.status, row.done, row.contacts) == ("complete", 90, 90)
+    more = structs.replace(nobody, spec_contacts=150)  # 50 of them were in a part that has ended
+    rows = progress_of(state((request("old"),), (more,)), reading(batch("old")))
+    assert (totals(rows).done, totals(rows).people) == (90, 150)
+
+
+def test_more_requests_than_parts_are_no_missing_ones() -> None:
+    """A merge puts those together that are in doubt, each as a part of its own."""
+    doubts = [
+        structs.replace(request(None), status=Status.CREATING, part=part, key=f"k{part}")
+        for part in (1, 2, 3)
+    ]
+    both = state(tuple(doubts))
+    generation = structs.replace(both.batches["a"].current, parts=2)
+    record = structs.replace(both.batches["a"], generations=(generation,))
+    rows = progress_of(both.with_record("a", record), reading())
+    assert totals(rows).missing == 0
 
 
 def test_the_end_of_all_is_known_when_each_is() -> None:
