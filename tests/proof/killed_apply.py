@@ -43,7 +43,9 @@ from reconciler.api import outcome
 from reconciler.api.client import HttpBatchApi
 from reconciler.api.retry import Patience
 from reconciler.apply import retry, verifier
+from reconciler.apply.engine import Engine
 from reconciler.apply.lookup import Lookup, Sighting
+from reconciler.apply.recorder import Recorder
 from reconciler.cli import app, apply, plan, resolve  # noqa: F401 - so that no fork has to import
 from reconciler.observed import Rejected, Unknown
 from reconciler.plan import settling
@@ -302,6 +304,10 @@ def _in_place(_: Any) -> Callable[..., Any]:
     return lambda _store, path, data: path.write_bytes(data)
 
 
+def _nothing(*_: Any) -> None:
+    return None
+
+
 def _nothing_begins(*_: Any) -> bool:
     return False
 
@@ -318,6 +324,10 @@ SABOTAGE: Mapping[str, tuple[Patch, ...]] = {
     "no waiting before creating again": ((settling, "_absence", _hasty),),
     "the lock does nothing": ((FileStore, "exclusive", _unlocked),),
     "a changed state is not noticed": ((file, "begins", lambda _: _nothing_begins),),
+    "a state that moved is not heeded": (
+        (Engine, "_note_moved", lambda _: _nothing),
+        (Recorder, "batch_at", lambda _: _nothing),
+    ),
     "the state is written in place": ((FileStore, "_replace", _in_place),),
 }
 """Ways to break the product: the proof must notice each of them."""
