@@ -48,7 +48,10 @@ class Index(ABC):
 
     @abstractmethod
     def touched_since(self, moment: datetime) -> list[str]:
-        """Give the names with a request that was attempted or recorded then or later."""
+        """Give the names with a request that was attempted or recorded then or later.
+
+        By days, so names are among them that were not touched for a day or two more.
+        """
 
 
 class Looked(Index):
@@ -96,8 +99,8 @@ class Looked(Index):
 
     def touched_since(self, moment: datetime) -> list[str]:
         """See `Index`."""
-        since = moment.timestamp()
-        return [*{name: None for name, request in self._requests() if _touched(request) >= since}]
+        since = day_before(moment)
+        return [*{name: None for name, request in self._requests() if _day(request) >= since}]
 
     def _requests(self) -> Iterator[tuple[str, RequestRecord]]:
         for name, record in self._batches.items():
@@ -174,51 +177,57 @@ def laid(
 class Marks(NamedTuple):
     """What answers about some records that need not be kept for it, by their order.
 
-    `recorded` are hashes of the digests of their current specs, `touched` when each was attempted
-    or recorded last, in seconds since 1970. `created` are hashes of the digests of whatever was
-    created, `keys` of all keys; both in no order. Hashes are those of this process and its forks.
+    `recorded` are hashes of the digests of their current specs, `touched` the days on which each
+    was attempted or recorded last, as `date.toordinal` counts them. `created` are hashes of the
+    digests of whatever was created, `keys` of all keys; both in no order. Hashes are those of this
+    process and its forks.
     """
 
     recorded: array[int]
-    touched: array[float]
+    touched: array[int]
     created: array[int]
     keys: array[int]
     several: list[str]
 
 
-def marks_of(batches: Mapping[str, NameRecord]) -> Marks:
-    """Look at each record, once."""
+def marks_of(batches: Mapping[str, NameRecord], keys: Iterable[str]) -> Marks:
+    """Look at each record, once. `keys` are all of theirs."""
     recorded: list[int] = []
-    touched: list[float] = []
+    touched: list[int] = []
     created: list[int] = []
-    keys: list[int] = []
     several: list[str] = []
     is_created = Status.CREATED
     for name, record in batches.items():
         generations = record.generations
         current = generations[-1]
-        requests = current.requests
-        recorded.append(hash(current.digest or requests[0].digest))
+        first = current.requests[0]
+        hashed = hash(current.digest or first.digest)
+        recorded.append(hashed)
+        if len(generations) == len(current.requests) == 1 and current.digest is None:
+            # As most are; hardly a call for each of very many.
+            if first.status is is_created:
+                created.append(hashed)
+            touched.append(_day(first))
+            continue
         if len(generations) > 1:
             several.append(name)
-            requests = tuple(request for each in generations for request in each.requests)
-        last = None
-        for request in requests:
-            keys.append(hash(request.key))
-            if request.status is is_created:
-                created.append(hash(request.digest))
-            moment = request.recorded_at
-            if moment is None or moment < request.attempted_at:
-                moment = request.attempted_at
-            if last is None or moment > last:
-                last = moment
-        touched.append(last.timestamp() if last is not None else 0.0)
+        requests = [request for each in generations for request in each.requests]
+        created += [hash(each.digest) for each in requests if each.status is is_created]
+        touched.append(max(map(_day, requests)))
     return Marks(
-        array("q", recorded), array("d", touched), array("q", created), array("q", keys), several
+        array("q", recorded),
+        array("q", touched),
+        array("q", created),
+        array("q", map(hash, keys)),
+        several,
     )
 
 
-def _touched(request: RequestRecord) -> float:
-    attempted, recorded = request.attempted_at, request.recorded_at
-    last = attempted if recorded is None or recorded < attempted else recorded
-    return last.timestamp()
+def day_before(moment: datetime) -> int:
+    """Give the day before that of a moment: wherever its clock stands, nothing since is earlier."""
+    return moment.toordinal() - 1
+
+
+def _day(request: RequestRecord) -> int:
+    moment, attempted = request.recorded_at, request.attempted_at
+    return (attempted if moment is None or moment < attempted else moment).toordinal()

@@ -118,7 +118,7 @@ def look_through(raw: bytes) -> Found | None:
                 list(batches),
                 [name for name, record in batches.items() if is_lively(record)],
                 rest_of(batches),
-                marks_of(batches),
+                marks_of(batches, keys),
                 array("q", map(hash, ids)),
             )
     except (ValueError, RecursionError, TypeError):  # so are all errors of parsing

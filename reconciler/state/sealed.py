@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.errors import StateUnusable
-from reconciler.state.index import Looked
+from reconciler.state.index import Looked, day_before
 from reconciler.state.summary import Rest, SummedUp, is_lively, rest_of
 from reconciler.system import without_gc
 
@@ -149,7 +149,7 @@ class Sealed(SummedUp):
         """See `Index`."""
         if (whole := self._looked) is not None:
             return whole.touched_since(moment)
-        since = moment.timestamp()
+        since = day_before(moment)
         return [
             name
             for each in self._found
