@@ -8,8 +8,8 @@ What one changed spec more costs is held against the same in a root with a tenth
 in the same turn: between the thousandth and the four thousandth nothing may depend on those that
 did not change. It is a difference of larger times, so it is taken over thousands, all shared out
 among processors alike, and of the time that these spent, which does not grow when they are busy
-with something else. What comes before, the first changed spec and the first process beside this
-one, does depend on the root; it is said in the notes.
+with something else. What the first changed spec and the first process beside this one cost is said
+in the notes.
 """
 
 from __future__ import annotations
